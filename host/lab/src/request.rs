@@ -1,0 +1,78 @@
+//! What a request asks for, read from its shape alone: before anybody knows who asks, and whether they may.
+
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
+
+use crate::drs;
+use crate::dynamodb::Peek;
+use crate::error::AwsError;
+use crate::fleet::Service;
+use crate::signature::Claim;
+use crate::sts::{Form, RoleArn};
+
+/// One request, as far as it's understood.
+pub(crate) struct Request {
+    /// `None` where neither the request's shape nor its signature tells.
+    pub service: Option<Service>,
+    /// As AWS writes it; of an unknown one, whatever the request calls it.
+    pub operation: String,
+    pub input: Input,
+}
+
+/// The input of an operation, in its protocol.
+pub(crate) enum Input {
+    Sts(Form),
+    Drs(drs::Input),
+    /// What's here is only for the log and the faults: the table's engine reads the body itself.
+    DynamoDb(Peek),
+    /// One that the operation refuses.
+    Invalid(AwsError),
+    /// There is no such operation.
+    Unknown,
+}
+
+impl Request {
+    pub fn read(parts: &Parts, body: &Bytes, claim: Option<&Claim>) -> Self {
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+        let known =
+            |service, operation: &str, input| Self { service: Some(service), operation: operation.to_owned(), input };
+        if let Some((target, operation)) = header("x-amz-target").split_once('.')
+            && target.starts_with("DynamoDB")
+        {
+            return known(Service::DynamoDb, operation, Input::DynamoDb(Peek::at(body)));
+        }
+        if let Some(operation) = drs::operation(&parts.method, path) {
+            let input = drs::Input::parse(operation, query, body).map_or_else(Input::Invalid, Input::Drs);
+            return known(Service::Drs, operation, input);
+        }
+        let posted = header(CONTENT_TYPE.as_str()).starts_with("application/x-www-form-urlencoded");
+        if path == "/" && (posted || query.contains("Action=")) {
+            let form = Form::parse(if posted { body } else { query.as_bytes() });
+            let operation = form.get("Action").unwrap_or_default().to_owned();
+            return known(Service::Sts, &operation, Input::Sts(form));
+        }
+        let operation = path.chars().filter(char::is_ascii_alphanumeric).collect();
+        let service = claim.and_then(|claim| Service::from_name(claim.service));
+        Self { service, operation, input: Input::Unknown }
+    }
+
+    /// The account concerned, where the request itself says so.
+    pub fn target(&self) -> Option<&str> {
+        match &self.input {
+            Input::Sts(form) => Some(RoleArn::parse(form.get("RoleArn")?)?.account),
+            Input::DynamoDb(peek) => peek.item_key(),
+            Input::Drs(_) | Input::Invalid(_) | Input::Unknown => None,
+        }
+    }
+
+    /// Whether it asks for the rest of a list.
+    pub fn continues(&self) -> bool {
+        match &self.input {
+            Input::Drs(input) => input.next_token.is_some(),
+            Input::DynamoDb(peek) => peek.continues(),
+            Input::Sts(_) | Input::Invalid(_) | Input::Unknown => false,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The lab over the real wire: the AWS SDK's own clients and bare sockets against a lab in this process.
+
+mod demo;
+mod drs;
+mod dynamodb;
+mod faults;
+mod signature;
+mod sts;
+mod support;
