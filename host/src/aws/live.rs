@@ -1,0 +1,308 @@
+//! Calls to AWS as they really are: the SDK's clients, their retries, their time-outs, and the credentials.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_drs as drs;
+use aws_sdk_drs::config::retry::{RetryPartition, TokenBucket};
+use aws_sdk_dynamodb as dynamodb;
+use aws_sdk_sts as sts;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_http_client::Builder as HttpBuilder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_types::date_time::Format;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+
+use super::bound::Bounded;
+use super::json::{item_from_json, item_to_json};
+use super::sdk_error::convert;
+use super::{AwsError, Call, Door, Principal, Request};
+use crate::account::Role;
+use crate::error::{Error, ErrorKind};
+
+/// How often a call is tried in all. Between tries the SDK waits, with jitter; the waits are short because a
+/// tick comes every five minutes: what fails this time is done next time.
+const ATTEMPTS: u32 = 4;
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// A region that keeps failing uses this up (5 a retry, 10 after a time-out; a success gives back): then its
+/// calls fail at once, for all accounts. The SDK's default, enough for 100 retries.
+const RETRY_TOKENS: usize = 500;
+
+/// A connection that isn't made in this time won't be.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// DRS answers within a second or two; a page of a scan as well.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
+pub struct Live {
+    dynamodb: dynamodb::Client,
+    sts: sts::Client,
+    drs: drs::Config,
+    /// What the SDK shares between the clients of one region: how many more retries it may afford.
+    partitions: Mutex<HashMap<String, RetryPartition>>,
+    credentials: Mutex<HashMap<Arc<Role>, Credentials>>,
+}
+
+/// Where AWS is, for those who don't take it from the environment.
+pub struct Endpoint {
+    /// One URL for all services, like `http://127.0.0.1:4566`.
+    pub url: String,
+    /// The host's own region.
+    pub region: String,
+    /// The host's own credentials.
+    pub credentials: Credentials,
+}
+
+impl Live {
+    /// Clients with the environment's credentials, region and endpoints, and so many requests at once.
+    pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client(max_concurrency))
+            .retry_config(retries())
+            .timeout_config(timeouts())
+            .load()
+            .await;
+        if config.region().is_none() {
+            return Err(Error::new(
+                ErrorKind::ConfigurationInvalid,
+                "environment: no AWS region is set: set AWS_REGION to the region of the table",
+            ));
+        }
+        Ok(Self::new(&config))
+    }
+
+    /// Clients of one endpoint, whatever the environment says.
+    pub fn at(endpoint: Endpoint, max_concurrency: usize) -> Self {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint.url)
+            .region(Region::new(endpoint.region))
+            .credentials_provider(SharedCredentialsProvider::new(endpoint.credentials))
+            .http_client(http_client(max_concurrency))
+            .retry_config(retries())
+            .timeout_config(timeouts())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .build();
+        Self::new(&config)
+    }
+
+    fn new(config: &SdkConfig) -> Self {
+        let dynamodb = dynamodb::config::Builder::from(config).retry_partition(partition("dynamodb"));
+        let sts = sts::config::Builder::from(config).retry_partition(partition("sts"));
+        Self {
+            dynamodb: dynamodb::Client::from_conf(dynamodb.build()),
+            sts: sts::Client::from_conf(sts.build()),
+            drs: drs::config::Builder::from(config).build(),
+            partitions: Mutex::default(),
+            credentials: Mutex::default(),
+        }
+    }
+
+    async fn scan(
+        &self,
+        table_name: &str,
+        consistent_read: bool,
+        start: Option<&Map<String, Value>>,
+        segment: Option<(u32, u32)>,
+    ) -> Result<Value, AwsError> {
+        let mut scan = self
+            .dynamodb
+            .scan()
+            .table_name(table_name)
+            .consistent_read(consistent_read)
+            .set_exclusive_start_key(start.map(item_from_json).transpose()?);
+        if let Some((segment, total)) = segment {
+            scan = scan.segment(segment as i32).total_segments(total as i32);
+        }
+        let page = scan.send().await.map_err(convert)?;
+        let mut answer = Map::new();
+        if let Some(items) = &page.items {
+            let items = items.iter().map(item_to_json).collect::<Result<Vec<_>, _>>()?;
+            answer.insert("Items".into(), json!(items));
+        }
+        if let Some(key) = &page.last_evaluated_key {
+            answer.insert("LastEvaluatedKey".into(), json!(item_to_json(key)?));
+        }
+        Ok(Value::Object(answer))
+    }
+
+    async fn assume_role(&self, request: &Request, role: Role) -> Result<Value, AwsError> {
+        let Request::AssumeRole { role_arn, role_session_name, external_id, policy } = request else {
+            return Err(AwsError::malformed("not an AssumeRole request"));
+        };
+        let answer = self
+            .sts
+            .assume_role()
+            .role_arn(role_arn)
+            .role_session_name(role_session_name)
+            .set_external_id(external_id.as_ref().map(|id| id.reveal().to_owned()))
+            .policy(policy)
+            .send()
+            .await
+            .map_err(convert)?;
+        let given = answer.credentials.ok_or_else(|| AwsError::malformed("expected Credentials"))?;
+        let until = given
+            .expiration
+            .fmt(Format::DateTime)
+            .map_err(|_| AwsError::malformed("expected Credentials.Expiration"))?;
+        // No expiry is passed on: the SDK would look for a way to renew them; `roles` knows when they end.
+        let credentials = Credentials::new(
+            given.access_key_id,
+            given.secret_access_key,
+            Some(given.session_token),
+            None,
+            "AssumeRole",
+        );
+        self.credentials.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::new(role), credentials);
+        Ok(json!({"Credentials": {"Expiration": until}}))
+    }
+
+    /// DRS in a region of a target account. Making a client costs microseconds: connections are shared.
+    fn drs(&self, call: &Call) -> Result<drs::Client, AwsError> {
+        let none = |what: &str| AwsError { code: "RequestNotSent".into(), message: what.into(), retryable: false };
+        let Principal::Role(role) = &call.principal else {
+            return Err(none("DRS is only asked by the role of a target account"));
+        };
+        let credentials = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).get(role).cloned();
+        let credentials = credentials.ok_or_else(|| none("the role wasn't assumed"))?;
+        let config = self.drs.to_builder().credentials_provider(credentials);
+        let region = call.region.clone().ok_or_else(|| none("DRS is asked in a region"))?;
+        let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = partitions.entry(region.clone()).or_insert_with(|| partition("drs")).clone();
+        drop(partitions);
+        Ok(drs::Client::from_conf(config.retry_partition(shared).region(Region::new(region)).build()))
+    }
+
+    async fn make(&self, call: &Call) -> Result<Value, AwsError> {
+        match &call.request {
+            Request::Scan { table_name, consistent_read, exclusive_start_key, segment, total_segments } => {
+                let segment = segment.zip(*total_segments);
+                self.scan(table_name, *consistent_read, exclusive_start_key.as_ref(), segment).await
+            }
+            Request::GetItem { table_name, key, consistent_read } => {
+                let get = self.dynamodb.get_item().table_name(table_name).consistent_read(*consistent_read);
+                let answer = get.set_key(Some(item_from_json(key)?)).send().await.map_err(convert)?;
+                Ok(match &answer.item {
+                    Some(item) => json!({"Item": item_to_json(item)?}),
+                    None => json!({}),
+                })
+            }
+            Request::UpdateItem {
+                table_name,
+                key,
+                update_expression,
+                condition_expression,
+                expression_attribute_values,
+            } => {
+                let update = self
+                    .dynamodb
+                    .update_item()
+                    .table_name(table_name)
+                    .set_key(Some(item_from_json(key)?))
+                    .update_expression(update_expression)
+                    .condition_expression(condition_expression)
+                    .set_expression_attribute_values(Some(item_from_json(expression_attribute_values)?));
+                update.send().await.map_err(convert)?;
+                Ok(json!({}))
+            }
+            Request::AssumeRole { role_arn, external_id, .. } => {
+                let account = role_arn.split(':').nth(4).and_then(crate::account::AccountId::parse);
+                let account = account.ok_or_else(|| AwsError::malformed("a role ARN without an account"))?;
+                let role = Role { account, arn: role_arn.clone(), external_id: external_id.clone() };
+                self.assume_role(&call.request, role).await
+            }
+            Request::ListStagingAccounts { max_results, next_token } => {
+                let list = self.drs(call)?.list_staging_accounts().max_results(*max_results);
+                let page = list.set_next_token(next_token.clone()).send().await.map_err(convert)?;
+                let entry = |account: &drs::types::Account| match account.account_id() {
+                    Some(id) => json!({"accountID": id}),
+                    None => json!({}),
+                };
+                let accounts = page.accounts.as_ref().map(|list| list.iter().map(entry).collect::<Vec<_>>());
+                Ok(drs_page("accounts", accounts, page.next_token()))
+            }
+            Request::DescribeSourceServers { max_results, next_token } => {
+                let describe = self.drs(call)?.describe_source_servers().max_results(*max_results);
+                let page = describe.set_next_token(next_token.clone()).send().await.map_err(convert)?;
+                let items = page.items.as_ref().map(|list| list.iter().map(source_server).collect::<Vec<_>>());
+                Ok(drs_page("items", items, page.next_token()))
+            }
+        }
+    }
+}
+
+fn http_client(max_concurrency: usize) -> Bounded {
+    let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    Bounded::new(http, max_concurrency)
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_initial_backoff(FIRST_BACKOFF)
+        .with_max_backoff(LONGEST_BACKOFF)
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()
+}
+
+/// A budget of retries of its own; the SDK's default ones are shared by the whole process.
+fn partition(service: &'static str) -> RetryPartition {
+    RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
+}
+
+impl Door for Live {
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
+        Box::pin(self.make(call))
+    }
+}
+
+/// A page of a DRS listing; a list that wasn't in the answer isn't in this one.
+fn drs_page(list: &str, entries: Option<Vec<Value>>, next_token: Option<&str>) -> Value {
+    let mut page = Map::new();
+    if let Some(entries) = entries {
+        page.insert(list.into(), Value::Array(entries));
+    }
+    if let Some(token) = next_token {
+        page.insert("nextToken".into(), token.into());
+    }
+    Value::Object(page)
+}
+
+/// What is of use of a source server, as the API reference names it.
+fn source_server(server: &drs::types::SourceServer) -> Value {
+    let mut answer = Map::new();
+    let mut put = |name: &str, value: Option<&str>| {
+        value.and_then(|text| answer.insert(name.into(), text.into()));
+    };
+    put("sourceServerID", server.source_server_id());
+    put("arn", server.arn());
+    let hostname = server
+        .source_properties()
+        .and_then(|properties| properties.identification_hints())
+        .and_then(|hints| hints.hostname());
+    if let Some(hostname) = hostname {
+        answer.insert("sourceProperties".into(), json!({"identificationHints": {"hostname": hostname}}));
+    }
+    if let Some(area) = server.staging_area() {
+        let mut staging = Map::new();
+        if let Some(id) = area.staging_account_id() {
+            staging.insert("stagingAccountID".into(), id.into());
+        }
+        if let Some(status) = area.status() {
+            staging.insert("status".into(), status.as_str().into());
+        }
+        answer.insert("stagingArea".into(), Value::Object(staging));
+    }
+    Value::Object(answer)
+}

@@ -1,0 +1,208 @@
+//! The one door to AWS: every call, the host's own included, is a value that goes through `Door::call`.
+//!
+//! Behind it calls are made (`live`). Before it stand the operations as the rest of the host knows them:
+//! `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and what answers mean.
+//! Secrets stay behind the door: an answer never holds credentials, and a call names its role.
+
+mod bound;
+pub mod discovery;
+mod json;
+pub mod live;
+mod roles;
+mod sdk_error;
+mod table;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::account::{ExternalId, Item, Role};
+
+pub use table::{Segment, Write, Written};
+
+/// A way to AWS: live, recording or replaying.
+pub trait Door: Send + Sync {
+    /// Makes one call; retries are behind it. The answer has the shape that the service's API reference gives.
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>>;
+}
+
+/// One AWS API call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The region it goes to; `None` is the host's own.
+    pub region: Option<String>,
+    /// Whose credentials sign it.
+    pub principal: Principal,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// Who makes a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// The host itself.
+    Host,
+    /// A role of a target account, assumed before.
+    Role(Arc<Role>),
+}
+
+/// What a call asks. Serialised, it's the request as the service's API reference has it.
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+pub enum Request {
+    /// DynamoDB `Scan`, one page.
+    #[serde(rename_all = "PascalCase")]
+    Scan {
+        /// The table.
+        table_name: String,
+        /// Whether the read is strongly consistent.
+        consistent_read: bool,
+        /// Where the page begins.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exclusive_start_key: Option<Item>,
+        /// Which slice of a parallel scan.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        segment: Option<u32>,
+        /// Of how many.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_segments: Option<u32>,
+    },
+    /// DynamoDB `GetItem`.
+    #[serde(rename_all = "PascalCase")]
+    GetItem {
+        /// The table.
+        table_name: String,
+        /// The item's key.
+        key: Item,
+        /// Whether the read is strongly consistent.
+        consistent_read: bool,
+    },
+    /// DynamoDB `UpdateItem`.
+    #[serde(rename_all = "PascalCase")]
+    UpdateItem {
+        /// The table.
+        table_name: String,
+        /// The item's key.
+        key: Item,
+        /// What to set.
+        update_expression: String,
+        /// Under which condition.
+        condition_expression: String,
+        /// The values that the expressions name.
+        expression_attribute_values: Map<String, Value>,
+    },
+    /// STS `AssumeRole`.
+    #[serde(rename_all = "PascalCase")]
+    AssumeRole {
+        /// The role.
+        role_arn: String,
+        /// The session's name, as CloudTrail shows it.
+        role_session_name: String,
+        /// The external id; never serialised.
+        #[serde(skip)]
+        external_id: Option<ExternalId>,
+        /// The session policy: all that the session may do, whatever else the role could.
+        policy: String,
+    },
+    /// DRS `ListStagingAccounts`, one page.
+    #[serde(rename_all = "camelCase")]
+    ListStagingAccounts {
+        /// The page's size, at most 50.
+        max_results: i32,
+        /// Where the page begins.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_token: Option<String>,
+    },
+    /// DRS `DescribeSourceServers`, one page.
+    #[serde(rename_all = "camelCase")]
+    DescribeSourceServers {
+        /// The page's size, at most 200.
+        max_results: i32,
+        /// Where the page begins.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_token: Option<String>,
+    },
+}
+
+impl Request {
+    /// The service's signing name, and the operation.
+    pub fn name(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Scan { .. } => ("dynamodb", "Scan"),
+            Self::GetItem { .. } => ("dynamodb", "GetItem"),
+            Self::UpdateItem { .. } => ("dynamodb", "UpdateItem"),
+            Self::AssumeRole { .. } => ("sts", "AssumeRole"),
+            Self::ListStagingAccounts { .. } => ("drs", "ListStagingAccounts"),
+            Self::DescribeSourceServers { .. } => ("drs", "DescribeSourceServers"),
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Names the operation alone: items hold external ids.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (service, operation) = self.name();
+        write!(f, "{service}:{operation}")
+    }
+}
+
+/// A call that AWS refused, that got no answer, or whose answer isn't what AWS documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsError {
+    /// AWS's code, or one of the host's own (`MALFORMED_RESPONSE` and the like).
+    pub code: String,
+    /// What AWS or the network said.
+    pub message: String,
+    /// Whether the same call may succeed later.
+    pub retryable: bool,
+}
+
+impl AwsError {
+    /// The answer isn't what the service's API reference describes.
+    pub const MALFORMED_RESPONSE: &str = "MalformedResponse";
+    /// There was no connection, or it broke.
+    pub const NETWORK: &str = "NetworkError";
+    /// There was no answer in time.
+    pub const TIMEOUT: &str = "TimeoutError";
+
+    /// An answer that isn't what is documented; says what was expected where.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self { code: Self::MALFORMED_RESPONSE.into(), message: message.into(), retryable: true }
+    }
+
+    /// The error with what was being done put before its message.
+    pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// AWS as the host knows it.
+pub struct Aws {
+    door: Arc<dyn Door>,
+    table: String,
+    /// Until when each role's session lasts; the credentials are behind the door.
+    sessions: Mutex<HashMap<Arc<Role>, SystemTime>>,
+}
+
+impl Aws {
+    /// AWS through a door, for one table of target accounts.
+    pub fn new(door: Arc<dyn Door>, table: impl Into<String>) -> Self {
+        Self { door, table: table.into(), sessions: Mutex::default() }
+    }
+
+    async fn call(&self, region: Option<&str>, principal: Principal, request: Request) -> Result<Value, AwsError> {
+        self.door.call(&Call { region: region.map(str::to_owned), principal, request }).await
+    }
+}

@@ -1,0 +1,61 @@
+//! The SDK's errors as data: code, message, and whether trying again can help.
+
+use std::error::Error as StdError;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::AwsError;
+
+/// Codes after which the same call may succeed; others may only where the answer was a 5xx.
+const RETRYABLE: [&str; 9] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ProvisionedThroughputExceededException",
+    "InternalServerException",
+    "InternalServerError",
+    "ServiceUnavailable",
+];
+
+/// Converts an error of any operation. The message is a chain of reasons; the answer's body is never in it,
+/// because that of `AssumeRole` holds credentials.
+pub fn convert<E>(error: SdkError<E, HttpResponse>) -> AwsError
+where
+    E: StdError + ProvideErrorMetadata + 'static,
+{
+    let own =
+        |code: &str, error: &dyn StdError| AwsError { code: code.into(), message: reasons(error), retryable: true };
+    match &error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let code = context.err().code().map_or_else(|| format!("HTTP{status}"), str::to_owned);
+            let retryable = status >= 500 || RETRYABLE.contains(&code.as_str());
+            let message = context.err().message().unwrap_or("no message came with it").to_owned();
+            AwsError { code, message, retryable }
+        }
+        SdkError::TimeoutError(_) => own(AwsError::TIMEOUT, &error),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => own(AwsError::TIMEOUT, &error),
+        SdkError::DispatchFailure(failure) if failure.is_io() => own(AwsError::NETWORK, &error),
+        SdkError::ResponseError(_) => AwsError::malformed("the answer can't be read as the one that is documented"),
+        _ => own("RequestNotSent", &error),
+    }
+}
+
+/// An error's reasons, outermost first, each once.
+fn reasons(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(reason) = next {
+        let reason_text = reason.to_string();
+        if !text.contains(&reason_text) {
+            text.push_str(": ");
+            text.push_str(&reason_text);
+        }
+        next = reason.source();
+    }
+    text
+}

@@ -1,0 +1,116 @@
+//! DynamoDB: reading target accounts, and the one conditional write.
+
+use serde_json::{Map, Value, json};
+
+use super::{Aws, AwsError, Principal, Request};
+use crate::account::{AccountId, Item};
+
+/// A slice of a DynamoDB parallel scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Which one, from 0.
+    pub segment: u32,
+    /// Of how many, from 1 to 1,000,000 (DynamoDB's limit).
+    pub total: u32,
+}
+
+/// A change to a stored list, on the condition that the list is still the one that was read.
+#[derive(Clone)]
+pub struct Write {
+    /// The item's key.
+    pub account: AccountId,
+    /// The list as it was read; `None` where the item had no such attribute.
+    pub read: Option<Value>,
+    /// The list as it shall be.
+    pub list: Value,
+    /// `updatedAt`.
+    pub updated_at: String,
+}
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// It's done.
+    Done,
+    /// The item isn't what it was: somebody edited or deleted it.
+    Conflict,
+}
+
+impl Aws {
+    /// Reads the table, or a segment of it, page by page to the last, consistently.
+    pub async fn scan(&self, segment: Option<Segment>) -> Result<Vec<Item>, AwsError> {
+        let mut items = Vec::new();
+        let mut exclusive_start_key = None;
+        loop {
+            let request = Request::Scan {
+                table_name: self.table.clone(),
+                consistent_read: true,
+                exclusive_start_key: exclusive_start_key.clone(),
+                segment: segment.map(|slice| slice.segment),
+                total_segments: segment.map(|slice| slice.total),
+            };
+            let doing = format!("Scan of table {}", self.table);
+            let mut page =
+                self.call(None, Principal::Host, request).await.map_err(|error| error.while_doing(&doing))?;
+            let Some(Value::Array(found)) = page.get_mut("Items").map(Value::take) else {
+                return Err(AwsError::malformed("expected a list of Items").while_doing(&doing));
+            };
+            for item in found {
+                let Value::Object(item) = item else {
+                    return Err(AwsError::malformed("expected an item to be a map").while_doing(&doing));
+                };
+                items.push(item);
+            }
+            exclusive_start_key = match page.get_mut("LastEvaluatedKey").map(Value::take) {
+                Some(Value::Object(next)) if exclusive_start_key.as_ref() == Some(&next) => {
+                    return Err(AwsError::malformed("a page that leads to itself").while_doing(&doing));
+                }
+                Some(Value::Object(next)) => Some(next),
+                _ => return Ok(items),
+            };
+        }
+    }
+
+    /// Reads one target account, consistently. `None`: there's none of this id.
+    pub async fn get_item(&self, account: &AccountId) -> Result<Option<Item>, AwsError> {
+        let request = Request::GetItem { table_name: self.table.clone(), key: key(account), consistent_read: true };
+        let mut answer = self
+            .call(None, Principal::Host, request)
+            .await
+            .map_err(|error| error.while_doing(format_args!("GetItem in table {}", self.table)))?;
+        match answer.get_mut("Item").map(Value::take) {
+            Some(Value::Object(item)) => Ok(Some(item)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes a list and `updatedAt`, and nothing else, to an item that exists and whose list is still as read.
+    pub async fn write(&self, write: Write) -> Result<Written, AwsError> {
+        let mut values = Map::new();
+        values.insert(":list".into(), write.list);
+        values.insert(":now".into(), json!({"S": write.updated_at}));
+        let unchanged = match write.read {
+            Some(read) => {
+                values.insert(":read".into(), read);
+                "stagingAccounts = :read"
+            }
+            None => "attribute_not_exists(stagingAccounts)",
+        };
+        let request = Request::UpdateItem {
+            table_name: self.table.clone(),
+            key: key(&write.account),
+            update_expression: "SET stagingAccounts = :list, updatedAt = :now".into(),
+            condition_expression: format!("attribute_exists(accountId) AND {unchanged}"),
+            expression_attribute_values: values,
+        };
+        match self.call(None, Principal::Host, request).await {
+            Ok(_) => Ok(Written::Done),
+            Err(error) if error.code == "ConditionalCheckFailedException" => Ok(Written::Conflict),
+            Err(error) => Err(error.while_doing(format_args!("UpdateItem in table {}", self.table))),
+        }
+    }
+}
+
+fn key(account: &AccountId) -> Item {
+    Item::from_iter([("accountId".to_owned(), json!({"S": account.as_str()}))])
+}

@@ -1,0 +1,61 @@
+//! `staging-sync demo`: the whole job on this machine, told step by step.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use staging_sync::policy::{Limits, Policy};
+use staging_sync::{Config, Event, Runtime, Tick};
+use staging_sync_lab::{Call, Lab};
+
+use crate::{Exit, Unable, lab, show, tick};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The policy; by default `policy.wasm` beside this program.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The fleet: a JSON file, see `staging-sync lab`.
+    #[arg(long, value_name = "FILE")]
+    fleet: Option<PathBuf>,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let failed = |error: staging_sync_lab::Error| Unable(format!("lab: {error}"));
+    let lab = Lab::start(lab::fleet(arguments.fleet.as_deref())?).await.map_err(failed)?;
+    let mut variables = lab.env();
+    if let Some(policy) = arguments.policy {
+        variables.push(("POLICY", policy.display().to_string()));
+    }
+    let config = Config::read(&|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()))?;
+    let policy = Policy::load(&config.policy, Limits::default()).await?;
+    println!("Policy {} {} from {}", policy.info().name, policy.info().version, config.policy.display());
+    println!("A fleet on loopback, with DynamoDB, STS and DRS at {}", lab.url());
+    let door = Arc::new(lab::live(&lab, config.max_concurrency));
+    let runtime = Arc::new(Runtime::with(config, policy, door).await?);
+
+    println!("\nThe table before:\n{}", show::targets(&lab.plain_items().map_err(failed)?));
+    for (title, then) in [("The first tick:", "The table after it:"), ("A second tick, in which nothing changes:", "")]
+    {
+        lab.clear_calls();
+        let report = tick::with_progress(&runtime, Tick::of(Event::of("sync_staging_accounts"))).await?;
+        println!("\n{title}\n{}", show::summary(&report.summary));
+        println!("{}", calls(&lab.calls()));
+        if !then.is_empty() {
+            println!("\nIts summary, as the Lambda returns it:\n{}", show::json(&report.summary));
+            println!("\n{then}\n{}", show::targets(&lab.plain_items().map_err(failed)?));
+        }
+    }
+    lab.shutdown().await;
+    Ok(Exit::Well)
+}
+
+/// How many AWS calls a tick made, by operation.
+fn calls(calls: &[Call]) -> String {
+    let mut counts = std::collections::BTreeMap::<_, usize>::new();
+    for call in calls {
+        *counts.entry(format!("{}:{}", call.service, call.operation)).or_default() += 1;
+    }
+    let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    format!("AWS calls: {}", counts.join(", "))
+}

@@ -1,0 +1,74 @@
+//! The command line, for operators and policy authors. stdout is data, stderr is talk.
+
+mod demo;
+mod lab;
+mod policy;
+mod show;
+mod tick;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use staging_sync::log;
+
+/// What a command came to, and so the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: all is well.
+    Well,
+    /// 1: it ran, and something in it failed.
+    Failed,
+}
+
+/// Why a command could not do its work: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unable(pub String);
+
+impl From<staging_sync::Error> for Unable {
+    fn from(error: staging_sync::Error) -> Self {
+        Self(format!("{}: {}", error.kind.error_type(), error.message))
+    }
+}
+
+/// Keeps the stored staging accounts of AWS DRS target accounts true.
+#[derive(Parser)]
+#[command(version, after_help = "Exit code: 0 done, 1 done but some account failed, 2 could not be done.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows two ticks over a fleet on this machine: no AWS account is needed.
+    Demo(demo::Arguments),
+    /// Runs one tick against the AWS that the environment points to.
+    Tick(tick::Arguments),
+    /// Serves a fleet on loopback as DynamoDB, STS and DRS, until it's interrupted.
+    Lab(lab::Arguments),
+    /// Works on policies.
+    Policy(policy::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // The demo shows all there is to say on stdout.
+    let level = if matches!(arguments.command, Command::Demo(_)) { "off" } else { "warn" };
+    log::init(log::Style::Plain, level);
+    let done = match arguments.command {
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Tick(arguments) => tick::run(arguments).await,
+        Command::Lab(arguments) => lab::run(arguments).await,
+        Command::Policy(arguments) => policy::run(arguments),
+    };
+    match done {
+        Ok(Exit::Well) => ExitCode::SUCCESS,
+        Ok(Exit::Failed) => ExitCode::from(1),
+        Err(Unable(reason)) => {
+            eprintln!("staging-sync: {reason}");
+            ExitCode::from(2)
+        }
+    }
+}

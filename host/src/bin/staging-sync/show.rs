@@ -1,0 +1,95 @@
+//! Summaries and tables as people read them.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// A summary, or anything else, as indented JSON.
+pub fn json(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// A tick's summary: one row an account, then the counts.
+pub fn summary(summary: &Value) -> String {
+    let mut table = table(&["ACCOUNT", "NAME", "STATUS", "WHAT"]);
+    for detail in summary["details"].as_array().into_iter().flatten() {
+        table.add_row([
+            text(&detail["accountId"]),
+            text(&detail["accountName"]),
+            text(&detail["status"]),
+            what(detail),
+        ]);
+    }
+    let count = |name: &str| text(&summary[name]);
+    let dry_run = if summary["dryRun"] == true { ", dry run: nothing was written" } else { "" };
+    format!(
+        "{table}\n{} accounts at {}: {} processed, {} updated, {} skipped, {} failed{dry_run}",
+        count("totalAccounts"),
+        count("timestamp"),
+        count("accountsProcessed"),
+        count("accountsUpdated"),
+        count("accountsSkipped"),
+        count("accountsFailed"),
+    )
+}
+
+/// The table of target accounts, from plain items.
+pub fn targets(items: &[Value]) -> String {
+    let mut table = table(&["ACCOUNT", "NAME", "STAGING ACCOUNTS", "UPDATED AT"]);
+    for item in items {
+        let staging: Vec<String> =
+            item["stagingAccounts"].as_array().into_iter().flatten().map(|entry| text(&entry["accountId"])).collect();
+        table.add_row([text(&item["accountId"]), text(&item["accountName"]), ids(&staging), text(&item["updatedAt"])]);
+    }
+    table.to_string()
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    if table.width().is_none() {
+        table.set_width(120);
+    }
+    table
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
+}
+
+/// A list of ids, shortened where there are many.
+fn ids(ids: &[String]) -> String {
+    match ids {
+        [first, .., last] if ids.len() > 4 => format!("{first} … {last} ({} in all)", ids.len()),
+        _ => ids.join(" "),
+    }
+}
+
+/// The part of a detail that depends on its status, on one line.
+fn what(detail: &Value) -> String {
+    let list = |name: &str| detail[name].as_array().map(|list| list.iter().map(text).collect::<Vec<_>>());
+    let mut parts = Vec::new();
+    for (name, sign) in [("added", "+"), ("removed", "-")] {
+        if let Some(list) = list(name).filter(|list| !list.is_empty()) {
+            parts.push(format!("{sign}{}", ids(&list)));
+        }
+    }
+    for (name, label) in [("totalStaging", "staging accounts"), ("stagingAccountCount", "staging accounts")] {
+        if !detail[name].is_null() {
+            parts.push(format!("{} {label}", text(&detail[name])));
+        }
+    }
+    for name in ["reason", "error"] {
+        if !detail[name].is_null() {
+            parts.push(text(&detail[name]));
+        }
+    }
+    if let Some(regions) = detail["incompleteRegions"].as_array().filter(|_| detail["error"].is_null()) {
+        let regions: Vec<String> =
+            regions.iter().map(|at| format!("{} in {}", text(&at["code"]), text(&at["region"]))).collect();
+        parts.push(format!("incomplete: {}", regions.join(", ")));
+    }
+    if let Some(held) = list("heldRemovals") {
+        parts.push(format!("held back: -{}", ids(&held)));
+    }
+    parts.join(", ")
+}

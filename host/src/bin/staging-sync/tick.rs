@@ -1,0 +1,76 @@
+//! `staging-sync tick`: one tick against the AWS that the environment points to.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use staging_sync::account::AccountId;
+use staging_sync::tick::Report;
+use staging_sync::{Config, Event, Runtime, Tick};
+use tokio::time::Instant;
+
+use crate::{Exit, Unable, show};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Decides, and writes nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Prints the summary as JSON, as the Lambda returns it. The default where stdout isn't a terminal.
+    #[arg(long)]
+    json: bool,
+    /// Prints the summary as a table. The default on a terminal.
+    #[arg(long, conflicts_with = "json")]
+    table: bool,
+    /// Only these target accounts.
+    #[arg(long = "account", value_name = "ID", value_parser = account_id)]
+    accounts: Vec<AccountId>,
+    /// An event in JSON, as the Lambda gets it; the other options add to it.
+    #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
+    event: String,
+    /// Stops in time to report after so many seconds, as the Lambda does before its time-out.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+}
+
+fn account_id(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).ok_or_else(|| "expected an AWS account id of 12 digits".into())
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let event: Value = serde_json::from_str(&arguments.event)
+        .map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))?;
+    let mut event = Event::parse(&event)?;
+    if arguments.dry_run {
+        event.dry_run = Some(true);
+    }
+    if !arguments.accounts.is_empty() {
+        event.account_ids = Some(BTreeSet::from_iter(arguments.accounts));
+    }
+    let runtime = Arc::new(Runtime::start(Config::from_env()?).await?);
+    let deadline = arguments.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let report = with_progress(&runtime, Tick { deadline, ..Tick::of(event) }).await?;
+    let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
+    println!("{}", if table { show::summary(&report.summary) } else { show::json(&report.summary) });
+    Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Well })
+}
+
+/// Runs a tick with a line on stderr that says how far it is, where stderr is a terminal.
+pub async fn with_progress(runtime: &Arc<Runtime>, tick: Tick) -> Result<Report, Unable> {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} accounts") {
+        bar.set_style(style);
+    }
+    let report = runtime
+        .tick(tick, |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })
+        .await;
+    bar.finish_and_clear();
+    Ok(report?)
+}

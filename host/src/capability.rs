@@ -1,0 +1,328 @@
+//! What a policy can do: the functions that it imports, bound to the one account that its instance was made for.
+//!
+//! Everything that a policy can't break is enforced here, and nothing is written here: `update` stages a
+//! change, which the tick writes after the policy has returned.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::account::{AccountId, Role};
+use crate::aws::discovery::{Listing, RegionAnswer};
+use crate::aws::{Aws, AwsError};
+use crate::bindings::types::{
+    Account, AwsError as WitAwsError, Change, NewStagingAccount, Receipt, RegionSourceServers, RegionView,
+    SourceServer, StagingAccount,
+};
+use crate::bindings::{account, logging, types};
+use crate::policy::Guest;
+use crate::removals;
+use crate::target::{RoleError, Target};
+
+/// The `addedBy` of every entry that the sync adds.
+pub const ADDED_BY: &str = "staging-account-sync";
+
+/// How often one instance may call the host: an honest policy needs a handful.
+const MAX_CALLS: u32 = 1_000;
+/// How many entries one change may add or remove: the list wouldn't fit in an item (400 KB) anyway.
+const MAX_CHANGES: usize = 10_000;
+/// How long a text of a new entry may be, in bytes: IAM's limit for a role ARN.
+const MAX_TEXT: usize = 2_048;
+/// How many lines an instance may log, and how long each may be, in bytes.
+const MAX_LOG_LINES: u32 = 100;
+const MAX_LOG_LINE: usize = 2_048;
+
+/// What the policy did wrong; ends its instance.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// A change that `update` accepted, ready to be written.
+#[derive(Clone)]
+pub struct Staged {
+    /// The whole list as it shall be, in DynamoDB JSON.
+    pub list: Value,
+    /// What the policy was told.
+    pub receipt: Receipt,
+}
+
+/// One account of one tick, as the host's side of the imports knows it. It outlives the instance: what DRS
+/// said is remembered for the tick, so a second decision on the same account costs no second discovery.
+pub struct Scope {
+    /// The account, as it was read last.
+    pub target: Target,
+    /// What `update` accepted.
+    pub staged: Option<Staged>,
+    aws: Arc<Aws>,
+    regions: Arc<[String]>,
+    now: Arc<str>,
+    removals: removals::Account,
+    answers: HashMap<Listing, BTreeMap<String, RegionAnswer>>,
+    updated: bool,
+}
+
+impl Scope {
+    /// Binds an account for a tick at `now`, over `regions`.
+    pub fn new(
+        target: Target,
+        aws: Arc<Aws>,
+        regions: Arc<[String]>,
+        now: Arc<str>,
+        removals: removals::Account,
+    ) -> Self {
+        Self { target, staged: None, aws, regions, now, removals, answers: HashMap::new(), updated: false }
+    }
+
+    /// Takes the account as it was read again, for the policy to decide anew.
+    pub fn reread(&mut self, target: Target) {
+        self.target = target;
+        self.staged = None;
+        self.updated = false;
+    }
+
+    async fn discover(
+        &mut self,
+        listing: Listing,
+        regions: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<RegionAnswer>, AwsError>> {
+        let regions = if regions.is_empty() { self.regions.to_vec() } else { regions };
+        let regions: BTreeSet<String> = regions.into_iter().collect();
+        if let Some(foreign) = regions.iter().find(|region| !self.regions.contains(region)) {
+            return Err(refuse(format!("asked for region {foreign:?}, which isn't one of DRS_REGIONS")));
+        }
+        let role = match self.target.role() {
+            Ok(role) => role,
+            Err(error) => return Ok(Err(role_error(error))),
+        };
+        let known = self.answers.get(&listing);
+        let unknown: Vec<String> =
+            regions.iter().filter(|region| known.is_none_or(|known| !known.contains_key(*region))).cloned().collect();
+        if !unknown.is_empty() {
+            let answers = match self.ask(role, listing, &unknown).await {
+                Ok(answers) => answers,
+                Err(error) => return Ok(Err(error)),
+            };
+            let known = self.answers.entry(listing).or_default();
+            known.extend(answers.into_iter().map(|answer| (answer.region.clone(), answer)));
+        }
+        let known = self.answers.entry(listing).or_default();
+        Ok(Ok(regions.iter().filter_map(|region| known.get(region)).cloned().collect()))
+    }
+
+    async fn ask(&self, role: Role, listing: Listing, regions: &[String]) -> Result<Vec<RegionAnswer>, AwsError> {
+        self.aws.discover(Arc::new(role), listing, regions).await
+    }
+
+    /// The first region that no listing read to its last page.
+    fn unread_region(&self) -> Option<&String> {
+        let read = |region: &&String| {
+            self.answers.values().any(|answers| answers.get(*region).is_some_and(|answer| answer.error.is_none()))
+        };
+        self.regions.iter().find(|region| !read(region))
+    }
+
+    async fn update(&mut self, change: Change) -> wasmtime::Result<Receipt> {
+        if std::mem::replace(&mut self.updated, true) {
+            return Err(refuse("called update twice for one account"));
+        }
+        let add = self.accept(&change)?;
+        let remove: BTreeSet<&str> = change.remove.iter().map(String::as_str).collect();
+        let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
+        let mut removed: Vec<String> = stored.intersection(&remove).map(ToString::to_string).collect();
+        let added: Vec<String> = add.keys().filter(|id| !stored.contains(id.as_str())).cloned().collect();
+
+        let mut held = Vec::new();
+        if !removed.is_empty() && !self.removals.take().await {
+            held = std::mem::take(&mut removed);
+        }
+        let kept = self
+            .target
+            .staging_accounts
+            .iter()
+            .filter(|entry| !removed.iter().any(|id| id == entry.id.as_str()))
+            .map(|entry| entry.stored.clone());
+        let new = added.iter().filter_map(|id| add.get(id)).map(|entry| self.stored_entry(entry));
+        let list: Vec<Value> = kept.chain(new).collect();
+        let receipt = Receipt {
+            held_reason: (!held.is_empty()).then(|| {
+                format!(
+                    "MAX_REMOVALS_PERCENT lets {} accounts lose staging accounts in one tick",
+                    self.removals.limit()
+                )
+            }),
+            total: u32::try_from(list.len()).unwrap_or(u32::MAX),
+            added,
+            removed,
+            held,
+        };
+        if !(receipt.added.is_empty() && receipt.removed.is_empty()) {
+            self.staged = Some(Staged { list: json!({ "L": list }), receipt: receipt.clone() });
+        }
+        Ok(receipt)
+    }
+
+    /// Refuses what no policy may ask for; the entries to add by their id otherwise.
+    fn accept<'a>(&self, change: &'a Change) -> wasmtime::Result<BTreeMap<String, &'a NewStagingAccount>> {
+        if change.add.len().max(change.remove.len()) > MAX_CHANGES {
+            return Err(refuse(format!("asked for a change of more than {MAX_CHANGES} entries")));
+        }
+        for id in change.add.iter().map(|entry| &entry.id).chain(&change.remove) {
+            if AccountId::parse(id).is_none() {
+                return Err(refuse(format!("named {:?}, which isn't an account id of 12 digits", clip(id, 40))));
+            }
+        }
+        let mut add = BTreeMap::new();
+        for entry in &change.add {
+            if entry.id == self.target.id.as_str() {
+                return Err(refuse("asked to make the target account its own staging account"));
+            }
+            if change.remove.contains(&entry.id) {
+                return Err(refuse(format!("asked both to add and to remove {}", entry.id)));
+            }
+            let texts = [&entry.name, &entry.role_arn, &entry.external_id, &entry.discovered_from];
+            if texts.iter().any(|text| text.is_empty() || text.len() > MAX_TEXT) {
+                return Err(refuse(format!("asked to add {} with an empty or an overlong field", entry.id)));
+            }
+            if !entry.role_arn.contains(&format!(":iam::{}:role/", entry.id)) {
+                return Err(refuse(format!("asked to add {} with a role that isn't its own", entry.id)));
+            }
+            add.entry(entry.id.clone()).or_insert(entry);
+        }
+        if !change.remove.is_empty()
+            && let Some(region) = self.unread_region()
+        {
+            return Err(refuse(format!("asked for a removal, but {region} wasn't read to its last page")));
+        }
+        Ok(add)
+    }
+
+    fn stored_entry(&self, entry: &NewStagingAccount) -> Value {
+        json!({"M": {
+            "accountId": {"S": entry.id},
+            "accountName": {"S": entry.name},
+            "roleArn": {"S": entry.role_arn},
+            "externalId": {"S": entry.external_id},
+            "addedAt": {"S": &*self.now},
+            "addedBy": {"S": ADDED_BY},
+            "discoveredFrom": {"S": entry.discovered_from},
+        }})
+    }
+}
+
+fn refuse(what: impl Into<String>) -> wasmtime::Error {
+    wasmtime::Error::new(Refused(what.into()))
+}
+
+fn role_error(error: RoleError) -> AwsError {
+    let (code, message) = match error {
+        RoleError::Missing => ("NoRole", "no role ARN is stored".to_owned()),
+        RoleError::Foreign(found) => ("InvalidRole", found),
+    };
+    AwsError { code: code.into(), message, retryable: false }
+}
+
+fn clip(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn wit_error(error: AwsError) -> WitAwsError {
+    WitAwsError { code: error.code, message: error.message, retryable: error.retryable }
+}
+
+impl Guest {
+    /// The account at hand; in the exports that have none, a call ends the instance.
+    fn scope(&mut self) -> wasmtime::Result<&mut Scope> {
+        self.calls += 1;
+        if self.calls > MAX_CALLS {
+            return Err(refuse(format!("called the host more than {MAX_CALLS} times for one account")));
+        }
+        self.scope.as_mut().ok_or_else(|| refuse("called a function of `account` outside `sync`"))
+    }
+}
+
+impl types::Host for Guest {}
+
+impl account::Host for Guest {
+    async fn describe(&mut self) -> wasmtime::Result<Account> {
+        let target = &self.scope()?.target;
+        let entry = |entry: &crate::target::StagingAccount| StagingAccount {
+            id: entry.id.to_string(),
+            name: entry.text("accountName"),
+            added_by: entry.text("addedBy"),
+            added_at: entry.text("addedAt"),
+        };
+        Ok(Account {
+            id: target.id.to_string(),
+            name: target.name.clone(),
+            is_current: target.is_current,
+            role_arn: target.role_arn.clone(),
+            staging_accounts: target.staging_accounts.iter().map(entry).collect(),
+        })
+    }
+
+    async fn discover(&mut self, regions: Vec<String>) -> wasmtime::Result<Result<Vec<RegionView>, WitAwsError>> {
+        let answers = self.scope()?.discover(Listing::StagingAccounts, regions).await?;
+        let view = |answer: RegionAnswer| RegionView {
+            staging_account_ids: answer.staging_account_ids().into_iter().collect(),
+            region: answer.region,
+            error: answer.error.map(wit_error),
+        };
+        Ok(answers.map(|answers| answers.into_iter().map(view).collect()).map_err(wit_error))
+    }
+
+    async fn discover_source_servers(
+        &mut self,
+        regions: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<RegionSourceServers>, WitAwsError>> {
+        let answers = self.scope()?.discover(Listing::SourceServers, regions).await?;
+        let view = |answer: RegionAnswer| {
+            let mut source_servers: Vec<SourceServer> = answer.entries.iter().map(source_server).collect();
+            source_servers.sort_by(|one, other| one.id.cmp(&other.id));
+            RegionSourceServers { region: answer.region, source_servers, error: answer.error.map(wit_error) }
+        };
+        Ok(answers.map(|answers| answers.into_iter().map(view).collect()).map_err(wit_error))
+    }
+
+    async fn update(&mut self, change: Change) -> wasmtime::Result<Receipt> {
+        self.scope()?.update(change).await
+    }
+}
+
+/// A source server of `DescribeSourceServers`.
+fn source_server(entry: &Value) -> SourceServer {
+    let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    SourceServer {
+        id: text("/sourceServerID").unwrap_or_default(),
+        arn: text("/arn").unwrap_or_default(),
+        hostname: text("/sourceProperties/identificationHints/hostname"),
+        staging_account_id: text("/stagingArea/stagingAccountID"),
+        extension_status: text("/stagingArea/status"),
+    }
+}
+
+impl logging::Host for Guest {
+    async fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
+        self.log_lines += 1;
+        if self.log_lines > MAX_LOG_LINES {
+            return Ok(());
+        }
+        let account = self.scope.as_ref().map(|scope| scope.target.id.as_str()).unwrap_or_default();
+        let message = clip(&message, MAX_LOG_LINE);
+        let cut = self.log_lines == MAX_LOG_LINES;
+        match level {
+            logging::Level::Debug => tracing::debug!(accountId = account, policy = message, "policy says"),
+            logging::Level::Info => tracing::info!(accountId = account, policy = message, "policy says"),
+            logging::Level::Warn => tracing::warn!(accountId = account, policy = message, "policy says"),
+            logging::Level::Error => tracing::error!(accountId = account, policy = message, "policy says"),
+        }
+        if cut {
+            tracing::warn!(accountId = account, "the policy's further lines are left out");
+        }
+        Ok(())
+    }
+}

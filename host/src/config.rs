@@ -1,0 +1,218 @@
+//! What the operator set: the environment variables, read once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+use crate::policy::Limits;
+
+/// Every region in which AWS offers DRS, by partition, because roles can't be assumed across partitions: the
+/// prefix of the partition's regions, then the regions. Source: `drs` in botocore's `endpoints.json`.
+const DRS_REGIONS: [(&str, &[&str]); 3] = [
+    ("us-gov-", &["us-gov-east-1", "us-gov-west-1"]),
+    ("eusc-", &["eusc-de-east-1"]),
+    (
+        "",
+        &[
+            "af-south-1",
+            "ap-east-1",
+            "ap-east-2",
+            "ap-northeast-1",
+            "ap-northeast-2",
+            "ap-northeast-3",
+            "ap-south-1",
+            "ap-south-2",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-southeast-3",
+            "ap-southeast-4",
+            "ap-southeast-5",
+            "ap-southeast-6",
+            "ap-southeast-7",
+            "ca-central-1",
+            "ca-west-1",
+            "eu-central-1",
+            "eu-central-2",
+            "eu-north-1",
+            "eu-south-1",
+            "eu-south-2",
+            "eu-west-1",
+            "eu-west-2",
+            "eu-west-3",
+            "il-central-1",
+            "me-central-1",
+            "me-south-1",
+            "mx-central-1",
+            "sa-east-1",
+            "us-east-1",
+            "us-east-2",
+            "us-west-1",
+            "us-west-2",
+        ],
+    ),
+];
+
+/// The host's settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `TARGET_ACCOUNTS_TABLE`: the DynamoDB table of target accounts.
+    pub table: String,
+    /// `DRS_REGIONS`: a comma list, sorted here; default every DRS region of the partition.
+    pub regions: Vec<String>,
+    /// `POLICY`: path of the policy; default `policy.wasm` beside the binary.
+    pub policy: PathBuf,
+    /// `POLICY_SETTINGS`: JSON for the policy; default `{}`.
+    pub settings: String,
+    /// `MAX_CONCURRENCY`: how many AWS calls, and how many accounts, may be under way at once; default 128.
+    pub max_concurrency: usize,
+    /// `DRY_RUN`: decide without writing, unless the event says otherwise; default false.
+    pub dry_run: bool,
+    /// `DEADLINE_MARGIN_SECONDS`: no account is started, and nothing written, in this last part of an
+    /// invocation; default 10.
+    pub deadline_margin: Duration,
+    /// `MAX_REMOVALS_PERCENT`: how many of the target accounts may lose staging accounts in one tick (10 of
+    /// them where that is more; 0 means none); default 20.
+    pub max_removals_percent: u8,
+    /// `POLICY_FUEL` and `POLICY_MEMORY_MIB`: what one instance of a policy may use.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::read(&|name| std::env::var(name).ok())
+    }
+
+    /// Reads settings through `variable`; an empty one counts as not set. All problems are reported at once.
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let mut reader = Reader { variable, problems: Vec::new() };
+        let table = reader.get("TARGET_ACCOUNTS_TABLE").unwrap_or_else(|| {
+            reader.problems.push("TARGET_ACCOUNTS_TABLE isn't set: expected the table's name".into());
+            String::new()
+        });
+        let limits = Limits::default();
+        let config = Self {
+            table,
+            regions: reader.regions(),
+            policy: reader.get("POLICY").map_or_else(default_policy, PathBuf::from),
+            settings: reader.get("POLICY_SETTINGS").unwrap_or_else(|| "{}".into()),
+            max_concurrency: reader.number("MAX_CONCURRENCY", 128, 1, 4096) as usize,
+            dry_run: reader.flag("DRY_RUN"),
+            deadline_margin: Duration::from_secs(reader.number("DEADLINE_MARGIN_SECONDS", 10, 0, 600)),
+            max_removals_percent: reader.number("MAX_REMOVALS_PERCENT", 20, 0, 100) as u8,
+            limits: Limits {
+                fuel: reader.number("POLICY_FUEL", limits.fuel, 1_000_000, 1_000_000_000_000),
+                memory: reader.number("POLICY_MEMORY_MIB", (limits.memory >> 20) as u64, 1, 4096) as usize * (1 << 20),
+                ..limits
+            },
+        };
+        if reader.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Error::new(ErrorKind::ConfigurationInvalid, format!("environment: {}", reader.problems.join("; "))))
+        }
+    }
+}
+
+/// `policy.wasm` beside the running binary, which is where the Lambda package has it.
+fn default_policy() -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("policy.wasm")));
+    beside.unwrap_or_else(|| PathBuf::from("policy.wasm"))
+}
+
+struct Reader<'a> {
+    variable: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        (self.variable)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn number(&mut self, name: &str, default: u64, least: u64, most: u64) -> u64 {
+        let Some(text) = self.get(name) else { return default };
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                self.problems.push(format!("{name} is {text:?}: expected a number from {least} to {most}"));
+                default
+            }
+        }
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        match self.get(name).map(|text| text.to_ascii_lowercase()).as_deref() {
+            None | Some("false" | "0") => false,
+            Some("true" | "1") => true,
+            Some(text) => {
+                self.problems.push(format!("{name} is {text:?}: expected true or false"));
+                false
+            }
+        }
+    }
+
+    fn regions(&mut self) -> Vec<String> {
+        let home = self.get("AWS_REGION").unwrap_or_default();
+        let mut regions: Vec<String> = match self.get("DRS_REGIONS") {
+            None => DRS_REGIONS
+                .iter()
+                .find(|(prefix, _)| home.starts_with(prefix))
+                .map(|(_, regions)| regions.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            Some(list) => list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        };
+        let named_well = |name: &String| {
+            name.split('-').count() >= 3
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        for bad in regions.iter().filter(|name| !named_well(name)) {
+            self.problems
+                .push(format!("DRS_REGIONS names {bad:?}: expected a comma list of regions like eu-central-1"));
+        }
+        if regions.is_empty() {
+            self.problems.push("DRS_REGIONS names no region: expected a comma list like eu-central-1,us-east-1".into());
+        }
+        regions.sort();
+        regions.dedup();
+        regions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
+        Config::read(&|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string()))
+    }
+
+    #[test]
+    fn only_the_table_is_required() {
+        let config = read(&[("TARGET_ACCOUNTS_TABLE", "targets")]).expect("a configuration");
+        assert_eq!((config.regions.len(), config.max_concurrency, config.dry_run), (34, 128, false));
+        assert_eq!(config.settings, "{}");
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let error = read(&[("DRS_REGIONS", "us-east-1,EU"), ("MAX_CONCURRENCY", "0"), ("DRY_RUN", "maybe")])
+            .expect_err("a bad configuration");
+        assert_eq!(error.kind, ErrorKind::ConfigurationInvalid);
+        for name in ["TARGET_ACCOUNTS_TABLE", "\"EU\"", "MAX_CONCURRENCY", "DRY_RUN"] {
+            assert!(error.message.contains(name), "{name} in {}", error.message);
+        }
+    }
+
+    #[test]
+    fn default_regions_are_those_of_the_partition() {
+        let config = read(&[("TARGET_ACCOUNTS_TABLE", "t"), ("AWS_REGION", "us-gov-west-1")]);
+        assert_eq!(config.expect("a configuration").regions, ["us-gov-east-1", "us-gov-west-1"]);
+    }
+
+    #[test]
+    fn regions_are_sorted_and_named_once() {
+        let config = read(&[("TARGET_ACCOUNTS_TABLE", "t"), ("DRS_REGIONS", " us-east-1, eu-west-1,us-east-1 ")]);
+        assert_eq!(config.expect("a configuration").regions, ["eu-west-1", "us-east-1"]);
+    }
+}

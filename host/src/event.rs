@@ -1,0 +1,103 @@
+//! The event that starts a tick: what EventBridge, `aws lambda invoke` or the command line asks for.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::account::AccountId;
+use crate::aws::Segment;
+use crate::error::{Error, ErrorKind};
+
+/// A request for one tick. Unknown keys are ignored, because the platform's callers send more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The operation; a policy serves it.
+    pub operation: String,
+    /// Whether to decide without writing. `None` leaves it to the configuration.
+    pub dry_run: Option<bool>,
+    /// Only these accounts, if given.
+    pub account_ids: Option<BTreeSet<AccountId>>,
+    /// Only this slice of the table, if given.
+    pub segment: Option<Segment>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw {
+    operation: String,
+    dry_run: Option<bool>,
+    account_ids: Option<Vec<AccountId>>,
+    segment: Option<u32>,
+    total_segments: Option<u32>,
+}
+
+impl Event {
+    /// An event that asks for nothing but an operation.
+    pub fn of(operation: impl Into<String>) -> Self {
+        Self { operation: operation.into(), dry_run: None, account_ids: None, segment: None }
+    }
+
+    /// Reads an event. An error names the JSON path and what was expected there.
+    pub fn parse(event: &Value) -> Result<Self, Error> {
+        if !event.is_object() {
+            return Err(invalid("$", "expected an object like {\"operation\": \"sync_staging_accounts\"}"));
+        }
+        let raw: Raw = serde_path_to_error::deserialize(event).map_err(|error| {
+            let path = error.path().to_string();
+            let path = if path == "." { "$".to_owned() } else { format!("$.{path}") };
+            invalid(&path, &error.into_inner().to_string())
+        })?;
+        let segment = match (raw.segment, raw.total_segments) {
+            (None, None) => None,
+            (Some(segment), Some(total)) if (1..=1_000_000).contains(&total) && segment < total => {
+                Some(Segment { segment, total })
+            }
+            (Some(_), Some(total)) if (1..=1_000_000).contains(&total) => {
+                return Err(invalid("$.segment", &format!("expected a number below totalSegments ({total})")));
+            }
+            (Some(_), Some(_)) => return Err(invalid("$.totalSegments", "expected a number from 1 to 1000000")),
+            (None, Some(_)) => return Err(invalid("$.segment", "expected a number, because totalSegments is given")),
+            (Some(_), None) => return Err(invalid("$.totalSegments", "expected a number, because segment is given")),
+        };
+        let account_ids = raw.account_ids.map(|ids| ids.into_iter().collect::<BTreeSet<_>>());
+        if account_ids.is_some() && segment.is_some() {
+            return Err(invalid("$.segment", "expected either accountIds or a segment, not both"));
+        }
+        Ok(Self { operation: raw.operation, dry_run: raw.dry_run, account_ids, segment })
+    }
+}
+
+fn invalid(path: &str, message: &str) -> Error {
+    Error::new(ErrorKind::EventInvalid, format!("event at {path}: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn message(event: Value) -> String {
+        Event::parse(&event).expect_err("a bad event").message
+    }
+
+    #[test]
+    fn other_callers_keys_are_ignored() {
+        let event = json!({"operation": "sync_staging_accounts", "queryParams": {"dryRun": 3}, "dryRun": null});
+        assert_eq!(Event::parse(&event).expect("an event"), Event::of("sync_staging_accounts"));
+    }
+
+    #[test]
+    fn errors_name_the_path_and_what_was_expected() {
+        assert_eq!(message(json!({})), "event at $: missing field `operation`");
+        assert!(message(json!([])).starts_with("event at $: expected an object"));
+        assert!(message(json!({"operation": 5})).starts_with("event at $.operation: invalid type: integer `5`"));
+        assert!(message(json!({"operation": "o", "dryRun": "yes"})).starts_with("event at $.dryRun: invalid type"));
+        let ids = json!({"operation": "o", "accountIds": ["111122223333", "1111"]});
+        assert_eq!(message(ids), "event at $.accountIds[1]: expected an AWS account id of 12 digits, found \"1111\"");
+        let segment = json!({"operation": "o", "segment": 4, "totalSegments": 4});
+        assert_eq!(message(segment), "event at $.segment: expected a number below totalSegments (4)");
+        let half = json!({"operation": "o", "segment": 4});
+        assert!(message(half).starts_with("event at $.totalSegments: expected a number"));
+    }
+}

@@ -1,0 +1,28 @@
+//! A scheduler runtime for sandboxed policies: it owns AWS, time, concurrency, limits and safety, and leaves
+//! every decision to a WebAssembly component.
+//!
+//! Data flows one way, in the order of the modules below; a module may use those that come after it, never
+//! those before it. The last two are the words that all use. Three stand beside the flow: `config`, `error`
+//! and `log`.
+
+pub mod config;
+pub mod error;
+pub mod log;
+
+pub mod aws;
+pub mod capability;
+pub mod event;
+pub mod outcome;
+pub mod policy;
+pub mod removals;
+pub mod summary;
+pub mod target;
+pub mod tick;
+
+pub mod account;
+pub mod bindings;
+
+pub use config::Config;
+pub use error::{Error, ErrorKind};
+pub use event::Event;
+pub use tick::{Runtime, Tick};

@@ -1,0 +1,103 @@
+//! Log lines: JSON for CloudWatch, plain ones for a terminal.
+
+use std::fmt;
+use std::io::IsTerminal;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, time::FormatTime, time::SystemTime};
+use tracing_subscriber::registry::LookupSpan;
+
+/// A field that is JSON already, like a list: in a JSON line it stands as it is, not as a quoted text.
+pub struct Json(String);
+
+impl Json {
+    /// A value as JSON.
+    pub fn of(value: &(impl Serialize + ?Sized)) -> tracing::field::DebugValue<Self> {
+        tracing::field::debug(Self(serde_json::to_string(value).unwrap_or_default()))
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// One JSON object a line on stdout, as CloudWatch Logs takes it.
+    Json,
+    /// For people, on stderr: stdout is for data.
+    Plain,
+}
+
+/// Starts logging, as `RUST_LOG` says: by default `info`, and warnings of the libraries.
+pub fn init(style: Style, default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    // A second call, in tests, changes nothing.
+    let _ = match style {
+        Style::Json => builder.event_format(JsonLines).try_init(),
+        Style::Plain => builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .without_time()
+            .try_init(),
+    };
+}
+
+/// `{"timestamp": …, "level": …, "message": …, fields…}`
+struct JsonLines;
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let mut line = Map::new();
+        line.insert("timestamp".into(), time.into());
+        line.insert("level".into(), event.metadata().level().as_str().into());
+        line.insert("message".into(), Value::Null); // keeps its place
+        event.record(&mut Fields(&mut line));
+        writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+struct Fields<'a>(&'a mut Map<String, Value>);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        // Of what we log ourselves only `Json` begins like this; a message that does stays a text.
+        let json = (field.name() != "message" && text.starts_with(['[', '{']))
+            .then(|| serde_json::from_str(&text).ok())
+            .flatten();
+        self.0.insert(field.name().into(), json.unwrap_or(Value::String(text)));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().into(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().into(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().into(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().into(), value.into());
+    }
+}

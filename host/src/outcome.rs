@@ -1,0 +1,129 @@
+//! What became of each account: the policy's outcomes, those that the host makes itself, and their log lines.
+
+use crate::aws::AwsError;
+use crate::bindings::types::{AccountOutcome, Outcome, Receipt, Status};
+use crate::log::Json;
+
+/// An outcome that the host makes, because no policy could decide: `failed`, with whose fault it is.
+pub fn failed(error: impl ToString) -> Outcome {
+    Outcome { error: Some(error.to_string()), ..blank(Status::Failed) }
+}
+
+/// An outcome of an account that the host didn't get to.
+pub fn skipped(reason: impl ToString) -> Outcome {
+    Outcome { reason: Some(reason.to_string()), ..blank(Status::Skipped) }
+}
+
+/// The outcome where what the policy decided couldn't be written.
+pub fn unwritten(error: &AwsError) -> Outcome {
+    failed(format_args!("AWS: {error}"))
+}
+
+fn blank(status: Status) -> Outcome {
+    Outcome {
+        status,
+        reason: None,
+        error: None,
+        added: Vec::new(),
+        removed: Vec::new(),
+        held_removals: Vec::new(),
+        held_reason: None,
+        staging_account_count: 0,
+        incomplete_regions: Vec::new(),
+        extra: None,
+    }
+}
+
+/// Refuses an outcome that says other than what the policy asked for: a summary must be true.
+pub fn check(outcome: &Outcome, staged: Option<&Receipt>) -> Result<(), String> {
+    let nothing = Vec::new();
+    let (added, removed) = staged.map_or((&nothing, &nothing), |receipt| (&receipt.added, &receipt.removed));
+    if (outcome.status == Status::Updated) != staged.is_some() {
+        return Err(format!(
+            "reported {} but asked for {}; nothing was written",
+            status_name(outcome.status),
+            if staged.is_some() { "a change" } else { "no change" },
+        ));
+    }
+    if (&outcome.added, &outcome.removed) != (added, removed) {
+        return Err("reported other changes than it asked for; nothing was written".into());
+    }
+    Ok(())
+}
+
+/// How many accounts there are of each status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All accounts of the tick.
+    pub total: usize,
+    /// `updated`.
+    pub updated: usize,
+    /// `unchanged`.
+    pub unchanged: usize,
+    /// `skipped`.
+    pub skipped: usize,
+    /// `failed`.
+    pub failed: usize,
+    /// Accounts of any status with removals held back.
+    pub held: usize,
+}
+
+impl Counts {
+    /// Counts a tick's outcomes.
+    pub fn of(outcomes: &[AccountOutcome]) -> Self {
+        let mut counts = Self { total: outcomes.len(), ..Self::default() };
+        for AccountOutcome { outcome, .. } in outcomes {
+            *match outcome.status {
+                Status::Updated => &mut counts.updated,
+                Status::Unchanged => &mut counts.unchanged,
+                Status::Skipped => &mut counts.skipped,
+                Status::Failed => &mut counts.failed,
+            } += 1;
+            counts.held += usize::from(!outcome.held_removals.is_empty());
+        }
+        counts
+    }
+}
+
+/// A status as summaries and log lines spell it.
+pub fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Updated => "updated",
+        Status::Unchanged => "unchanged",
+        Status::Skipped => "skipped",
+        Status::Failed => "failed",
+    }
+}
+
+/// Logs `<title>: account <status>` for an account, unless it's unchanged with nothing held.
+pub fn log(title: &str, account: &AccountOutcome) {
+    let AccountOutcome { account_id, account_name, outcome } = account;
+    if outcome.status == Status::Unchanged && outcome.held_removals.is_empty() {
+        return;
+    }
+    let regions: Vec<String> =
+        outcome.incomplete_regions.iter().map(|at| format!("{} in {}", at.code, at.region)).collect();
+    let list = |values: &[String]| (!values.is_empty()).then(|| Json::of(values));
+    let message = format!("{title}: account {}", status_name(outcome.status));
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                accountId = account_id.as_str(),
+                accountName = account_name.as_deref(),
+                added = list(&outcome.added),
+                removed = list(&outcome.removed),
+                heldRemovals = list(&outcome.held_removals),
+                heldReason = outcome.held_reason.as_deref(),
+                incompleteRegions = list(&regions),
+                reason = outcome.reason.as_deref(),
+                error = outcome.error.as_deref(),
+                "{message}"
+            )
+        };
+    }
+    match outcome.status {
+        Status::Failed => line!(error),
+        _ if !outcome.held_removals.is_empty() || !regions.is_empty() => line!(warn),
+        _ => line!(info),
+    }
+}

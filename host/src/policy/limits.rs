@@ -1,0 +1,101 @@
+//! What a policy may use: every limit, each number with its reason.
+
+use wasmtime::{Config, Engine, ResourceLimiter, Store};
+
+use super::Guest;
+
+/// What one instance may use. Settings, because a policy in Python needs more than one in Rust.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Guest computation in units of fuel, about one a WebAssembly instruction. Deterministic: a replay stops
+    /// at the same point. The default is some hundred times what a decision in Python takes, and below a
+    /// second of computing.
+    pub fuel: u64,
+    /// Linear memory in bytes. The default is enough for a JavaScript or Python runtime.
+    pub memory: usize,
+    /// Elements of all kinds of one table. A language runtime's function table has some thousands.
+    pub table_elements: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { fuel: 500_000_000, memory: 64 << 20, table_elements: 100_000 }
+    }
+}
+
+/// The guest's stack in bytes: wasmtime's default, and enough for deep recursion in a JSON parser.
+pub(super) const STACK: usize = 512 << 10;
+
+/// After so much fuel a computing guest lets other accounts go on: below a millisecond.
+const YIELD_INTERVAL: u64 = 1_000_000;
+
+/// A component is several core instances; a language runtime some more.
+const INSTANCES: usize = 50;
+
+/// A limit that an instance met.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Exceeded(pub String);
+
+/// The engine that compiles and runs policies.
+pub(super) fn engine() -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config.consume_fuel(true);
+    config.max_wasm_stack(STACK);
+    config.async_stack_size(STACK + (1 << 20)); // the rest is for host functions
+    config.wasm_backtrace_max_frames(None); // a trap is reported to the policy's author by its kind, not by addresses
+    Engine::new(&config)
+}
+
+impl Limits {
+    /// The limiter of one instance; `scale` is how many times the usual it may use.
+    pub(super) fn limiter(&self, scale: u64) -> Limiter {
+        let memory = self.memory.saturating_mul(usize::try_from(scale).unwrap_or(usize::MAX).min(16));
+        Limiter { memory, used: 0, table_elements: self.table_elements }
+    }
+
+    /// Puts every limit on an instance's store.
+    pub(super) fn apply(&self, store: &mut Store<Guest>, scale: u64) -> wasmtime::Result<()> {
+        store.limiter(|guest| &mut guest.limiter);
+        store.set_fuel(self.fuel.saturating_mul(scale))?;
+        store.fuel_async_yield_interval(Some(YIELD_INTERVAL))
+    }
+}
+
+/// Counts the memory of all an instance's linear memories together.
+pub(super) struct Limiter {
+    memory: usize,
+    used: usize,
+    table_elements: usize,
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.used = self.used.saturating_add(desired.saturating_sub(current));
+        if self.used <= self.memory {
+            return Ok(true);
+        }
+        // Not just `false`: an allocator would turn that into a trap that doesn't say which limit it was.
+        let limit = format!("{} MiB of memory (POLICY_MEMORY_MIB)", self.memory >> 20);
+        Err(wasmtime::Error::new(Exceeded(limit)))
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired <= self.table_elements {
+            return Ok(true);
+        }
+        Err(wasmtime::Error::new(Exceeded(format!("{} table elements", self.table_elements))))
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        INSTANCES
+    }
+
+    fn memories(&self) -> usize {
+        INSTANCES
+    }
+}

@@ -1,0 +1,60 @@
+//! The tick's summary: what the policy made of the outcomes, and how much of it fits in an answer.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind};
+
+/// Lambda's limit for the answer of an invocation is 6 MB; the rest is for the envelope.
+pub const MAX_BYTES: usize = 6_000_000;
+
+/// Reads the text that the policy made.
+pub fn read(text: &str) -> Result<Value, Error> {
+    let summary: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        Error::new(ErrorKind::PolicyFailed, format!("summarize: policy: returned what isn't a JSON object: {error}"))
+    })?;
+    Ok(Value::Object(summary))
+}
+
+/// Shortens `details` until the summary has at most so many bytes: first the unchanged accounts go, then the
+/// last ones. `detailsOmitted` says how many; the log has a line for every account that isn't unchanged.
+pub fn fit(mut summary: Value, most: usize) -> Value {
+    let size = |value: &Value| value.to_string().len();
+    if size(&summary) <= most {
+        return summary;
+    }
+    let Some(Value::Array(mut details)) = summary.get_mut("details").map(Value::take) else { return summary };
+    let all = details.len();
+    details.retain(|detail| detail["status"] != "unchanged");
+    let frame = size(&summary) + r#","detailsOmitted":4294967295"#.len();
+    let mut room = most.saturating_sub(frame);
+    let fitting = details.iter().take_while(|detail| {
+        let needed = size(detail) + 1;
+        let fits = needed <= room;
+        room = room.saturating_sub(needed);
+        fits
+    });
+    let kept = fitting.count();
+    details.truncate(kept);
+    summary["detailsOmitted"] = (all - kept).into();
+    summary["details"] = Value::Array(details);
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_long_summary_loses_unchanged_details_first() {
+        let detail = |status: &str| json!({"accountId": "111122223333", "status": status});
+        let details: Vec<Value> = ["unchanged", "failed", "unchanged", "updated"].map(detail).to_vec();
+        let summary = json!({"totalAccounts": 4, "details": details});
+        assert_eq!(fit(summary.clone(), 10_000), summary);
+        let two = fit(summary.clone(), 200);
+        assert_eq!((two["details"].as_array().map(Vec::len), &two["detailsOmitted"]), (Some(2), &json!(2)));
+        let one = fit(summary, 140);
+        assert_eq!((&one["details"][0]["status"], &one["detailsOmitted"]), (&json!("failed"), &json!(3)));
+        assert!(one.to_string().len() <= 140);
+    }
+}

@@ -1,0 +1,216 @@
+//! The Lambda binary, driven as Lambda drives it: events in; answers, log lines and the table out.
+
+mod runtime_api;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use runtime_api::{Answer, RuntimeApi};
+use serde_json::{Value, json};
+use staging_sync_lab::{Fleet, Lab};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+fn policy() -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/policy.wasm");
+    assert!(path.exists(), "{} isn't there: run `make policy` first", path.display());
+    path
+}
+
+/// The account of the seed document: DEMO_TARGET gains 777788889999 and loses 444455556666; Production stays.
+fn seed() -> Fleet {
+    let role = |id: &str| format!("arn:aws:iam::{id}:role/DRSOrchestrationRole");
+    let entry = |id: &str| json!({"accountId": id, "roleArn": role(id), "externalId": "x", "note": "kept"});
+    let target = |id: &str, name: &str, staging: Value| {
+        json!({"accountId": id, "accountName": name, "roleArn": role(id), "stagingAccounts": staging})
+    };
+    let account = |staging: Value| {
+        json!({"roles": {"DRSOrchestrationRole": {}}, "regions": {"us-east-1": {"stagingAccounts": staging}}})
+    };
+    let fleet = json!({
+        "regions": ["us-east-1", "eu-west-1"],
+        "targets": [
+            target("111122223333", "DEMO_TARGET", json!([entry("444455556666")])),
+            target("123456789012", "Production", json!([entry("222233334444"), entry("222233335555")])),
+        ],
+        "accounts": {
+            "111122223333": account(json!(["777788889999"])),
+            "123456789012": account(json!(["222233334444", "222233335555"])),
+        },
+    });
+    Fleet::from_json(&fleet.to_string()).expect("a fleet")
+}
+
+/// A running Lambda and what it has around it.
+struct Lambda {
+    api: RuntimeApi,
+    process: Child,
+}
+
+impl Lambda {
+    async fn start(lab: &Lab, more: &[(&str, &str)]) -> Self {
+        let api = RuntimeApi::start(Duration::from_secs(60)).await;
+        let process = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", &api.address)
+            .env("AWS_LAMBDA_FUNCTION_NAME", "sync")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("POLICY", policy())
+            .envs(lab.env())
+            .envs(more.iter().copied())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the bootstrap binary");
+        Self { api, process }
+    }
+
+    async fn summary(&mut self, event: Value) -> Value {
+        match self.api.invoke(event).await {
+            Answer::Response(summary) => summary,
+            Answer::Error(error) => panic!("expected a summary, got {error}"),
+        }
+    }
+
+    async fn error(&mut self, event: Value) -> (String, String) {
+        match self.api.invoke(event).await {
+            Answer::Response(summary) => panic!("expected an error, got {summary}"),
+            Answer::Error(error) => {
+                let text = |name: &str| error[name].as_str().expect("a text").to_owned();
+                (text("errorType"), text("errorMessage"))
+            }
+        }
+    }
+
+    /// Ends the process and returns what it logged.
+    async fn log(mut self) -> Vec<Value> {
+        let stdout = self.process.stdout.take().expect("piped");
+        self.process.kill().await.expect("a running process");
+        let mut lines = BufReader::new(stdout).lines();
+        let mut log = Vec::new();
+        while let Some(line) = lines.next_line().await.expect("text") {
+            log.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("expected a JSON line, found {line}")));
+        }
+        log
+    }
+}
+
+fn sync_event() -> Value {
+    json!({"operation": "sync_staging_accounts"})
+}
+
+#[tokio::test]
+async fn the_seed_example_field_by_field() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let mut lambda = Lambda::start(&lab, &[]).await;
+    let summary = lambda.summary(sync_event()).await;
+    let expected = json!({
+        "timestamp": summary["timestamp"],
+        "totalAccounts": 2,
+        "accountsProcessed": 2,
+        "accountsUpdated": 1,
+        "accountsSkipped": 1,
+        "accountsFailed": 0,
+        "details": [
+            {
+                "accountId": "111122223333",
+                "accountName": "DEMO_TARGET",
+                "status": "updated",
+                "added": ["777788889999"],
+                "removed": ["444455556666"],
+                "totalStaging": 1,
+            },
+            {
+                "accountId": "123456789012",
+                "accountName": "Production",
+                "status": "unchanged",
+                "stagingAccountCount": 2,
+            },
+        ],
+    });
+    assert_eq!(serde_json::to_string(&summary).ok(), serde_json::to_string(&expected).ok(), "field order included");
+
+    let items = lab.plain_items().expect("items");
+    let added = json!([{
+        "accountId": "777788889999",
+        "accountName": "Staging Account 777788889999",
+        "roleArn": "arn:aws:iam::777788889999:role/DRSOrchestrationRole",
+        "externalId": "drs-orchestration-777788889999",
+        "addedAt": summary["timestamp"],
+        "addedBy": "staging-account-sync",
+        "discoveredFrom": "us-east-1",
+    }]);
+    assert_eq!((&items[0]["stagingAccounts"], &items[0]["updatedAt"]), (&added, &summary["timestamp"]));
+    assert_eq!(items[1]["stagingAccounts"][0]["note"], "kept");
+
+    // A second tick in the same execution environment: no write, and the roles' sessions are used again.
+    lab.clear_calls();
+    let second = lambda.summary(sync_event()).await;
+    assert_eq!((&second["accountsUpdated"], &second["accountsSkipped"]), (&json!(0), &json!(2)));
+    let calls = lab.calls();
+    let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
+    assert_eq!((count("UpdateItem"), count("AssumeRole"), count("ListStagingAccounts")), (0, 0, 4));
+
+    let log = lambda.log().await;
+    let line = |message: &str| {
+        let found = log.iter().find(|line| line["message"] == message);
+        found.unwrap_or_else(|| panic!("no line {message:?} in {log:?}"))
+    };
+    line("staging account sync started");
+    let updated = line("staging account sync: account updated");
+    assert_eq!((&updated["accountId"], &updated["added"]), (&json!("111122223333"), &json!(["777788889999"])));
+    let completed = line("staging account sync completed");
+    assert_eq!((&completed["accountsUpdated"], &completed["totalAccounts"]), (&json!(1), &json!(2)));
+    assert!(!log.iter().any(|line| line["message"] == "staging account sync: account unchanged"));
+}
+
+#[tokio::test]
+async fn an_invocation_that_cannot_be_a_tick_fails_with_a_stable_error_type() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let mut lambda = Lambda::start(&lab, &[]).await;
+    for (event, error_type, says) in [
+        (json!({}), "EventInvalid", "missing field `operation`"),
+        (json!([1]), "EventInvalid", "event at $: expected an object"),
+        (json!({"operation": "sync_staging_accounts", "dryRun": "no"}), "EventInvalid", "event at $.dryRun"),
+        (json!({"operation": "get_accounts"}), "UnknownOperation", "this policy serves sync_staging_accounts"),
+    ] {
+        let (found, message) = lambda.error(event.clone()).await;
+        assert_eq!(found, error_type, "{event}");
+        assert!(message.contains(says), "{event}: {message}");
+    }
+    assert!(lab.calls().is_empty(), "nothing was asked of AWS");
+    // The environment is still good for a tick.
+    assert_eq!(lambda.summary(sync_event()).await["accountsUpdated"], 1);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_is_told_by_every_invocation() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    for (variable, error_type, says) in [
+        (("POLICY", "/nowhere/policy.wasm"), "PolicyUnavailable", "/nowhere/policy.wasm"),
+        (("POLICY_SETTINGS", r#"{"removals": "some"}"#), "SettingsInvalid", "$.removals"),
+        (("TARGET_ACCOUNTS_TABLE", ""), "ConfigurationInvalid", "TARGET_ACCOUNTS_TABLE"),
+        (("TARGET_ACCOUNTS_TABLE", "another"), "TableUnavailable", "ResourceNotFoundException"),
+    ] {
+        let mut lambda = Lambda::start(&lab, &[variable]).await;
+        for _ in 0..2 {
+            let (found, message) = lambda.error(sync_event()).await;
+            assert_eq!(found, error_type, "{variable:?}");
+            assert!(message.contains(says), "{variable:?}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let before = lab.items().expect("items");
+    let mut lambda = Lambda::start(&lab, &[]).await;
+    let event = json!({"operation": "sync_staging_accounts", "dryRun": true, "accountIds": ["111122223333"]});
+    let summary = lambda.summary(event).await;
+    assert_eq!((&summary["dryRun"], &summary["totalAccounts"]), (&json!(true), &json!(1)));
+    assert_eq!(summary["details"][0]["added"], json!(["777788889999"]));
+    assert_eq!(lab.items().expect("items"), before);
+}
