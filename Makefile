@@ -1,0 +1,34 @@
+# make demo: the whole job on this machine.  make test: all tests.  make help: the rest.
+
+STAGING_SYNC := target/debug/staging-sync
+POLICY := target/policy.wasm
+POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/build.sh Cargo.lock
+
+.PHONY: demo test lint bench policy help FORCE
+
+demo: $(STAGING_SYNC) $(POLICY) ## Two ticks over a fleet on loopback, explained
+	@$(STAGING_SYNC) demo --policy $(POLICY)
+
+test: $(POLICY) ## All tests
+	cargo test --workspace --locked
+
+lint: ## Format and clippy, warnings as errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+bench: $(STAGING_SYNC) $(POLICY) ## How fast a tick is, against the lab with latency
+	@$(STAGING_SYNC) bench --policy $(POLICY)
+
+policy: $(POLICY) ## The default policy, as a component
+
+# Cargo knows whether there's anything to do; the first time it builds the dependencies, which takes a while.
+$(STAGING_SYNC): FORCE
+	@[ -e $@ ] || echo "Building the host and its dependencies: 10 to 15 minutes on 2 cores, the first time" >&2
+	@cargo build --locked --quiet -p staging-sync
+
+$(POLICY): $(POLICY_SOURCES) | $(STAGING_SYNC)
+	@POLICY_PROFILE=policy plugin/build.sh plugin target/policy.core.wasm
+	@$(STAGING_SYNC) policy encode target/policy.core.wasm --out $@
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
