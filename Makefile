@@ -24,7 +24,7 @@ policy: $(POLICY) ## The default policy, as a component
 # Cargo knows whether there's anything to do; the first time it builds the dependencies, which takes a while.
 $(STAGING_SYNC): FORCE
 	@[ -e $@ ] || echo "Building the host and its dependencies: 10 to 15 minutes on 2 cores, the first time" >&2
-	@cargo build --locked --quiet -p staging-sync
+	@cargo build --locked --quiet --workspace # as in `make test`: with other features the dependencies would be built twice
 
 $(POLICY): $(POLICY_SOURCES) | $(STAGING_SYNC)
 	@POLICY_PROFILE=policy plugin/build.sh plugin target/policy.core.wasm

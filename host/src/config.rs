@@ -65,7 +65,7 @@ pub struct Config {
     pub settings: String,
     /// `MAX_CONCURRENCY`: how many AWS calls, and how many accounts, may be under way at once; default 128.
     pub max_concurrency: usize,
-    /// `DRY_RUN`: decide without writing, unless the event says otherwise; default false.
+    /// `DRY_RUN`: decide without writing, whatever the event says; default false.
     pub dry_run: bool,
     /// `DEADLINE_MARGIN_SECONDS`: no account is started, and nothing written, in this last part of an
     /// invocation; default 10.

@@ -2,12 +2,13 @@
 //! every decision to a WebAssembly component.
 //!
 //! Data flows one way, in the order of the modules below; a module may use those that come after it, never
-//! those before it. The last two are the words that all use. Three stand beside the flow: `config`, `error`
-//! and `log`.
+//! those before it. The last two are the words that all use. Four stand beside the flow: `config`, `error`,
+//! `log` and `metrics`.
 
 pub mod config;
 pub mod error;
 pub mod log;
+pub mod metrics;
 
 pub mod aws;
 pub mod capability;

@@ -4,6 +4,7 @@
 //! accounts in the tick's order. An account waits for those before it only where they could take the last
 //! places; so a replay decides as the recorded tick did.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -11,6 +12,7 @@ use tokio::sync::Notify;
 /// The places of one tick.
 pub struct Removals {
     limit: usize,
+    exhausted: AtomicBool,
     accounts: Mutex<Vec<Place>>,
     changed: Notify,
 }
@@ -29,12 +31,22 @@ impl Removals {
             0 => 0,
             _ => (accounts * usize::from(percent) / 100).max(10),
         };
-        Arc::new(Self { limit, accounts: Mutex::new(vec![Place::Undecided; accounts]), changed: Notify::new() })
+        Arc::new(Self {
+            limit,
+            exhausted: AtomicBool::new(false),
+            accounts: Mutex::new(vec![Place::Undecided; accounts]),
+            changed: Notify::new(),
+        })
     }
 
     /// How many accounts may lose staging accounts.
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Whether an account was refused a place, because all were taken.
+    pub fn exhausted(&self) -> bool {
+        self.exhausted.load(Ordering::Relaxed)
     }
 
     /// The account at this position of the tick's order; it's done when the value is dropped.
@@ -85,7 +97,10 @@ impl Account {
                     self.removals.settle(self.position, Place::Taken);
                     return true;
                 }
-                Some(false) => return false,
+                Some(false) => {
+                    self.removals.exhausted.store(true, Ordering::Relaxed);
+                    return false;
+                }
                 None => changed.await,
             }
         }

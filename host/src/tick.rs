@@ -1,5 +1,7 @@
 //! One tick: read the table, let the policy decide every account, write what changes, sum up.
 
+mod account;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -9,25 +11,29 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::account::Item;
 use crate::aws::live::Live;
-use crate::aws::{Aws, AwsError, Door, Write, Written};
-use crate::bindings::types::{self, AccountOutcome, Outcome};
-use crate::capability::Scope;
+use crate::aws::{Aws, AwsError, Door};
+use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
+use crate::log::Json;
 use crate::outcome::{self, Counts};
-use crate::policy::{Fault, Policy};
-use crate::removals::{self, Removals};
-use crate::summary;
-use crate::target::Target;
+use crate::policy::Policy;
+use crate::removals::Removals;
+use crate::{metrics, summary};
+use account::{Account, DEFERRED, Run};
 
-/// How often an account is read and decided again because somebody edited it meanwhile.
-const MAX_CONFLICTS: usize = 3;
-
-/// The reason of accounts that a tick had no time for.
-pub const DEFERRED: &str = "Deferred - out of time";
+/// The numbers of the last line of a tick, as CloudWatch has them.
+const METRICS: [(&str, &str); 7] = [
+    ("totalAccounts", "Count"),
+    ("accountsUpdated", "Count"),
+    ("accountsSkipped", "Count"),
+    ("accountsFailed", "Count"),
+    ("accountsHeld", "Count"),
+    ("accountsDeferred", "Count"),
+    ("durationMs", "Milliseconds"),
+];
 
 /// What a tick needs to know.
 #[derive(Debug, Clone)]
@@ -101,10 +107,9 @@ impl Runtime {
             "{title} started"
         );
 
-        let found = timeout_at(times.stop, self.read(event)).await.unwrap_or_else(|_| {
+        let mut accounts = timeout_at(times.stop, self.read(event)).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::TableUnavailable, "out of time while reading the table of target accounts"))
         })?;
-        let mut accounts = found;
         accounts.sort_by(|one, other| one.key.cmp(&other.key));
         rotate(&mut accounts, tick.now);
 
@@ -139,14 +144,25 @@ impl Runtime {
         if deferred > 0 {
             tracing::warn!(accountsDeferred = deferred, "{title}: out of time, the next tick goes on");
         }
+        if run.removals.exhausted() {
+            tracing::warn!(
+                accountsHeld = counts.held,
+                "{title}: more accounts would lose staging accounts than the {} that MAX_REMOVALS_PERCENT lets in \
+                 one tick; look whether DRS is right, the next tick goes on",
+                run.removals.limit(),
+            );
+        }
         let summary = summary::read(&self.policy.summarize(&run.tick, &outcomes).await?)?;
         tracing::info!(
+            _aws = Json::of(&metrics::directive(tick.now, &METRICS)),
+            operation = event.operation,
             totalAccounts = counts.total,
             accountsProcessed = counts.updated + counts.unchanged,
             accountsUpdated = counts.updated,
             accountsSkipped = counts.skipped + counts.unchanged,
             accountsFailed = counts.failed,
             accountsHeld = counts.held,
+            accountsDeferred = deferred,
             policy = self.policy.info().name,
             policyVersion = self.policy.info().version,
             dryRun = dry_run,
@@ -175,25 +191,12 @@ impl Runtime {
             let items = self.aws.scan(event.segment).await.map_err(unavailable)?;
             return Ok(items.into_iter().map(Account::of).collect());
         };
-        let reads = ids.iter().map(|id| async move {
-            let found = self.aws.get_item(id).await.map(|item| item.map(Account::of));
+        let reads = ids.iter().cloned().map(|id| async move {
+            let found = self.aws.get_item(&id).await.map(|item| item.map(Account::of));
             found.map(|account| account.unwrap_or_else(|| Account { key: id.to_string(), item: None }))
         });
         let reads: Vec<_> = stream::iter(reads).buffered(self.config.max_concurrency).collect().await;
         reads.into_iter().collect::<Result<_, _>>().map_err(unavailable)
-    }
-}
-
-/// An account of the tick: its key, and its item unless the event named one that there isn't.
-struct Account {
-    key: String,
-    item: Option<Item>,
-}
-
-impl Account {
-    fn of(item: Item) -> Self {
-        let key = item.get("accountId").and_then(|id| id.get("S")).and_then(Value::as_str).unwrap_or_default();
-        Self { key: key.to_owned(), item: Some(item) }
     }
 }
 
@@ -212,125 +215,6 @@ impl Times {
         let deadline = tick.deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
         let before = |time: Duration| deadline.checked_sub(time).unwrap_or(deadline);
         Self { stop: before(margin), end: before(margin / 2) }
-    }
-}
-
-/// One tick under way, as its accounts see it.
-struct Run {
-    runtime: Arc<Runtime>,
-    removals: Arc<Removals>,
-    tick: types::Tick,
-    now: Arc<str>,
-    times: Times,
-}
-
-impl Run {
-    /// Decides one account in a task of its own, so that whatever happens to it happens to it alone.
-    fn spawn(self: &Arc<Self>, position: usize, account: Account) -> impl Future<Output = AccountOutcome> + use<> {
-        let (run, key) = (Arc::clone(self), account.key.clone());
-        async move {
-            let place = run.removals.account(position);
-            let task = tokio::spawn(async move { run.account(place, account).await });
-            task.await.unwrap_or_else(|_| AccountOutcome {
-                account_id: key,
-                account_name: None,
-                outcome: outcome::failed("host: a defect ended this account's work; please report it"),
-            })
-        }
-    }
-
-    async fn account(&self, place: removals::Account, account: Account) -> AccountOutcome {
-        let key = account.key;
-        let Some(item) = account.item else {
-            let outcome = outcome::failed(format_args!("item: no target account {key} is stored"));
-            return AccountOutcome { account_id: key, account_name: None, outcome };
-        };
-        let target = match Target::read(&item) {
-            Ok(target) => target,
-            Err(bad) => {
-                let outcome = outcome::failed(format_args!("item: {}", bad.problem));
-                return AccountOutcome { account_id: key, account_name: bad.name, outcome };
-            }
-        };
-        let account_name = target.name.clone();
-        let outcome = if Instant::now() >= self.times.stop {
-            outcome::skipped(DEFERRED)
-        } else {
-            self.decide_and_write(place, target).await
-        };
-        AccountOutcome { account_id: key, account_name, outcome }
-    }
-
-    async fn decide_and_write(&self, place: removals::Account, target: Target) -> Outcome {
-        let Runtime { aws, policy, regions, .. } = &*self.runtime;
-        let id = target.id.clone();
-        let mut scope = Scope::new(target, Arc::clone(aws), Arc::clone(regions), Arc::clone(&self.now), place);
-        for _ in 0..=MAX_CONFLICTS {
-            let decision = policy.sync(&self.tick, scope);
-            let Ok((decided, given_back)) = timeout_at(self.times.stop, decision).await else {
-                return outcome::skipped(DEFERRED);
-            };
-            let staged = given_back.as_ref().and_then(|scope| scope.staged.clone());
-            let receipt = staged.as_ref().map(|staged| &staged.receipt);
-            let decided =
-                decided.and_then(|outcome| outcome::check(&outcome, receipt).map_err(Fault).map(|()| outcome));
-            let (outcome, mut decided_scope) = match (decided, given_back) {
-                (Ok(outcome), Some(scope)) => (outcome, scope),
-                (Err(fault), _) => return outcome::failed(fault),
-                (Ok(_), None) => return outcome::failed("host: the account's scope was lost"),
-            };
-            let Some(staged) = staged.filter(|_| !self.tick.dry_run) else { return outcome };
-            if Instant::now() >= self.times.stop {
-                return outcome::skipped(DEFERRED);
-            }
-            let write = Write {
-                account: id.clone(),
-                read: decided_scope.target.stored_list.clone(),
-                list: staged.list.clone(),
-                updated_at: self.now.to_string(),
-            };
-            match self.in_time(aws.write(write)).await {
-                Ok(Written::Done) => return outcome,
-                Ok(Written::Conflict) => {}
-                Err(error) => return outcome::unwritten(&error),
-            }
-            let item = match self.in_time(aws.get_item(&id)).await {
-                Ok(Some(item)) => item,
-                Ok(None) => {
-                    return outcome::failed("conflict: the item was deleted meanwhile; it wasn't written again");
-                }
-                Err(error) => return outcome::unwritten(&error),
-            };
-            if self.wrote(&item, &staged.list) {
-                return outcome;
-            }
-            match Target::read(&item) {
-                Ok(target) => decided_scope.reread(target),
-                Err(bad) => return outcome::failed(format_args!("item: {}", bad.problem)),
-            }
-            tracing::info!(accountId = id.as_str(), "the item was edited meanwhile: deciding again");
-            scope = decided_scope;
-        }
-        outcome::failed(format_args!(
-            "conflict: the item was edited between reading and writing, {} times in a row; nothing was written",
-            MAX_CONFLICTS + 1
-        ))
-    }
-
-    /// Whether a conflict is with our own write: its answer was lost, and the SDK tried it again.
-    fn wrote(&self, item: &Item, list: &Value) -> bool {
-        item.get("stagingAccounts") == Some(list)
-            && item.get("updatedAt").and_then(|time| time.get("S")).and_then(Value::as_str) == Some(&*self.now)
-    }
-
-    async fn in_time<T>(&self, call: impl Future<Output = Result<T, AwsError>>) -> Result<T, AwsError> {
-        timeout_at(self.times.end, call).await.unwrap_or_else(|_| {
-            Err(AwsError {
-                code: AwsError::TIMEOUT.into(),
-                message: "no answer before the tick's end; the next tick will see whether it was done".into(),
-                retryable: true,
-            })
-        })
     }
 }
 

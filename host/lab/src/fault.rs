@@ -43,6 +43,8 @@ pub struct Fault {
     pub reset: bool,
     /// Answers 200 with this body.
     pub body: Option<String>,
+    /// Processes the call, and resets the connection instead of answering.
+    pub lose_answer: bool,
     /// Ends the session that signed the call: ExpiredTokenException, now and for all of its later calls.
     pub expire_session: bool,
     /// Edits the table before the call is processed.
@@ -110,6 +112,11 @@ impl Fault {
         Self { body: Some(body.into()), ..Self::default() }
     }
 
+    /// A fault that loses the answer of a call that was processed.
+    pub fn lose_answer() -> Self {
+        Self { lose_answer: true, ..Self::default() }
+    }
+
     /// A fault that ends the session that signed the call.
     pub fn expire_session() -> Self {
         Self { expire_session: true, ..Self::default() }
@@ -158,6 +165,7 @@ pub(crate) enum End {
     Hang,
     Reset,
     Body(String),
+    LoseAnswer,
     ExpireSession,
 }
 
@@ -208,6 +216,8 @@ impl Fault {
             Some(End::Reset)
         } else if let Some(body) = &self.body {
             Some(End::Body(body.clone()))
+        } else if self.lose_answer {
+            Some(End::LoseAnswer)
         } else {
             self.expire_session.then_some(End::ExpireSession)
         }

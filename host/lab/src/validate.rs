@@ -83,6 +83,7 @@ impl Fault {
             self.hang,
             self.reset,
             self.body.is_some(),
+            self.lose_answer,
             self.expire_session,
             self.mutate.is_some(),
         ];
@@ -91,7 +92,7 @@ impl Fault {
         problems.check(
             count == 1 || count == 0 && delays,
             path,
-            "one effect: error, latencyMs, hang, reset, body, expireSession or mutate",
+            "one effect: error, latencyMs, hang, reset, body, loseAnswer, expireSession or mutate",
         );
         problems.check(self.page != Some(0), &format!("{path}.page"), "a number from 1");
         if let Some(error) = &self.error {

@@ -118,6 +118,11 @@ impl World {
                 let message = error.message.unwrap_or_else(|| format!("{} from the lab's faults", error.code));
                 Err(AwsError { status: error.status, ..AwsError::new(&error.code, message) })
             }
+            (Ok(caller), Some(End::LoseAnswer)) => {
+                // Whether it was done or refused, nobody hears of it.
+                let _ = self.process(&request, &caller, region, body, &request_id).await;
+                return Err(Cut::Reset);
+            }
             (Ok(caller), end) => {
                 if let (Some(End::ExpireSession), Caller::Session(session)) = (end, &caller) {
                     session.end();

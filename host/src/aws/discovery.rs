@@ -67,7 +67,7 @@ impl Aws {
         let mut entries = Vec::new();
         let error = self.pages(role, listing, region, &mut entries).await.err();
         let (_, operation) = request(listing, None).name();
-        let error = error.map(|error| error.while_doing(format_args!("{operation} in {region}")));
+        let error = error.map(|error| error.while_doing(operation));
         RegionAnswer { region: region.to_owned(), entries, error }
     }
 
@@ -94,10 +94,15 @@ impl Aws {
             let Some(Value::Array(found)) = page.get(list) else {
                 return Err(AwsError::malformed(format!("expected a list of {list}")));
             };
+            // What is good of a page counts, whatever else is on it.
+            let mut bad = Ok(());
             for entry in found {
-                check(listing, entry)?;
-                entries.push(entry.clone());
+                match check(listing, entry) {
+                    Ok(()) => entries.push(entry.clone()),
+                    error => bad = error,
+                }
             }
+            bad?;
             token = match page.get("nextToken").and_then(Value::as_str) {
                 None | Some("") => return Ok(()),
                 Some(next) if !seen.insert(next.to_owned()) => {

@@ -24,23 +24,61 @@ use super::bound::Bounded;
 use super::json::{item_from_json, item_to_json};
 use super::sdk_error::convert;
 use super::{AwsError, Call, Door, Principal, Request};
-use crate::account::Role;
+use crate::account::{AccountId, ExternalId, Role};
 use crate::error::{Error, ErrorKind};
-
-/// How often a call is tried in all. Between tries the SDK waits, with jitter; the waits are short because a
-/// tick comes every five minutes: what fails this time is done next time.
-const ATTEMPTS: u32 = 4;
-const FIRST_BACKOFF: Duration = Duration::from_millis(200);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
 /// A region that keeps failing uses this up (5 a retry, 10 after a time-out; a success gives back): then its
 /// calls fail at once, for all accounts. The SDK's default, enough for 100 retries.
 const RETRY_TOKENS: usize = 500;
 
-/// A connection that isn't made in this time won't be.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// DRS answers within a second or two; a page of a scan as well.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long AWS is waited for. It's short because a tick comes every five minutes: what fails this time is
+/// done next time.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How often a call is tried in all.
+    pub attempts: u32,
+    /// The longest wait before the second try; the SDK doubles it for each further one, and waits a random
+    /// share of it.
+    pub first_backoff: Duration,
+    /// The longest wait before any try.
+    pub longest_backoff: Duration,
+    /// A connection that isn't made in this time won't be.
+    pub connect: Duration,
+    /// How long an answer may take to begin. DRS answers within a second or two; a page of a scan as well.
+    pub read: Duration,
+    /// How long a call may take with all its tries, and with the wait for its place among the others.
+    pub operation: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            attempts: 4,
+            first_backoff: Duration::from_millis(200),
+            longest_backoff: Duration::from_secs(5),
+            connect: Duration::from_secs(3),
+            read: Duration::from_secs(10),
+            operation: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Patience {
+    fn retries(&self) -> RetryConfig {
+        RetryConfig::standard()
+            .with_max_attempts(self.attempts)
+            .with_initial_backoff(self.first_backoff)
+            .with_max_backoff(self.longest_backoff)
+    }
+
+    fn timeouts(&self) -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .connect_timeout(self.connect)
+            .read_timeout(self.read)
+            .operation_timeout(self.operation)
+            .build()
+    }
+}
 
 /// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
 pub struct Live {
@@ -65,10 +103,11 @@ pub struct Endpoint {
 impl Live {
     /// Clients with the environment's credentials, region and endpoints, and so many requests at once.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
+        let patience = Patience::default();
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client(max_concurrency))
-            .retry_config(retries())
-            .timeout_config(timeouts())
+            .retry_config(patience.retries())
+            .timeout_config(patience.timeouts())
             .load()
             .await;
         if config.region().is_none() {
@@ -81,15 +120,15 @@ impl Live {
     }
 
     /// Clients of one endpoint, whatever the environment says.
-    pub fn at(endpoint: Endpoint, max_concurrency: usize) -> Self {
+    pub fn at(endpoint: Endpoint, max_concurrency: usize, patience: Patience) -> Self {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint.url)
             .region(Region::new(endpoint.region))
             .credentials_provider(SharedCredentialsProvider::new(endpoint.credentials))
             .http_client(http_client(max_concurrency))
-            .retry_config(retries())
-            .timeout_config(timeouts())
+            .retry_config(patience.retries())
+            .timeout_config(patience.timeouts())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .build();
         Self::new(&config)
@@ -148,7 +187,8 @@ impl Live {
             .policy(policy)
             .send()
             .await
-            .map_err(convert)?;
+            .map_err(convert)
+            .map_err(|error| without(error, external_id.as_ref()))?;
         let given = answer.credentials.ok_or_else(|| AwsError::malformed("expected Credentials"))?;
         let until = given
             .expiration
@@ -215,7 +255,7 @@ impl Live {
                 Ok(json!({}))
             }
             Request::AssumeRole { role_arn, external_id, .. } => {
-                let account = role_arn.split(':').nth(4).and_then(crate::account::AccountId::parse);
+                let account = role_arn.split(':').nth(4).and_then(AccountId::parse);
                 let account = account.ok_or_else(|| AwsError::malformed("a role ARN without an account"))?;
                 let role = Role { account, arn: role_arn.clone(), external_id: external_id.clone() };
                 self.assume_role(&call.request, role).await
@@ -245,17 +285,6 @@ fn http_client(max_concurrency: usize) -> Bounded {
     Bounded::new(http, max_concurrency)
 }
 
-fn retries() -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(ATTEMPTS)
-        .with_initial_backoff(FIRST_BACKOFF)
-        .with_max_backoff(LONGEST_BACKOFF)
-}
-
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()
-}
-
 /// A budget of retries of its own; the SDK's default ones are shared by the whole process.
 fn partition(service: &'static str) -> RetryPartition {
     RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
@@ -265,6 +294,14 @@ impl Door for Live {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         Box::pin(self.make(call))
     }
+}
+
+/// The error without the external id, which STS repeats where it finds it malformed.
+fn without(mut error: AwsError, external_id: Option<&ExternalId>) -> AwsError {
+    if let Some(external_id) = external_id {
+        error.message = error.message.replace(external_id.reveal(), "(the external id)");
+    }
+    error
 }
 
 /// A page of a DRS listing; a list that wasn't in the answer isn't in this one.

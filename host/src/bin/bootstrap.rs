@@ -41,5 +41,12 @@ async fn tick(request: LambdaEvent<Value>) -> Result<Value, Error> {
     let left = request.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
     let tick = Tick { event, now: SystemTime::now(), deadline: Some(Instant::now() + left) };
     let report = runtime().await?.tick(tick, |_, _| ()).await?;
-    Ok(summary::fit(report.summary, summary::MAX_BYTES))
+    let summary = summary::fit(report.summary, summary::MAX_BYTES);
+    if let Some(omitted) = summary.get("detailsOmitted") {
+        tracing::warn!(
+            detailsOmitted = omitted.as_u64(),
+            "the summary is over Lambda's limit and was shortened; every account that isn't unchanged has a line here",
+        );
+    }
+    Ok(summary)
 }

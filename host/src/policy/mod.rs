@@ -26,7 +26,8 @@ pub struct Guest {
     limiter: limits::Limiter,
 }
 
-/// A policy that this host can run.
+/// A policy that this host can run. A clone is the same compiled policy.
+#[derive(Clone)]
 pub struct Policy {
     engine: Engine,
     pre: PolicyPre<Guest>,

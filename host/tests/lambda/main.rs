@@ -1,5 +1,6 @@
 //! The Lambda binary, driven as Lambda drives it: events in; answers, log lines and the table out.
 
+mod kill;
 mod runtime_api;
 
 use std::path::PathBuf;
@@ -22,12 +23,8 @@ fn policy() -> PathBuf {
 fn seed() -> Fleet {
     let role = |id: &str| format!("arn:aws:iam::{id}:role/DRSOrchestrationRole");
     let entry = |id: &str| json!({"accountId": id, "roleArn": role(id), "externalId": "x", "note": "kept"});
-    let target = |id: &str, name: &str, staging: Value| {
-        json!({"accountId": id, "accountName": name, "roleArn": role(id), "stagingAccounts": staging})
-    };
-    let account = |staging: Value| {
-        json!({"roles": {"DRSOrchestrationRole": {}}, "regions": {"us-east-1": {"stagingAccounts": staging}}})
-    };
+    let target = |id: &str, name: &str, staging: Value| json!({"accountId": id, "accountName": name, "roleArn": role(id), "stagingAccounts": staging});
+    let account = |staging: Value| json!({"roles": {"DRSOrchestrationRole": {}}, "regions": {"us-east-1": {"stagingAccounts": staging}}});
     let fleet = json!({
         "regions": ["us-east-1", "eu-west-1"],
         "targets": [

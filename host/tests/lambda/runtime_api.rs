@@ -43,16 +43,24 @@ impl RuntimeApi {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (waiting, answered) = (Arc::clone(&waiting), answered.clone());
-                let service = service_fn(move |request| serve(request, Arc::clone(&waiting), answered.clone(), timeout));
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                let service =
+                    service_fn(move |request| serve(request, Arc::clone(&waiting), answered.clone(), timeout));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
             }
         });
         Self { address, events, answers }
     }
 
+    /// Hands out a payload, and waits for nothing.
+    pub fn send(&self, payload: impl ToString) {
+        self.events.send(payload.to_string()).expect("a server");
+    }
+
     /// Invokes the function with a payload, and waits for what it comes to.
     pub async fn invoke(&mut self, payload: impl ToString) -> Answer {
-        self.events.send(payload.to_string()).expect("a server");
+        self.send(payload);
         self.answers.recv().await.expect("an answer")
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use staging_sync::aws::live::Patience;
 use staging_sync::policy::{Limits, Policy};
 use staging_sync::{Config, Event, Runtime, Tick};
 use staging_sync_lab::{Call, Lab};
@@ -31,7 +32,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let policy = Policy::load(&config.policy, Limits::default()).await?;
     println!("Policy {} {} from {}", policy.info().name, policy.info().version, config.policy.display());
     println!("A fleet on loopback, with DynamoDB, STS and DRS at {}", lab.url());
-    let door = Arc::new(lab::live(&lab, config.max_concurrency));
+    let door = Arc::new(lab::live(&lab, config.max_concurrency, Patience::default()));
     let runtime = Arc::new(Runtime::with(config, policy, door).await?);
 
     println!("\nThe table before:\n{}", show::targets(&lab.plain_items().map_err(failed)?));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use staging_sync::aws::live::{Endpoint, Live};
+use staging_sync::aws::live::{Endpoint, Live, Patience};
 use staging_sync_lab::{Fleet, Lab};
 
 use crate::{Exit, Unable};
@@ -48,7 +48,7 @@ pub fn fleet(path: Option<&std::path::Path>) -> Result<Fleet, Unable> {
 }
 
 /// The way to a running lab, whatever the process's own environment says.
-pub fn live(lab: &Lab, max_concurrency: usize) -> Live {
+pub fn live(lab: &Lab, max_concurrency: usize, patience: Patience) -> Live {
     let env = lab.env();
     let get = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()).unwrap_or_default();
     let credentials = aws_credential_types::Credentials::new(
@@ -58,5 +58,5 @@ pub fn live(lab: &Lab, max_concurrency: usize) -> Live {
         None,
         "lab",
     );
-    Live::at(Endpoint { url: lab.url(), region: get("AWS_REGION"), credentials }, max_concurrency)
+    Live::at(Endpoint { url: lab.url(), region: get("AWS_REGION"), credentials }, max_concurrency, patience)
 }

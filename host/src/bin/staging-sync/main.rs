@@ -1,5 +1,6 @@
 //! The command line, for operators and policy authors. stdout is data, stderr is talk.
 
+mod bench;
 mod demo;
 mod lab;
 mod policy;
@@ -47,6 +48,8 @@ enum Command {
     Tick(tick::Arguments),
     /// Serves a fleet on loopback as DynamoDB, STS and DRS, until it's interrupted.
     Lab(lab::Arguments),
+    /// Measures ticks over a fleet on this machine, against the least time that their AWS calls can take.
+    Bench(bench::Arguments),
     /// Works on policies.
     Policy(policy::Arguments),
 }
@@ -61,6 +64,7 @@ async fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Tick(arguments) => tick::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
         Command::Policy(arguments) => policy::run(arguments),
     };
     match done {

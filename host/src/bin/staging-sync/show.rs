@@ -43,7 +43,8 @@ pub fn targets(items: &[Value]) -> String {
     table.to_string()
 }
 
-fn table(header: &[&str]) -> Table {
+/// An empty table as all of ours look.
+pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     if table.width().is_none() {
@@ -73,9 +74,10 @@ fn what(detail: &Value) -> String {
             parts.push(format!("{sign}{}", ids(&list)));
         }
     }
-    for (name, label) in [("totalStaging", "staging accounts"), ("stagingAccountCount", "staging accounts")] {
+    for (name, label) in [("totalStaging", "staging account"), ("stagingAccountCount", "staging account")] {
         if !detail[name].is_null() {
-            parts.push(format!("{} {label}", text(&detail[name])));
+            let plural = if detail[name] == 1 { "" } else { "s" };
+            parts.push(format!("{} {label}{plural}", text(&detail[name])));
         }
     }
     for name in ["reason", "error"] {

@@ -1,0 +1,8 @@
+//! Whole ticks against the lab: a fleet and what goes wrong in it come in; summary, calls and table come out.
+
+mod cases;
+mod model;
+mod overlap;
+mod removals;
+mod sizes;
+mod support;

@@ -1,0 +1,56 @@
+//! The blast radius: how many accounts may lose staging accounts in one tick.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use staging_sync::{Event, Tick};
+use staging_sync_lab::Lab;
+
+use crate::support::{patience, policy, runtime, stored_ids, targets};
+
+const ACCOUNTS: usize = 60;
+
+fn staging(number: usize) -> String {
+    format!("{:012}", 200_000_000_000 + number)
+}
+
+/// Ticks five minutes apart, as many as asked, over accounts that all lose one staging account and gain another.
+async fn ticks(percent: &str, count: u64) -> (Lab, Vec<Value>) {
+    let lab = Lab::start(targets((0..ACCOUNTS).map(|_| (vec![staging(1)], vec![staging(2)])))).await.expect("a lab");
+    let variables = [("MAX_REMOVALS_PERCENT", percent), ("MAX_CONCURRENCY", "7")];
+    let runtime = runtime(&lab, &variables, policy().await, patience()).await.expect("a runtime");
+    let mut summaries = Vec::new();
+    for turn in 0..count {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_770_072_300 + turn * 300);
+        let tick = Tick { now, ..Tick::of(Event::of("sync_staging_accounts")) };
+        summaries.push(runtime.tick(tick, |_, _| ()).await.expect("a summary").summary);
+    }
+    (lab, summaries)
+}
+
+fn with(summary: &Value, field: &str) -> usize {
+    let details = summary["details"].as_array().into_iter().flatten();
+    details.filter(|detail| detail[field].as_array().is_some_and(|list| !list.is_empty())).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fifth_of_the_accounts_a_tick_until_all_are_done() {
+    let (lab, summaries) = ticks("20", 10).await;
+    let first = &summaries[0];
+    assert_eq!((with(first, "added"), with(first, "removed"), with(first, "heldRemovals")), (60, 12, 48));
+    let held = first["details"].as_array().into_iter().flatten().find(|detail| !detail["heldRemovals"].is_null());
+    let reason = held.and_then(|detail| detail["heldReason"].as_str()).expect("a reason");
+    assert!(reason.contains("MAX_REMOVALS_PERCENT") && reason.contains("12"), "{reason}");
+    assert!(summaries.iter().all(|summary| with(summary, "removed") <= 12));
+    let removed: Vec<usize> = summaries.iter().map(|summary| with(summary, "removed")).collect();
+    assert_eq!(removed.iter().sum::<usize>(), ACCOUNTS, "{removed:?}");
+    assert_eq!(stored_ids(&lab), vec![vec![staging(2)]; ACCOUNTS]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zero_percent_is_none() {
+    let (lab, summaries) = ticks("0", 3).await;
+    assert!(summaries.iter().all(|summary| with(summary, "removed") == 0));
+    assert_eq!(with(&summaries[2], "heldRemovals"), ACCOUNTS);
+    assert_eq!(stored_ids(&lab), vec![vec![staging(1), staging(2)]; ACCOUNTS]);
+}
