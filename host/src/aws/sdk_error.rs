@@ -32,6 +32,9 @@ where
     match &error {
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
+            if status < 400 {
+                return AwsError::malformed("the answer can't be read as the one that is documented");
+            }
             let code = context.err().code().map_or_else(|| format!("HTTP{status}"), str::to_owned);
             let retryable = status >= 500 || RETRYABLE.contains(&code.as_str());
             let message = context.err().message().unwrap_or("no message came with it").to_owned();

@@ -144,7 +144,8 @@ fn items(lab: &Lab) -> BTreeMap<String, Value> {
     items.into_iter().map(|item| (item["accountId"].as_str().expect("a key").to_owned(), item)).collect()
 }
 
-/// What a case shows, as a row of a table: what happens, and what becomes of the first account, tick by tick.
+/// What a case shows, as a row of a table: what happens, and what becomes of the account that it happens to (the
+/// one that failed, or the first), tick by tick.
 fn row(case: &Case) -> String {
     let outcomes: Vec<String> = case.ticks.iter().map(outcome).collect();
     format!("| {} | {} |\n", case.about, outcomes.join("; next tick: "))
@@ -154,7 +155,9 @@ fn outcome(tick: &Expected) -> String {
     if let Some(error) = &tick.error {
         return format!("the tick fails: `{error}`");
     }
-    let Some(detail) = tick.summary.as_ref().and_then(|summary| summary["details"].get(0)) else { return "?".into() };
+    let details = tick.summary.as_ref().and_then(|summary| summary["details"].as_array()).expect("details");
+    let failed = details.iter().find(|detail| detail["status"] == "failed");
+    let detail = failed.or(details.first()).expect("a detail");
     let status = detail["status"].as_str().unwrap_or("?");
     let ids = |name: &str, words: &str| {
         let count = detail[name].as_array().map_or(0, Vec::len);
