@@ -83,11 +83,11 @@ impl Target {
             .ok_or_else(|| format!("accountId: expected an AWS account id of 12 digits, found {key:?}"))?;
         let is_current = match present(item, "isCurrentAccount") {
             None => false,
-            Some(value) => typed(value, "BOOL", "isCurrentAccount")?.as_bool().unwrap_or_default(),
+            Some(value) => typed(value, "BOOL", "isCurrentAccount", Value::as_bool)?,
         };
         let entries = match present(item, "stagingAccounts") {
             None => Vec::new(),
-            Some(value) => typed(value, "L", "stagingAccounts")?.as_array().cloned().unwrap_or_default(),
+            Some(value) => typed(value, "L", "stagingAccounts", Value::as_array)?.clone(),
         };
         let staging_accounts =
             entries.into_iter().enumerate().map(|(index, stored)| entry(index, stored)).collect::<Result<_, _>>()?;
@@ -132,17 +132,23 @@ pub enum RoleError {
 
 /// An attribute's value, unless it's missing or `NULL`.
 fn present<'a>(item: &'a Item, attribute: &str) -> Option<&'a Value> {
-    item.get(attribute).filter(|value| value.get("NULL").is_none())
+    item.get(attribute).filter(|value| value.get("NULL") != Some(&Value::Bool(true)))
 }
 
 fn text(item: &Item, attribute: &str) -> Result<Option<String>, String> {
     let Some(value) = present(item, attribute) else { return Ok(None) };
-    Ok(typed(value, "S", attribute)?.as_str().map(str::to_owned))
+    Ok(Some(typed(value, "S", attribute, Value::as_str)?.to_owned()))
 }
 
-/// The content of a typed value, if it has the type that's expected.
-fn typed<'a>(value: &'a Value, expected: &str, path: &str) -> Result<&'a Value, String> {
-    value.get(expected).ok_or_else(|| {
+/// The content of a typed value, if it has the type that's expected; `read` takes it out of the JSON.
+fn typed<'a, T>(
+    value: &'a Value,
+    expected: &str,
+    path: &str,
+    read: impl Fn(&'a Value) -> Option<T>,
+) -> Result<T, String> {
+    let only = value.as_object().filter(|typed| typed.len() == 1);
+    only.and_then(|typed| typed.get(expected)).and_then(read).ok_or_else(|| {
         let found = value.as_object().and_then(|typed| typed.keys().next()).map_or("nothing", String::as_str);
         format!("{path}: expected {}, found {}", type_name(expected), type_name(found))
     })
@@ -168,9 +174,9 @@ fn type_name(descriptor: &str) -> &str {
 fn entry(index: usize, stored: Value) -> Result<StagingAccount, String> {
     let path = format!("stagingAccounts[{index}]");
     let id_path = format!("{path}.accountId");
-    let attributes = typed(&stored, "M", &path)?;
+    let attributes = typed(&stored, "M", &path, Value::as_object)?;
     let id = attributes.get("accountId").ok_or_else(|| format!("{id_path}: expected a string (S), found nothing"))?;
-    let id = typed(id, "S", &id_path)?.as_str().unwrap_or_default();
+    let id = typed(id, "S", &id_path, Value::as_str)?;
     let id = AccountId::parse(id)
         .ok_or_else(|| format!("{id_path}: expected an AWS account id of 12 digits, found {id:?}"))?;
     Ok(StagingAccount { id, stored })

@@ -1,5 +1,6 @@
 //! Whole ticks against the lab: a fleet and what goes wrong in it come in; summary, calls and table come out.
 
+mod authority;
 mod cases;
 mod model;
 mod overlap;

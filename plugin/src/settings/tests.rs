@@ -1,5 +1,6 @@
 //! Tests of the settings and of their schema.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -98,5 +99,18 @@ fn schema_and_parser_agree() {
     assert_eq!(parse("{}").unwrap().regions, None);
     for choice in schema["properties"]["removals"]["enum"].as_array().unwrap() {
         assert_eq!(wrong(&json!({ "removals": choice })), [""; 0]);
+    }
+}
+
+proptest! {
+    /// Whatever the text: it's read, or every problem has a path.
+    #[test]
+    fn any_text_is_read_or_refused(
+        text in prop_oneof![".*", r#"\{("(removals|regions|stagingRoleName|x)": ?("(all|a/b|\\\\|é)"|\[("us-east-1",?)*\]|1),?){0,3}\}"#],
+    ) {
+        if let Err(errors) = parse(&text) {
+            prop_assert!(!errors.is_empty());
+            prop_assert!(errors.iter().all(|error| error.path.starts_with('$')));
+        }
     }
 }
