@@ -63,7 +63,7 @@ pub struct Config {
     pub policy: PathBuf,
     /// `POLICY_SETTINGS`: JSON for the policy; default `{}`.
     pub settings: String,
-    /// `MAX_CONCURRENCY`: how many AWS calls, and how many accounts, may be under way at once; default 128.
+    /// `MAX_CONCURRENCY`: how many AWS calls may be under way at once; default 128.
     pub max_concurrency: usize,
     /// `DRY_RUN`: decide without writing, whatever the event says; default false.
     pub dry_run: bool,
@@ -78,6 +78,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// How many accounts may be under way at once: half as many again as calls, so that towards the end of a
+    /// tick, when one account's calls wait for each other, there are still calls for every place.
+    pub fn max_accounts(&self) -> usize {
+        self.max_concurrency + self.max_concurrency / 2
+    }
+
     /// Reads the process's environment.
     pub fn from_env() -> Result<Self, Error> {
         Self::read(&|name| std::env::var(name).ok())

@@ -130,7 +130,7 @@ impl Runtime {
         progress(0, total);
         let mut outcomes: Vec<AccountOutcome> = stream::iter(accounts.into_iter().enumerate())
             .map(|(position, account)| run.spawn(position, account))
-            .buffer_unordered(self.config.max_concurrency)
+            .buffer_unordered(self.config.max_accounts())
             .inspect(|account| {
                 outcome::log(title, account);
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);

@@ -161,6 +161,14 @@ async fn the_seed_example_field_by_field() {
     let completed = line("staging account sync completed");
     assert_eq!((&completed["accountsUpdated"], &completed["totalAccounts"]), (&json!(1), &json!(2)));
     assert!(!log.iter().any(|line| line["message"] == "staging account sync: account unchanged"));
+    // CloudWatch reads the last line's numbers as metrics.
+    let metrics = &completed["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!((&metrics["Namespace"], &metrics["Dimensions"]), (&json!("StagingSync"), &json!([["operation"]])));
+    assert_eq!(completed["operation"], "sync_staging_accounts");
+    for metric in metrics["Metrics"].as_array().expect("metrics") {
+        let name = metric["Name"].as_str().expect("a name");
+        assert!(completed[name].is_u64(), "{name} in {completed}");
+    }
 }
 
 #[tokio::test]
