@@ -23,7 +23,7 @@ use crate::target::{RoleError, Target};
 /// The `addedBy` of every entry that the sync adds.
 pub const ADDED_BY: &str = "staging-account-sync";
 
-/// How often one instance may call the host: an honest policy needs a handful.
+/// How often one instance may call the host, log lines included: an honest policy needs a handful.
 const MAX_CALLS: u32 = 1_000;
 /// How many entries one change may add or remove: the list wouldn't fit in an item (400 KB) anyway.
 const MAX_CHANGES: usize = 10_000;
@@ -86,9 +86,14 @@ impl Scope {
         listing: Listing,
         regions: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<RegionAnswer>, AwsError>> {
+        if regions.len() > self.regions.len() {
+            let (asked, known) = (regions.len(), self.regions.len());
+            return Err(refuse(format!("asked for {asked} regions, and DRS_REGIONS has {known}")));
+        }
         let regions = if regions.is_empty() { self.regions.to_vec() } else { regions };
         let regions: BTreeSet<String> = regions.into_iter().collect();
         if let Some(foreign) = regions.iter().find(|region| !self.regions.contains(region)) {
+            let foreign = clip(foreign, 40);
             return Err(refuse(format!("asked for region {foreign:?}, which isn't one of DRS_REGIONS")));
         }
         let role = match self.target.role() {
@@ -235,12 +240,18 @@ fn wit_error(error: AwsError) -> WitAwsError {
 }
 
 impl Guest {
-    /// The account at hand; in the exports that have none, a call ends the instance.
-    fn scope(&mut self) -> wasmtime::Result<&mut Scope> {
+    /// Counts a call of the host; one too many ends the instance.
+    fn called(&mut self) -> wasmtime::Result<()> {
         self.calls += 1;
         if self.calls > MAX_CALLS {
             return Err(refuse(format!("called the host more than {MAX_CALLS} times for one account")));
         }
+        Ok(())
+    }
+
+    /// The account at hand; in the exports that have none, a call ends the instance.
+    fn scope(&mut self) -> wasmtime::Result<&mut Scope> {
+        self.called()?;
         self.scope.as_mut().ok_or_else(|| refuse("called a function of `account` outside `sync`"))
     }
 }
@@ -307,6 +318,7 @@ fn source_server(entry: &Value) -> SourceServer {
 
 impl logging::Host for Guest {
     async fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
+        self.called()?;
         self.log_lines += 1;
         if self.log_lines > MAX_LOG_LINES {
             return Ok(());

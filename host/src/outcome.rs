@@ -34,7 +34,12 @@ fn blank(status: Status) -> Outcome {
     }
 }
 
-/// Refuses an outcome that says other than what the policy asked for: a summary must be true.
+/// How much one outcome may say, in bytes: a line of CloudWatch's log has 256 KB, and `heldRemovals` of every
+/// entry that fits in an item 20 KB.
+const MAX_BYTES: usize = 128 << 10;
+
+/// Refuses an outcome that says other than what the policy asked for (a summary must be true), that says too
+/// much, or whose `extra` isn't what the WIT package says.
 pub fn check(outcome: &Outcome, staged: Option<&Receipt>) -> Result<(), String> {
     let nothing = Vec::new();
     let (added, removed) = staged.map_or((&nothing, &nothing), |receipt| (&receipt.added, &receipt.removed));
@@ -48,7 +53,25 @@ pub fn check(outcome: &Outcome, staged: Option<&Receipt>) -> Result<(), String> 
     if (&outcome.added, &outcome.removed) != (added, removed) {
         return Err("reported other changes than it asked for; nothing was written".into());
     }
+    if size(outcome) > MAX_BYTES {
+        return Err(format!("reported more than {} KiB for one account; nothing was written", MAX_BYTES >> 10));
+    }
+    if let Some(extra) = &outcome.extra
+        && let Err(error) = serde_json::from_str::<serde_json::Map<_, _>>(extra)
+    {
+        return Err(format!("reported an `extra` that isn't a JSON object: {error}; nothing was written"));
+    }
     Ok(())
+}
+
+/// How much an outcome says, in bytes; a value of a list counts as some more than its text.
+fn size(outcome: &Outcome) -> usize {
+    let texts = [&outcome.reason, &outcome.error, &outcome.held_reason, &outcome.extra];
+    let texts = texts.into_iter().flatten().map(String::len);
+    let lists = [&outcome.added, &outcome.removed, &outcome.held_removals];
+    let values = lists.into_iter().flatten().map(|value| value.len() + 8);
+    let regions = outcome.incomplete_regions.iter().map(|at| at.region.len() + at.code.len() + 32);
+    texts.chain(values).chain(regions).sum()
 }
 
 /// How many accounts there are of each status.

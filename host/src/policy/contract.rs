@@ -17,6 +17,7 @@ pub fn is_component(bytes: &[u8]) -> Result<(), String> {
             Err("is a core module, not a component: `staging-sync policy encode` makes it one".into())
         }
         Some([0, b'a', b's', b'm', ..]) => Err("is WebAssembly of a version that this host doesn't know".into()),
+        None if bytes.is_empty() => Err("is empty".into()),
         _ => Err("isn't WebAssembly".into()),
     }
 }

@@ -29,6 +29,13 @@ pub(super) const STACK: usize = 512 << 10;
 /// After so much fuel a computing guest lets other accounts go on: below a millisecond.
 const YIELD_INTERVAL: u64 = 1_000_000;
 
+/// What the guest may hand to the host in one call, or return, in bytes. A list that fills an item (400 KB),
+/// with what the host needs for its entries, fits several times.
+const TRANSFER: usize = 4 << 20;
+
+/// A component's size in bytes; more isn't read. A policy in Python, its interpreter included, has 18 MB.
+pub(super) const COMPONENT: u64 = 64 << 20;
+
 /// A component is several core instances; a language runtime some more.
 const INSTANCES: usize = 50;
 
@@ -57,6 +64,7 @@ impl Limits {
     /// Puts every limit on an instance's store.
     pub(super) fn apply(&self, store: &mut Store<Guest>, scale: u64) -> wasmtime::Result<()> {
         store.limiter(|guest| &mut guest.limiter);
+        store.set_hostcall_fuel(TRANSFER.saturating_mul(usize::try_from(scale).unwrap_or(usize::MAX)));
         store.set_fuel(self.fuel.saturating_mul(scale))?;
         store.fuel_async_yield_interval(Some(YIELD_INTERVAL))
     }

@@ -5,6 +5,7 @@ mod limits;
 
 use std::path::Path;
 
+use tokio::io::AsyncReadExt;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, Trap};
 
@@ -43,11 +44,11 @@ pub struct Fault(pub String);
 impl Policy {
     /// Loads a policy from a file.
     pub async fn load(path: &Path, limits: Limits) -> Result<Self, Error> {
-        let bytes = tokio::fs::read(path).await.map_err(|error| {
+        let bytes = read(path).await.map_err(|error| {
             Error::new(
                 ErrorKind::PolicyUnavailable,
                 format!(
-                    "policy {}: {error}: set POLICY to a policy, or build the default one with `make`",
+                    "policy {}: {error}: set POLICY to a policy, or build the default one with `make policy`",
                     path.display()
                 ),
             )
@@ -60,6 +61,9 @@ impl Policy {
     /// that was built for another version of it.
     pub async fn from_bytes(bytes: &[u8], limits: Limits) -> Result<Self, Error> {
         let refused = |message: String| Error::new(ErrorKind::PolicyRefused, message);
+        if bytes.len() as u64 > limits::COMPONENT {
+            return Err(refused(format!("is larger than {} MiB", limits::COMPONENT >> 20)));
+        }
         contract::is_component(bytes).map_err(refused)?;
         let engine = limits::engine().map_err(|error| refused(format!("host: no engine: {error:#}")))?;
         let component = Component::new(&engine, bytes)
@@ -159,4 +163,11 @@ impl Policy {
             None => format!("failed: {}", error.root_cause()),
         })
     }
+}
+
+/// Reads a file, and hardly more of it than a component may have: its length needn't be what it says.
+async fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    tokio::fs::File::open(path).await?.take(limits::COMPONENT + 1).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
