@@ -6,11 +6,14 @@ use std::io::IsTerminal;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, time::FormatTime, time::SystemTime};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// A field that is JSON already, like a list: in a JSON line it stands as it is, not as a quoted text.
 pub struct Json(String);
@@ -37,18 +40,27 @@ pub enum Style {
     Plain,
 }
 
-/// Starts logging, as `RUST_LOG` says: by default `info`, and warnings of the libraries.
+/// Whether a line may be printed, whatever `RUST_LOG` says. Below `info` the AWS SDK prints whole requests and
+/// answers: items with external ids, and an answer of `AssumeRole` that it can't read, keys included.
+fn allowed(line: &Metadata<'_>) -> bool {
+    !line.target().starts_with("aws_") || *line.level() <= Level::INFO
+}
+
+/// Starts logging, as `RUST_LOG` says, or as `default` does without it; lines that could hold a secret are never
+/// printed.
 pub fn init(style: Style, default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter);
     // A second call, in tests, changes nothing.
     let _ = match style {
-        Style::Json => builder.event_format(JsonLines).try_init(),
+        Style::Json => builder.event_format(JsonLines).finish().with(filter_fn(allowed)).try_init(),
         Style::Plain => builder
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .with_target(false)
             .without_time()
+            .finish()
+            .with(filter_fn(allowed))
             .try_init(),
     };
 }

@@ -21,11 +21,12 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::bound::Bounded;
+use super::environment;
 use super::json::{item_from_json, item_to_json};
 use super::sdk_error::convert;
 use super::{AwsError, Call, Door, Principal, Request};
 use crate::account::{AccountId, ExternalId, Role};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// A region that keeps failing uses this up (5 a retry, 10 after a time-out; a success gives back): then its
 /// calls fail at once, for all accounts. The SDK's default, enough for 100 retries.
@@ -101,21 +102,12 @@ pub struct Endpoint {
 }
 
 impl Live {
-    /// Clients with the environment's credentials, region and endpoints, and so many requests at once.
+    /// Clients with the environment's credentials, region and endpoints, and so many requests at once. Fails
+    /// where one of them is missing.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
         let patience = Patience::default();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http_client(max_concurrency))
-            .retry_config(patience.retries())
-            .timeout_config(patience.timeouts())
-            .load()
-            .await;
-        if config.region().is_none() {
-            return Err(Error::new(
-                ErrorKind::ConfigurationInvalid,
-                "environment: no AWS region is set: set AWS_REGION to the region of the table",
-            ));
-        }
+        let http = http_client(max_concurrency);
+        let config = environment::load(http, patience.retries(), patience.timeouts()).await?;
         Ok(Self::new(&config))
     }
 

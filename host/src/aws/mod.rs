@@ -1,11 +1,12 @@
 //! The one door to AWS: every call, the host's own included, is a value that goes through `Door::call`.
 //!
-//! Behind it calls are made (`live`). Before it stand the operations as the rest of the host knows them:
+//! Behind it calls are made (`live`, with the settings of `environment`). Before it stand the operations as the rest of the host knows them:
 //! `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and what answers mean.
 //! Secrets stay behind the door: an answer never holds credentials, and a call names its role.
 
 mod bound;
 pub mod discovery;
+mod environment;
 mod json;
 pub mod live;
 mod roles;

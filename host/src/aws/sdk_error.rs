@@ -48,12 +48,20 @@ where
     }
 }
 
+/// What comes before a whole request, its body and so an external id included, in the SDK's message about an
+/// endpoint that can't be used.
+const REQUEST: &str = "` to request `";
+
 /// An error's reasons, outermost first, each once.
-fn reasons(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
+pub(super) fn reasons(error: &dyn StdError) -> String {
+    let say = |error: &dyn StdError| {
+        let text = error.to_string();
+        text.split_once(REQUEST).map_or(text.clone(), |(before, _)| format!("{before}`"))
+    };
+    let mut text = say(error);
     let mut next = error.source();
     while let Some(reason) = next {
-        let reason_text = reason.to_string();
+        let reason_text = say(reason);
         if !text.contains(&reason_text) {
             text.push_str(": ");
             text.push_str(&reason_text);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use staging_sync::aws::live::{Endpoint, Live, Patience};
-use staging_sync_lab::{Fleet, Lab};
+use staging_sync_lab::{Error, Fleet, Lab};
 
 use crate::{Exit, Unable};
 
@@ -23,7 +23,10 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let fleet = fleet(arguments.fleet.as_deref())?;
-    let lab = Lab::start_on(fleet, arguments.port).await.map_err(|error| Unable(format!("lab: {error}")))?;
+    let lab = Lab::start_on(fleet, arguments.port).await.map_err(|error| match error {
+        Error::Bind { .. } => Unable(format!("lab: {error}: choose another port with --port")),
+        error => Unable(format!("lab: {error}")),
+    })?;
     println!("# DynamoDB, STS and DRS at {}; use it from another shell with:", lab.url());
     for (name, value) in lab.env() {
         println!("export {name}={value}");
@@ -44,7 +47,7 @@ pub fn fleet(path: Option<&std::path::Path>) -> Result<Fleet, Unable> {
             (name, text)
         }
     };
-    Fleet::from_json(&text).map_err(|error| Unable(format!("fleet {name}: {error}")))
+    Fleet::from_json(&text).map_err(|error| Unable(format!("{name}: {error}")))
 }
 
 /// The way to a running lab, whatever the process's own environment says.

@@ -61,8 +61,8 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // The demo shows all there is to say on stdout.
-    let level = if matches!(arguments.command, Command::Demo(_)) { "off" } else { "warn" };
+    // The demo shows all there is to say on stdout. What libraries warn of ends in our own errors.
+    let level = if matches!(arguments.command, Command::Demo(_)) { "off" } else { "error,staging_sync=warn" };
     log::init(log::Style::Plain, level);
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(arguments).await,
