@@ -1,0 +1,28 @@
+//! The command line as people and scripts see it: exit code, stdout and stderr together.
+
+mod lab;
+mod sessions;
+
+#[path = "../lambda/seed.rs"]
+mod seed;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+/// The binary, in an environment that has the default policy and nothing else: no home, no AWS.
+fn staging_sync() -> Command {
+    let policy = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/policy.wasm");
+    assert!(policy.exists(), "{} isn't there: run `make policy` first", policy.display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_staging-sync"));
+    command
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli"))
+        .env_clear()
+        .env("POLICY", policy)
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
