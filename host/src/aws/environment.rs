@@ -37,7 +37,10 @@ pub(super) async fn load(
         }
     }
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new());
+        .or_else(ProfileFileRegionProvider::new())
+        .region()
+        .await
+        .ok_or_else(|| invalid("no AWS region is set: set AWS_REGION to the region of the table"))?;
     let config = aws_config::defaults(BehaviorVersion::latest())
         .region(region)
         .http_client(http)
@@ -45,11 +48,8 @@ pub(super) async fn load(
         .timeout_config(timeouts)
         .load()
         .await;
-    if config.region().is_none() {
-        return Err(invalid("no AWS region is set: set AWS_REGION to the region of the table"));
-    }
     credentials(&config).await.map_err(|found| {
-        invalid(format!("no AWS credentials: {found}: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"))
+        invalid(format!("no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; {found}"))
     })?;
     Ok(config)
 }

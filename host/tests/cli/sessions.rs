@@ -5,16 +5,18 @@
 //! begins a comment, and `fleet: demo` takes the demo's fleet instead of the summary's example.
 //! `BLESS=1 cargo test --test cli` writes what the commands printed into the files, for you to read.
 //!
-//! What differs from run to run has a name instead: `TIME`, `PORT` (in commands the lab's), and `BIN`.
+//! What differs from run to run has a name instead: `TIME`, `PORT` (in commands the lab's), `POLICY.wasm` (the
+//! default one), and `BIN` (where the binary is).
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use futures_util::future::join_all;
 use staging_sync_lab::{Fleet, Lab};
 
 use crate::seed::seed;
-use crate::staging_sync;
+use crate::{policy, staging_sync};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions() {
@@ -24,9 +26,12 @@ async fn sessions() {
         fs::read_dir(&folder).expect("the cases").map(|file| file.expect("a file").path()).collect();
     files.sort();
     assert!(!files.is_empty());
-    for file in files {
+    let replayed = files.into_iter().map(|file| async move {
         let expected = fs::read_to_string(&file).expect("text");
         let found = replay(&expected).await;
+        (file, expected, found)
+    });
+    for (file, expected, found) in join_all(replayed).await {
         if found == expected {
             continue;
         }
@@ -104,27 +109,27 @@ fn words(line: &str) -> Vec<String> {
 /// The text with names for what differs from run to run.
 fn named(text: &str) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_staging-sync")).parent().expect("a folder");
-    let text = text.replace(&bin.display().to_string(), "BIN");
+    let text = text.replace(&policy().display().to_string(), "POLICY.wasm").replace(&bin.display().to_string(), "BIN");
     let mut parts = text.split("127.0.0.1:");
     let mut named = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         named.push_str("127.0.0.1:PORT");
         named.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
     }
-    // Only today's: times in fleets stay.
-    let today = &day(std::time::SystemTime::now());
-    let mut parts = named.split(today.as_str());
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        text.push_str("TIME");
-        text.push_str(part.split_once('Z').map_or("", |(_, rest)| rest));
+    let mut text = String::new();
+    let mut rest = named.as_str();
+    while let Some(c) = rest.chars().next() {
+        let time = rest.get(..TIME.len()).filter(|found| is_time(found));
+        text.push_str(if time.is_some() { "TIME" } else { &rest[..c.len_utf8()] });
+        rest = &rest[time.map_or(c.len_utf8(), str::len)..];
     }
     text
 }
 
-/// The day of a time, as times begin: `2026-02-02T`.
-fn day(time: std::time::SystemTime) -> String {
-    use aws_smithy_types::date_time::{DateTime, Format};
-    let text = DateTime::from(time).fmt(Format::DateTime).expect("a time");
-    text[..11].to_owned()
+/// A time as ticks write it. Those in fleets have fractions of a second, and stay.
+const TIME: &str = "0000-00-00T00:00:00Z";
+
+fn is_time(text: &str) -> bool {
+    let fits = |(found, expected): (u8, u8)| if expected == b'0' { found.is_ascii_digit() } else { found == expected };
+    text.len() == TIME.len() && text.bytes().zip(TIME.bytes()).all(fits)
 }

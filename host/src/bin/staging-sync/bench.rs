@@ -32,7 +32,7 @@ const REGIONS: [&str; 8] = [
 #[derive(Args)]
 pub struct Arguments {
     /// The policy; by default `policy.wasm` beside this program.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "POLICY")]
     policy: Option<PathBuf>,
     /// How many target accounts.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -14,7 +14,7 @@ use crate::{Exit, Unable, lab, show, tick};
 #[derive(Args)]
 pub struct Arguments {
     /// The policy; by default `policy.wasm` beside this program.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "POLICY")]
     policy: Option<PathBuf>,
     /// The fleet: a JSON file, see `staging-sync lab`.
     #[arg(long, value_name = "FILE")]
