@@ -1,0 +1,1 @@
+//! Compares how two policies decide the same cases.
