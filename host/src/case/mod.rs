@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::Config;
 use crate::error::Error;
 use crate::event::Event;
 use crate::policy::Policy;
 use crate::tape::{self, Played, Player, Tape};
 use crate::tick::{Report, Runtime, Tick};
-use crate::Config;
 
 pub use check::{Verdict, check};
 pub use record::{Recorded, Recording, record};

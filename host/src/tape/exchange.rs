@@ -120,8 +120,7 @@ impl Exchange {
 
     /// In what a call differs from this one; in nothing, if it's the same call.
     pub fn differences(&self, asked: &Exchange) -> Vec<String> {
-        let key =
-            |of: &Exchange| json!({"operation": format!("{}:{}", of.service, of.operation), "region": of.region, "request": of.request});
+        let key = |of: &Exchange| json!({"operation": format!("{}:{}", of.service, of.operation), "region": of.region, "request": of.request});
         differences(&key(self), &key(asked))
     }
 }

@@ -184,7 +184,9 @@ mod tests {
 
     #[test]
     fn a_bad_tape_is_told_by_its_path_and_what_was_expected() {
-        assert!(error(|tape| tape["version"] = json!(2)).starts_with("$.version: expected 1, found 2: record it again"));
+        assert!(
+            error(|tape| tape["version"] = json!(2)).starts_with("$.version: expected 1, found 2: record it again")
+        );
         assert_eq!(
             error(|tape| drop(tape.as_object_mut().map(|tape| tape.remove("version")))),
             "$.version: expected 1, found nothing"

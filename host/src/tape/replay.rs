@@ -149,12 +149,14 @@ impl Played {
     pub fn problems(&self) -> Vec<String> {
         let unknown = self.asked.iter().filter(|asked| asked.matched == Matched::Nothing && !asked.exchange.is_write());
         let unknown = unknown.map(|asked| {
-            let nearest = nearest(&asked.exchange, self.recorded.iter(), |recorded| recorded.differences(&asked.exchange));
+            let nearest =
+                nearest(&asked.exchange, self.recorded.iter(), |recorded| recorded.differences(&asked.exchange));
             let nearest = nearest.unwrap_or_else(|| "nothing is recorded of it".into());
             format!("{}: asked for {}, which isn't on the tape; {nearest}", self.name(), asked.exchange.title())
         });
         let left = self.left().filter(|(_, left)| !left.is_write()).map(|(_, left)| {
-            let asked = self.asked.iter().filter(|asked| asked.matched == Matched::Nothing).map(|asked| &asked.exchange);
+            let asked =
+                self.asked.iter().filter(|asked| asked.matched == Matched::Nothing).map(|asked| &asked.exchange);
             let nearest = nearest(left, asked, |asked| left.differences(asked));
             let nearest = nearest.map(|nearest| format!("; {nearest}")).unwrap_or_default();
             format!("{}: {} is on the tape, and nothing asked for it{nearest}", self.name(), left.title())
