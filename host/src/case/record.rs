@@ -84,15 +84,9 @@ pub async fn record(
 impl Recorded {
     /// Writes the case's directory, in one step: nobody ever sees half a case.
     pub fn write(&self, dir: &Path) -> Result<(), String> {
-        let failed = |error: std::io::Error| {
-            let hint = match error.kind() {
-                std::io::ErrorKind::DirectoryNotEmpty => ": it isn't empty; choose another directory, or remove it",
-                _ => "",
-            };
-            format!("{}: {error}{hint}", dir.display())
-        };
+        let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
         if std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some()) {
-            return Err(failed(std::io::ErrorKind::DirectoryNotEmpty.into()));
+            return Err(format!("{}: isn't empty: choose another directory, or remove it", dir.display()));
         }
         let mut part = dir.as_os_str().to_owned();
         part.push(".part");

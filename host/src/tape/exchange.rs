@@ -83,8 +83,14 @@ impl Exchange {
             // It follows from the program, not from the situation: a tape outlives a change of it.
             fields.remove("Policy");
         }
+        // The SDK gives an item's attributes in no order.
+        request.sort_all_objects();
         let answer = match answer {
-            Ok(response) => Answer::Response(response.clone()),
+            Ok(response) => {
+                let mut response = response.clone();
+                response.sort_all_objects();
+                Answer::Response(response)
+            }
             Err(AwsError { code, message, retryable }) => {
                 Answer::Error(Failure { code: code.clone(), message: message.clone(), retryable: *retryable })
             }

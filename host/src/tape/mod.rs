@@ -24,6 +24,9 @@ pub use replay::{Asked, Matched, Played, Player};
 /// The version of the format. One that can't be read as before gets the next number.
 pub const VERSION: u32 = 1;
 
+/// How long a line of a tape may be, so that it can be read beside another one.
+const LINE: usize = 100;
+
 /// A tick's calls to AWS, and what else decided how it came out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,11 +148,48 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     })
 }
 
-/// Indented JSON that ends with a line break.
+/// JSON for people: what fits in a line is in one, the rest is indented. Ends with a line break.
 pub fn pretty(value: &impl Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut text = String::new();
+    write(&serde_json::to_value(value).unwrap_or_default(), 0, &mut text);
     text.push('\n');
     text
+}
+
+fn write(value: &Value, indent: usize, text: &mut String) {
+    let line = in_line(value);
+    let (open, close, items): (_, _, Vec<(String, &Value)>) = match value {
+        Value::Object(fields) => {
+            ('{', '}', fields.iter().map(|(key, value)| (format!("{}: ", Value::from(key.as_str())), value)).collect())
+        }
+        Value::Array(list) => ('[', ']', list.iter().map(|value| (String::new(), value)).collect()),
+        _ => (' ', ' ', Vec::new()),
+    };
+    if indent + line.len() <= LINE || items.is_empty() {
+        text.push_str(&line);
+        return;
+    }
+    text.push(open);
+    for (place, (key, value)) in items.iter().enumerate() {
+        text.push_str(if place == 0 { "\n" } else { ",\n" });
+        text.push_str(&" ".repeat(indent + 2));
+        text.push_str(key);
+        write(value, indent + 2, text);
+    }
+    text.push('\n');
+    text.push_str(&" ".repeat(indent));
+    text.push(close);
+}
+
+fn in_line(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| format!("{}: {}", Value::from(key.as_str()), in_line(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(in_line).collect::<Vec<_>>().join(", ")),
+        leaf => leaf.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -71,8 +71,10 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // These show all there is to say themselves.
-    let quiet =
-        matches!(arguments.command, Command::Demo(_) | Command::Replay(_) | Command::Test(_) | Command::Compare(_));
+    let quiet = matches!(
+        arguments.command,
+        Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Test(_) | Command::Compare(_)
+    );
     let level = if quiet { "off" } else { "warn" };
     log::init(log::Style::Plain, level);
     let done = match arguments.command {
