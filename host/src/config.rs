@@ -121,7 +121,7 @@ impl Config {
 }
 
 /// `policy.wasm` beside the running binary, which is where the Lambda package has it.
-fn default_policy() -> PathBuf {
+pub fn default_policy() -> PathBuf {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("policy.wasm")));
     beside.unwrap_or_else(|| PathBuf::from("policy.wasm"))
 }

@@ -12,11 +12,15 @@ pub mod metrics;
 
 pub mod aws;
 pub mod capability;
+#[cfg(feature = "cli")]
+pub mod case;
 pub mod event;
 pub mod outcome;
 pub mod policy;
 pub mod removals;
 pub mod summary;
+#[cfg(feature = "cli")]
+pub mod tape;
 pub mod target;
 pub mod tick;
 

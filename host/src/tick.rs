@@ -60,6 +60,8 @@ pub struct Report {
     pub summary: Value,
     /// How many accounts there are of each status.
     pub counts: Counts,
+    /// What became of each account, ordered by id.
+    pub outcomes: Vec<AccountOutcome>,
 }
 
 /// What lives as long as the process: the policy, compiled, and AWS.
@@ -169,7 +171,7 @@ impl Runtime {
             durationMs = began.elapsed().as_millis() as u64,
             "{title} completed"
         );
-        Ok(Report { summary, counts })
+        Ok(Report { summary, counts, outcomes })
     }
 
     fn unknown(&self, operation: &str) -> Error {

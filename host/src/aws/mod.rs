@@ -30,6 +30,11 @@ pub use table::{Segment, Write, Written};
 pub trait Door: Send + Sync {
     /// Makes one call; retries are behind it. The answer has the shape that the service's API reference gives.
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>>;
+
+    /// The time there, by which sessions end; a replay has the recorded one.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
 }
 
 /// One AWS API call.

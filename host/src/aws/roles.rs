@@ -32,7 +32,7 @@ impl Aws {
     /// Makes sure that there's a session of the role. Costs a call only where there's none that lasts.
     pub(super) async fn assume(&self, role: &Arc<Role>) -> Result<(), AwsError> {
         let known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(role).copied();
-        if known.is_some_and(|until| SystemTime::now() + SESSION_MARGIN < until) {
+        if known.is_some_and(|until| self.door.now() + SESSION_MARGIN < until) {
             return Ok(());
         }
         let request = Request::AssumeRole {

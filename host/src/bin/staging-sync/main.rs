@@ -1,10 +1,15 @@
 //! The command line, for operators and policy authors. stdout is data, stderr is talk.
 
 mod bench;
+mod choice;
+mod compare;
 mod demo;
 mod lab;
 mod policy;
+mod record;
+mod replay;
 mod show;
+mod test;
 mod tick;
 
 use std::process::ExitCode;
@@ -54,6 +59,14 @@ enum Command {
     Lab(lab::Arguments),
     /// Measures ticks over a fleet on this machine, against the least time that their AWS calls can take.
     Bench(bench::Arguments),
+    /// Runs one tick like `tick`, by default without writing, and keeps it as a case.
+    Record(record::Arguments),
+    /// Lets a policy decide a case, without AWS, and prints the summary.
+    Replay(replay::Arguments),
+    /// Tells whether a policy decides the cases as they expect.
+    Test(test::Arguments),
+    /// Tells what two policies decide differently on the same cases.
+    Compare(compare::Arguments),
     /// Works on policies.
     Policy(policy::Arguments),
 }
@@ -61,14 +74,22 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // The demo shows all there is to say on stdout. What libraries warn of ends in our own errors.
-    let level = if matches!(arguments.command, Command::Demo(_)) { "off" } else { "error,staging_sync=warn" };
+    // These show all there is to say themselves. What libraries warn of ends in our own errors.
+    let quiet = matches!(
+        arguments.command,
+        Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Test(_) | Command::Compare(_)
+    );
+    let level = if quiet { "off" } else { "error,staging_sync=warn" };
     log::init(log::Style::Plain, level);
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Tick(arguments) => tick::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Record(arguments) => record::run(arguments).await,
+        Command::Replay(arguments) => replay::run(arguments).await,
+        Command::Test(arguments) => test::run(arguments).await,
+        Command::Compare(arguments) => compare::run(arguments).await,
         Command::Policy(arguments) => policy::run(arguments),
     };
     match done {

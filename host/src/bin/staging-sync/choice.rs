@@ -1,0 +1,28 @@
+//! The policy that a command without AWS works with.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use staging_sync::config;
+use staging_sync::policy::{Limits, Policy};
+
+use crate::Unable;
+
+#[derive(Args)]
+pub struct Choice {
+    /// The policy; by default `policy.wasm` beside this program.
+    #[arg(long, env = "POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+impl Choice {
+    /// Loads it.
+    pub async fn load(&self) -> Result<Policy, Unable> {
+        load(&self.policy.clone().unwrap_or_else(config::default_policy)).await
+    }
+}
+
+/// Loads a policy with the limits that it has by default: they decide how a case comes out.
+pub async fn load(path: &Path) -> Result<Policy, Unable> {
+    Ok(Policy::load(path, Limits::default()).await?)
+}

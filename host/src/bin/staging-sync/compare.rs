@@ -1,0 +1,46 @@
+//! `staging-sync compare`: what two policies decide differently on the same cases.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use staging_sync::case::{Case, compare, find};
+
+use crate::{Exit, Unable, choice, show};
+
+#[derive(Args)]
+#[command(after_help = "Exit code: 0 nothing differs, 1 something does, 2 a case or a policy can't be read.")]
+pub struct Arguments {
+    /// The one policy.
+    old: PathBuf,
+    /// The other policy.
+    new: PathBuf,
+    /// Cases, directories of cases, or names in plugin/cases, as for `staging-sync test`.
+    #[arg(value_name = "CASES")]
+    cases: Vec<String>,
+    /// How to say it: markdown is for a pull request.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Markdown,
+    Json,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let (old, new) = (choice::load(&arguments.old).await?, choice::load(&arguments.new).await?);
+    let mut comparison = compare::Comparison::default();
+    for dir in find::find(&arguments.cases).map_err(Unable)? {
+        let case = Case::read(&dir).map_err(Unable)?;
+        let (old, new) = (case.run(&old).await.map_err(Unable)?, case.run(&new).await.map_err(Unable)?);
+        comparison.add(&case, &old, &new);
+    }
+    match arguments.format {
+        Format::Text => print!("{}", comparison.text()),
+        Format::Markdown => print!("{}", comparison.markdown()),
+        Format::Json => println!("{}", show::json(&serde_json::to_value(&comparison).unwrap_or_default())),
+    }
+    Ok(if comparison.differing.is_empty() { Exit::Well } else { Exit::Failed })
+}

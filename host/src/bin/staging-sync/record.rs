@@ -1,0 +1,73 @@
+//! `staging-sync record`: one tick against the AWS that the environment points to, kept as a case.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use clap::Args;
+use serde_json::Value;
+use staging_sync::Config;
+use staging_sync::aws::live::Live;
+use staging_sync::case::{Recording, record};
+use staging_sync::policy::Policy;
+
+use crate::{Exit, Unable, show};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The case's directory, new or empty.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// What situation it is, in one line.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    about: String,
+    /// Records writes without making them. The default.
+    #[arg(long, conflicts_with = "write")]
+    dry_run: bool,
+    /// Makes the writes.
+    #[arg(long)]
+    write: bool,
+    /// Replaces account ids, names and the table's name; the same one by the same one everywhere.
+    #[arg(long)]
+    anonymize: bool,
+    /// An event in JSON, as the Lambda gets it.
+    #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
+    event: String,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let event: Value = serde_json::from_str(&arguments.event)
+        .map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))?;
+    let config = Config::from_env()?;
+    let policy = Policy::load(&config.policy, config.limits).await?;
+    let live = Arc::new(Live::from_env(config.max_concurrency).await?);
+    let recording = Recording {
+        event,
+        about: arguments.about,
+        now: SystemTime::now(),
+        writes: arguments.write,
+        anonymize: arguments.anonymize,
+    };
+    let recorded = record(config, policy.clone(), live, recording, |_, _| ()).await?;
+    recorded.write(&arguments.out).map_err(Unable)?;
+    println!("{}", show::json(&recorded.result));
+    eprintln!("recorded in {}", arguments.out.display());
+
+    // A tape is worth something only if it gives what was seen.
+    let again = recorded.case(&arguments.out).run(&policy).await.map_err(Unable)?;
+    let mut problems = again.problems();
+    if again.result() != recorded.result {
+        problems.push("its replay comes to another summary; see it with `staging-sync test`".into());
+    }
+    for problem in &problems {
+        eprintln!("staging-sync: {}: {problem}", arguments.out.display());
+    }
+    let failed = match &recorded.report {
+        Ok(report) => report.counts.failed > 0,
+        Err(error) => {
+            eprintln!("staging-sync: {}: {}", error.kind.error_type(), error.message);
+            true
+        }
+    };
+    Ok(if failed || !problems.is_empty() { Exit::Failed } else { Exit::Well })
+}

@@ -1,0 +1,134 @@
+//! `staging-sync test`: whether a policy decides the cases as they expect.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use futures_util::stream::{self, StreamExt};
+use quick_xml::escape::escape;
+use staging_sync::case::{Case, Verdict, check, find};
+use staging_sync::policy::Policy;
+
+use crate::{Exit, Unable, choice};
+
+/// How many cases run at once: a case computes, so more than there are cores is of no use.
+const AT_ONCE: usize = 8;
+
+#[derive(Args)]
+#[command(after_help = "Exit code: 0 all as expected, 1 some differ, 2 for some it couldn't be told.")]
+pub struct Arguments {
+    /// Cases, directories of cases, or names in plugin/cases: a part of a name, or with * and ? all of it.
+    #[arg(value_name = "CASES")]
+    cases: Vec<String>,
+    #[command(flatten)]
+    policy: choice::Choice,
+    /// Takes what comes out as expected: rewrites summary.json and the writes in tape.json.
+    #[arg(long)]
+    bless: bool,
+    /// Writes a JUnit report as well.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// A case's line in the report.
+struct Line {
+    name: String,
+    about: String,
+    took: Duration,
+    verdict: Result<Verdict, String>,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let policy = arguments.policy.load().await?;
+    let cases = find::find(&arguments.cases).map_err(Unable)?;
+    let bless = arguments.bless;
+    let mut lines = Vec::new();
+    let mut running = stream::iter(cases)
+        .map(|dir| {
+            let policy = policy.clone();
+            let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let task = tokio::spawn(async move { line(&dir, &policy, bless).await });
+            async move {
+                task.await.unwrap_or_else(|error| Line {
+                    name,
+                    about: String::new(),
+                    took: Duration::ZERO,
+                    verdict: Err(format!("host: {error}; please report it")),
+                })
+            }
+        })
+        .buffered(AT_ONCE);
+    while let Some(line) = running.next().await {
+        show(&line);
+        lines.push(line);
+    }
+    let count = |is: fn(&Result<Verdict, String>) -> bool| lines.iter().filter(|line| is(&line.verdict)).count();
+    let differing = count(|verdict| matches!(verdict, Ok(Verdict::Differs(_))));
+    let blessed = count(|verdict| matches!(verdict, Ok(Verdict::Blessed)));
+    let broken = count(|verdict| verdict.is_err());
+    println!("{} cases: {differing} differ, {broken} couldn't be told, {blessed} blessed", lines.len());
+    if let Some(path) = &arguments.junit {
+        std::fs::write(path, junit(&lines)).map_err(|error| Unable(format!("{}: {error}", path.display())))?;
+    }
+    if broken > 0 {
+        return Err(Unable(format!("{broken} of {} cases couldn't be told", lines.len())));
+    }
+    Ok(if differing > 0 { Exit::Failed } else { Exit::Well })
+}
+
+async fn line(dir: &Path, policy: &Policy, bless: bool) -> Line {
+    let began = Instant::now();
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let case = match Case::read(dir) {
+        Ok(case) => case,
+        Err(error) => return Line { name, about: String::new(), took: began.elapsed(), verdict: Err(error) },
+    };
+    let verdict = match case.run(policy).await {
+        Ok(run) => check(&case, &run, bless),
+        Err(error) => Err(error),
+    };
+    Line { name: case.name, about: case.tape.about, took: began.elapsed(), verdict }
+}
+
+fn show(line: &Line) {
+    let (word, detail) = match &line.verdict {
+        Ok(Verdict::Same) => ("ok", ""),
+        Ok(Verdict::Blessed) => ("blessed", ""),
+        Ok(Verdict::Differs(how)) => ("DIFFERS", how.as_str()),
+        Err(error) => ("ERROR", error.as_str()),
+    };
+    println!("{word:8} {:32} {}", line.name, line.about);
+    if !detail.is_empty() {
+        println!("{detail}\n");
+    }
+}
+
+/// The report that build servers read; its format is that of Ant's `junit` task.
+fn junit(lines: &[Line]) -> String {
+    let failures = lines.iter().filter(|line| matches!(line.verdict, Ok(Verdict::Differs(_)))).count();
+    let errors = lines.iter().filter(|line| line.verdict.is_err()).count();
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"staging-sync\" tests=\"{}\" \
+         failures=\"{failures}\" errors=\"{errors}\">\n",
+        lines.len()
+    );
+    for line in lines {
+        let body = match &line.verdict {
+            Ok(Verdict::Differs(how)) => format!("<failure message=\"differs\">{}</failure>", xml(how)),
+            Err(error) => format!("<error message=\"couldn't be told\">{}</error>", xml(error)),
+            Ok(_) => String::new(),
+        };
+        let (name, seconds) = (xml(&line.name), line.took.as_secs_f64());
+        text.push_str(&format!(
+            "    <testcase classname=\"staging-sync\" name=\"{name}\" time=\"{seconds:.3}\">{body}</testcase>\n"
+        ));
+    }
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+/// Escaped, and without the control characters that XML can't have.
+fn xml(text: &str) -> String {
+    let text: String = text.chars().filter(|it| !it.is_control() || *it == '\n' || *it == '\t').collect();
+    escape(&text).into_owned()
+}

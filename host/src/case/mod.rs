@@ -1,0 +1,136 @@
+//! Cases: a recorded situation and what must come out of it, as a directory of small JSON files.
+//!
+//! `event.json`, `tape.json`, `summary.json`, and `settings.json` where the policy's settings are other than the
+//! tape's. Replaying a case opens no socket and reads nothing but these files and the policy.
+
+mod check;
+pub mod compare;
+pub mod find;
+mod record;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::Config;
+use crate::error::Error;
+use crate::event::Event;
+use crate::policy::Policy;
+use crate::tape::{self, Played, Player, Tape};
+use crate::tick::{Report, Runtime, Tick};
+
+pub use check::{Verdict, check};
+pub use record::{Recorded, Recording, record};
+
+/// A case, read from its directory.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Its name: the directory's.
+    pub name: String,
+    /// What was recorded.
+    pub tape: Tape,
+    /// The event that counts: the file's, or the tape's.
+    pub event: Value,
+    /// The policy's settings that count: the file's, or the tape's.
+    pub settings: Map<String, Value>,
+    /// What must come out, where there's a `summary.json`.
+    pub expected: Option<Value>,
+}
+
+/// How a policy decided a case.
+#[derive(Debug)]
+pub struct Run {
+    /// The tick's report, or why it failed as a whole.
+    pub report: Result<Report, Error>,
+    /// What was asked of the tape.
+    pub played: Vec<Played>,
+}
+
+impl Case {
+    /// Reads a case. An error names the file, and in it the JSON path and what was expected there.
+    pub fn read(dir: &Path) -> Result<Self, String> {
+        if !dir.is_dir() {
+            return Err(format!("{}: expected a case, a directory with a tape.json", dir.display()));
+        }
+        let tape = file(dir, "tape.json", Tape::parse)?.ok_or_else(|| {
+            format!("{}: there's no such file; `staging-sync record` writes one", dir.join("tape.json").display())
+        })?;
+        let event = file(dir, "event.json", tape::parse)?.unwrap_or_else(|| tape.event.clone());
+        let settings = file(dir, "settings.json", |text| tape::parse(text).and_then(tape::read))?;
+        let settings = settings.unwrap_or_else(|| tape.settings.clone());
+        let expected = file(dir, "summary.json", tape::parse)?;
+        let case = Self { dir: dir.to_owned(), name: name(dir), tape, event, settings, expected };
+        case.config().map_err(|error| format!("{}: $.config: {error}", dir.join("tape.json").display()))?;
+        Ok(case)
+    }
+
+    /// The host's settings of a replay.
+    fn config(&self) -> Result<Config, String> {
+        let recorded = &self.tape.config;
+        let variable = |name: &str| match name {
+            "TARGET_ACCOUNTS_TABLE" => Some(recorded.table.clone()),
+            "DRS_REGIONS" => Some(recorded.regions.join(",")),
+            "MAX_REMOVALS_PERCENT" => Some(recorded.max_removals_percent.to_string()),
+            "POLICY_SETTINGS" => Some(Value::Object(self.settings.clone()).to_string()),
+            _ => None,
+        };
+        let config = Config::read(&variable).map_err(|error| error.message)?;
+        if recorded.regions.is_empty() || config.regions.iter().any(|region| !recorded.regions.contains(region)) {
+            return Err(format!("regions: expected a list of regions, found {:?}", recorded.regions));
+        }
+        Ok(config)
+    }
+
+    /// Lets a policy decide the case.
+    pub async fn run(&self, policy: &Policy) -> Result<Run, String> {
+        let player = Arc::new(Player::new(&self.tape));
+        let tick = async {
+            let event = Event::parse(&self.event)?;
+            let config = self.config().map_err(|error| Error::new(crate::ErrorKind::ConfigurationInvalid, error))?;
+            let runtime = Arc::new(Runtime::with(config, policy.clone(), player.clone()).await?);
+            runtime.tick(Tick { now: self.tape.now.time(), ..Tick::of(event) }, |_, _| ()).await
+        };
+        let report = tick.await;
+        Ok(Run { report, played: player.played() })
+    }
+}
+
+impl Run {
+    /// The summary, or the error as Lambda would return it.
+    pub fn result(&self) -> Value {
+        result(&self.report)
+    }
+
+    /// What wasn't on the tape, and what was left over.
+    pub fn problems(&self) -> Vec<String> {
+        self.played.iter().flat_map(Played::problems).collect()
+    }
+}
+
+/// The summary of a tick, or its error as Lambda would return it.
+fn result(report: &Result<Report, Error>) -> Value {
+    match report {
+        Ok(report) => report.summary.clone(),
+        Err(error) => json!({"errorType": error.kind.error_type(), "errorMessage": error.message}),
+    }
+}
+
+/// A directory's name, also where it's given as `.`.
+fn name(dir: &Path) -> String {
+    let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    whole.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Reads a file of a case. None: there's no such file.
+fn file<T>(dir: &Path, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    let path = dir.join(name);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    read(&text).map(Some).map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,118 @@
+//! Records a case: one tick through a recording door, written whole or not at all.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use super::{Case, name, result};
+use crate::Config;
+use crate::aws::Door;
+use crate::error::{Error, ErrorKind};
+use crate::event::Event;
+use crate::policy::Policy;
+use crate::tape::{self, HostSettings, Now, Recorder, Tape, anonymize};
+use crate::tick::{Report, Runtime, Tick};
+
+/// What to record, and how.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// The event.
+    pub event: Value,
+    /// What situation it is, in one line.
+    pub about: String,
+    /// When the tick begins.
+    pub now: SystemTime,
+    /// Whether writes are made; otherwise they're recorded as done.
+    pub writes: bool,
+    /// Whether account ids and names are replaced.
+    pub anonymize: bool,
+}
+
+/// A case that isn't in a directory yet.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The tape.
+    pub tape: Tape,
+    /// What came out: the summary, or the tick's error.
+    pub result: Value,
+    /// The tick's report, with real names.
+    pub report: Result<Report, Error>,
+}
+
+/// Runs a tick and records it. `progress` hears how many accounts are done, of how many.
+pub async fn record(
+    mut config: Config,
+    policy: Policy,
+    door: Arc<dyn Door>,
+    recording: Recording,
+    progress: impl Fn(usize, usize) + Sync,
+) -> Result<Recorded, Error> {
+    let failed = |message: String| Error::new(ErrorKind::ConfigurationInvalid, message);
+    let settings = tape::parse(&config.settings).and_then(tape::read);
+    let settings = settings.map_err(|error| failed(format!("POLICY_SETTINGS: {error}")))?;
+    let now = Now::of(recording.now);
+    let mut tape = Tape {
+        version: tape::VERSION,
+        about: recording.about,
+        now,
+        event: recording.event,
+        settings,
+        config: HostSettings {
+            table: config.table.clone(),
+            regions: config.regions.clone(),
+            max_removals_percent: config.max_removals_percent,
+        },
+        host: Vec::new(),
+        targets: Default::default(),
+    };
+    // The tick asks for writes as ever, so that the tape has them; the door doesn't make them.
+    let writes = recording.writes && !std::mem::take(&mut config.dry_run);
+    let recorder = Arc::new(Recorder::new(door, writes));
+    let event = Event::parse(&tape.event)?;
+    let runtime = Arc::new(Runtime::with(config, policy, recorder.clone()).await?);
+    let report = runtime.tick(Tick { now: now.time(), ..Tick::of(event) }, progress).await;
+    recorder.finish(&mut tape).map_err(failed)?;
+    let mut result = result(&report);
+    if recording.anonymize {
+        anonymize::anonymize(&mut tape, &mut result).map_err(failed)?;
+    }
+    Ok(Recorded { tape, result, report })
+}
+
+impl Recorded {
+    /// Writes the case's directory, in one step: nobody ever sees half a case.
+    pub fn write(&self, dir: &Path) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
+        if std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some()) {
+            return Err(format!("{}: isn't empty: choose another directory, or remove it", dir.display()));
+        }
+        let mut part = dir.as_os_str().to_owned();
+        part.push(".part");
+        let part = Path::new(&part);
+        let write = || {
+            std::fs::create_dir_all(part)?;
+            std::fs::write(part.join("event.json"), tape::pretty(&self.tape.event))?;
+            std::fs::write(part.join("tape.json"), self.tape.text())?;
+            std::fs::write(part.join("summary.json"), tape::pretty(&self.result))?;
+            std::fs::rename(part, dir)
+        };
+        write().map_err(|error| {
+            let _ = std::fs::remove_dir_all(part);
+            failed(error)
+        })
+    }
+
+    /// The case as it would be read from a directory.
+    pub fn case(&self, dir: &Path) -> Case {
+        Case {
+            dir: dir.to_owned(),
+            name: name(dir),
+            event: self.tape.event.clone(),
+            settings: self.tape.settings.clone(),
+            tape: self.tape.clone(),
+            expected: Some(self.result.clone()),
+        }
+    }
+}

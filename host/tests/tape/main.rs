@@ -1,0 +1,7 @@
+//! Recorded cases: what is on a tape, what a replay tells, and the project's own cases.
+
+mod cases;
+mod changed;
+mod native;
+mod recording;
+mod support;
