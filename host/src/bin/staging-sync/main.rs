@@ -65,7 +65,7 @@ async fn main() -> ExitCode {
         Command::Tick(arguments) => tick::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
-        Command::Policy(arguments) => policy::run(arguments),
+        Command::Policy(arguments) => policy::run(arguments).await,
     };
     match done {
         Ok(Exit::Well) => ExitCode::SUCCESS,

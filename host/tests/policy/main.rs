@@ -1,0 +1,6 @@
+//! `staging-sync policy`, as policy authors use it: the binary's exit code, stdout and stderr together.
+
+mod bad_input;
+mod inspect;
+mod new;
+mod support;
