@@ -4,7 +4,7 @@
 #   plugin/examples/test.sh STAGING_SYNC_BINARY POLICY_WASM
 #
 # JavaScript and Python are the examples here; Rust is what `staging-sync policy new` makes. ONLY=javascript checks one
-# of them. A language whose tools aren't there is skipped, unless CI is set. Where all is well, target/examples/tested
+# of them; what Rust needs beside it is built once for it and for the default policy. A language whose tools aren't there is skipped, unless CI is set. Where all is well, target/examples/tested
 # is made. Exit code: 0 all the same, 1 one differs, 2 could not tell.
 set -euo pipefail
 
@@ -83,7 +83,7 @@ for language in ${ONLY:-rust javascript python}; do
     fi
     component=$built/policy-$language.wasm
     folder=$(project "$language") || fail "could not begin a project in $language"
-    CARGO_TARGET_DIR=$built/target "$staging_sync" policy build "$folder" --out "$component" ||
+    CARGO_TARGET_DIR=$built/.. "$staging_sync" policy build "$folder" --out "$component" ||
         fail "could not build the $language policy"
     "$staging_sync" policy inspect "$component" >"$work/log" || {
         cat "$work/log" >&2

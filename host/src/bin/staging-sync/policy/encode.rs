@@ -35,6 +35,9 @@ pub fn encode(module: &Path, out: &Path) -> Result<Exit, Unable> {
 
 /// Makes a component of a core module, or says why that can't be done.
 pub fn component(module: &[u8]) -> Result<Vec<u8>, String> {
+    // The encoder takes valid modules: it panics at a custom section that is cut off.
+    wasmtime::Module::validate(&wasmtime::Engine::default(), module)
+        .map_err(|error| format!("isn't a core module that can be made a component: {error:#}"))?;
     ComponentEncoder::default()
         .module(module)
         .and_then(|encoder| encoder.validate(true).encode())
