@@ -61,7 +61,6 @@ fn the_default_policy_whole() {
     }
 }
 
-/// `--iam` of the default policy, and the session policy is what the host sends.
 #[test]
 fn the_least_access_follows_from_the_imports() {
     let folder = folder("iam");

@@ -3,4 +3,5 @@
 mod bad_input;
 mod inspect;
 mod new;
+mod session;
 mod support;
