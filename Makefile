@@ -3,13 +3,16 @@
 STAGING_SYNC := target/debug/staging-sync
 POLICY := target/policy.wasm
 POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/build.sh Cargo.lock
+EXAMPLES := target/examples/tested
+EXAMPLES_SOURCES := $(shell find plugin/examples host/src/bin/staging-sync/policy \( -name target -o -name node_modules \
+    -o -name __pycache__ \) -prune -o -type f -print)
 
-.PHONY: demo test lint bench policy help FORCE
+.PHONY: demo test lint bench policy examples help FORCE
 
 demo: $(STAGING_SYNC) $(POLICY) ## Two ticks over a fleet on loopback, explained
 	@$(STAGING_SYNC) demo --policy $(POLICY)
 
-test: $(POLICY) ## All tests
+test: $(POLICY) $(EXAMPLES) ## All tests
 	cargo test --workspace --locked
 
 lint: ## Format and clippy, warnings as errors
@@ -21,6 +24,8 @@ bench: $(STAGING_SYNC) $(POLICY) ## How fast a tick is, against the lab with lat
 
 policy: $(POLICY) ## The default policy, as a component
 
+examples: $(EXAMPLES) ## The default policy in JavaScript and Python, and a new project in Rust: built and compared
+
 # Cargo knows whether there's anything to do; the first time it builds the dependencies, which takes a while.
 $(STAGING_SYNC): FORCE
 	@[ -e $@ ] || echo "Building the host and its dependencies: 10 to 15 minutes on 2 cores, the first time" >&2
@@ -29,6 +34,9 @@ $(STAGING_SYNC): FORCE
 $(POLICY): $(POLICY_SOURCES) | $(STAGING_SYNC)
 	@POLICY_PROFILE=policy plugin/build.sh plugin target/policy.core.wasm
 	@$(STAGING_SYNC) policy encode target/policy.core.wasm --out $@
+
+$(EXAMPLES): $(POLICY) $(EXAMPLES_SOURCES) | $(STAGING_SYNC)
+	@plugin/examples/test.sh $(STAGING_SYNC) $(POLICY)
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use crate::account::{AccountId, Role};
 use crate::aws::discovery::{Listing, RegionAnswer};
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Access, Aws, AwsError};
 use crate::bindings::types::{
     Account, AwsError as WitAwsError, Change, NewStagingAccount, Receipt, RegionSourceServers, RegionView,
     SourceServer, StagingAccount,
 };
 use crate::bindings::{account, logging, types};
-use crate::policy::Guest;
+use crate::policy::{Guest, Shape, contract};
 use crate::removals;
 use crate::target::{RoleError, Target};
 
@@ -37,6 +37,16 @@ const MAX_LOG_LINE: usize = 2_048;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
+
+/// The access to AWS that the functions need which a policy imports. `describe` costs no call.
+pub fn access(shape: &Shape) -> Access {
+    let imports = |function: &str| contract::functions(shape, "account").any(|name| name == function);
+    let discovers = [("discover", Listing::StagingAccounts), ("discover-source-servers", Listing::SourceServers)];
+    Access {
+        listings: discovers.into_iter().filter(|(function, _)| imports(function)).map(|(_, listing)| listing).collect(),
+        updates: imports("update"),
+    }
+}
 
 /// A change that `update` accepted, ready to be written.
 #[derive(Clone)]

@@ -84,7 +84,7 @@ impl Runtime {
     pub async fn with(config: Config, policy: Policy, door: Arc<dyn Door>) -> Result<Self, Error> {
         policy.validate_settings(&config.settings).await?;
         let regions = config.regions.clone().into();
-        let aws = Arc::new(Aws::new(door, config.table.clone()));
+        let aws = Arc::new(Aws::new(door, config.table.clone(), &policy.access()));
         Ok(Self { config, regions, policy, aws })
     }
 

@@ -12,11 +12,11 @@ pub mod summary;
 #[cfg(test)]
 mod fixture;
 
-/// What `wit-bindgen` makes of `../wit`. Natively its imports are stubs that must not be called.
+/// What `wit-bindgen` makes of the WIT package. Natively its imports are stubs that must not be called.
 #[allow(missing_docs, clippy::too_many_arguments)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../wit",
+        path: "wit",
         world: "policy",
         additional_derives: [PartialEq],
     });

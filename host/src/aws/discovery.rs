@@ -21,6 +21,16 @@ pub enum Listing {
     SourceServers,
 }
 
+impl Listing {
+    /// The action that IAM knows it by.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::StagingAccounts => "drs:ListStagingAccounts",
+            Self::SourceServers => "drs:DescribeSourceServers",
+        }
+    }
+}
+
 /// One region's answer. The entries are true even where there's an error: they are what was read before it.
 #[derive(Debug, Clone)]
 pub struct RegionAnswer {

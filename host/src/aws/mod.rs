@@ -4,6 +4,7 @@
 //! `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and what answers mean.
 //! Secrets stay behind the door: an answer never holds credentials, and a call names its role.
 
+mod access;
 mod bound;
 pub mod discovery;
 mod environment;
@@ -24,6 +25,7 @@ use serde_json::{Map, Value};
 
 use crate::account::{ExternalId, Item, Role};
 
+pub use access::Access;
 pub use table::{Segment, Write, Written};
 
 /// A way to AWS: live, recording or replaying.
@@ -112,7 +114,9 @@ pub enum Request {
         /// The external id; never serialised.
         #[serde(skip)]
         external_id: Option<ExternalId>,
-        /// The session policy: all that the session may do, whatever else the role could.
+        /// The session policy: all that the session may do, whatever else the role could. It follows from the
+        /// policy's imports; it isn't serialised, because a tape is for any policy.
+        #[serde(skip)]
         policy: String,
     },
     /// DRS `ListStagingAccounts`, one page.
@@ -198,14 +202,17 @@ impl fmt::Display for AwsError {
 pub struct Aws {
     door: Arc<dyn Door>,
     table: String,
+    /// What the sessions of target accounts' roles may do.
+    session_policy: String,
     /// Until when each role's session lasts; the credentials are behind the door.
     sessions: Mutex<HashMap<Arc<Role>, SystemTime>>,
 }
 
 impl Aws {
-    /// AWS through a door, for one table of target accounts.
-    pub fn new(door: Arc<dyn Door>, table: impl Into<String>) -> Self {
-        Self { door, table: table.into(), sessions: Mutex::default() }
+    /// AWS through a door, for one table of target accounts and a policy that needs this access.
+    pub fn new(door: Arc<dyn Door>, table: impl Into<String>, access: &Access) -> Self {
+        let session_policy = access.session_policy().to_string();
+        Self { door, table: table.into(), session_policy, sessions: Mutex::default() }
     }
 
     async fn call(&self, region: Option<&str>, principal: Principal, request: Request) -> Result<Value, AwsError> {

@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::date_time::{DateTime, Format};
-use serde_json::json;
 
 use super::{Aws, AwsError, Principal, Request};
 use crate::account::Role;
@@ -14,19 +13,6 @@ const SESSION_NAME: &str = "staging-account-sync";
 
 /// How long before its end a session is no longer used: longer than any single account takes.
 const SESSION_MARGIN: Duration = Duration::from_secs(300);
-
-/// All that a session may do, whatever else the account's role could: the reads that a policy can ask for.
-fn session_policy() -> String {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Action": ["drs:ListStagingAccounts", "drs:DescribeSourceServers"],
-            "Resource": "*",
-        }],
-    })
-    .to_string()
-}
 
 impl Aws {
     /// Makes sure that there's a session of the role. Costs a call only where there's none that lasts.
@@ -39,7 +25,7 @@ impl Aws {
             role_arn: role.arn.clone(),
             role_session_name: SESSION_NAME.into(),
             external_id: role.external_id.clone(),
-            policy: session_policy(),
+            policy: self.session_policy.clone(),
         };
         let doing = format!("AssumeRole of {}", role.arn);
         let answer = self.call(None, Principal::Host, request).await.map_err(|error| error.while_doing(&doing))?;

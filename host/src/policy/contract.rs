@@ -1,6 +1,6 @@
 //! What makes a component a policy: the imports it may have, the exports it must have, and their version.
 
-use wasmtime::component::Component;
+use super::Shape;
 
 /// The WIT package that policies are built for.
 pub const PACKAGE: &str = "drs:staging-sync@0.1.0";
@@ -24,29 +24,49 @@ pub fn is_component(bytes: &[u8]) -> Result<(), String> {
 
 /// Refuses a component that asks for more than the package offers, was built for another version of it, or
 /// doesn't export what a policy must.
-pub fn check(component: &Component) -> Result<(), String> {
-    let kind = component.component_type();
-    let imports: Vec<&str> = kind.imports(component.engine()).map(|(name, _)| name).collect();
-    let foreign: Vec<&str> = imports.iter().copied().filter(|name| !name.starts_with(NAME)).collect();
+pub fn check(shape: &Shape) -> Result<(), String> {
+    let imports = || shape.imports.iter().map(|import| import.name.as_str());
+    let foreign: Vec<&str> = imports().filter(|name| !name.starts_with(NAME)).collect();
     if !foreign.is_empty() {
         return Err(format!(
             "imports {}, but a policy may import nothing but {PACKAGE}: build it without WASI",
             foreign.join(", ")
         ));
     }
-    for name in &imports {
-        if let Some((_, version)) = name.split_once('@')
-            && version != VERSION
-        {
-            return Err(format!(
-                "was built for drs:staging-sync@{version}, and this host runs {PACKAGE}: rebuild it with this host's WIT"
-            ));
-        }
+    if let Some(version) = version(shape).filter(|version| *version != VERSION) {
+        return Err(format!(
+            "was built for {}, and this host runs {PACKAGE}: rebuild it with this host's WIT",
+            package(version)
+        ));
     }
-    let exports: Vec<&str> = kind.exports(component.engine()).map(|(name, _)| name).collect();
-    let missing: Vec<&str> = EXPORTS.iter().copied().filter(|name| !exports.contains(name)).collect();
+    let missing: Vec<&str> =
+        EXPORTS.iter().copied().filter(|name| !shape.exports.iter().any(|export| export == name)).collect();
     if !missing.is_empty() {
         return Err(format!("doesn't export {}: it isn't a policy of {PACKAGE}", missing.join(", ")));
     }
     Ok(())
+}
+
+/// The version of the package that a component was built for; where it names several, another than ours.
+fn version(shape: &Shape) -> Option<&str> {
+    let ours = shape.imports.iter().filter(|import| import.name.starts_with(NAME));
+    let mut versions = ours.filter_map(|import| Some(import.name.split_once('@')?.1));
+    let first = versions.next()?;
+    Some(versions.find(|version| *version != VERSION).unwrap_or(first))
+}
+
+/// The package that a component was built for, as far as its imports tell.
+pub fn package_of(shape: &Shape) -> Option<String> {
+    version(shape).map(package)
+}
+
+fn package(version: &str) -> String {
+    format!("{}@{version}", NAME.trim_end_matches('/'))
+}
+
+/// The functions that a component can call of one of the package's interfaces.
+pub fn functions<'a>(shape: &'a Shape, interface: &str) -> impl Iterator<Item = &'a str> {
+    let of_it = format!("{NAME}{interface}");
+    let imports = shape.imports.iter().filter(move |import| import.name.split('@').next() == Some(&of_it));
+    imports.flat_map(|import| import.functions.iter().map(String::as_str))
 }

@@ -1,7 +1,8 @@
 //! A policy, loaded: one component, compiled once, instantiated afresh for every account.
 
-mod contract;
+pub mod contract;
 mod limits;
+mod shape;
 
 use std::path::Path;
 
@@ -9,12 +10,14 @@ use tokio::io::AsyncReadExt;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, Trap};
 
+use crate::aws::Access;
 use crate::bindings::types::{AccountOutcome, Outcome, PolicyInfo, Tick};
 use crate::bindings::{Policy as Instance, PolicyPre};
-use crate::capability::{Refused, Scope};
+use crate::capability::{self, Refused, Scope};
 use crate::error::{Error, ErrorKind};
 
 pub use limits::Limits;
+pub use shape::{Import, Shape};
 
 /// What the host keeps beside one instance: the store's data.
 pub struct Guest {
@@ -33,13 +36,66 @@ pub struct Policy {
     engine: Engine,
     pre: PolicyPre<Guest>,
     limits: Limits,
+    shape: Shape,
     info: PolicyInfo,
+}
+
+/// A component, compiled and not yet judged.
+pub struct Candidate {
+    engine: Engine,
+    component: Component,
+    shape: Shape,
 }
 
 /// What the policy did wrong, and so what its account's error says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("policy: {0}")]
 pub struct Fault(pub String);
+
+impl Candidate {
+    /// Compiles a component, whatever it imports.
+    pub fn compile(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() as u64 > limits::COMPONENT {
+            return Err(refused(format!("is larger than {} MiB", limits::COMPONENT >> 20)));
+        }
+        contract::is_component(bytes).map_err(refused)?;
+        let engine = limits::engine().map_err(|error| refused(format!("host: no engine: {error:#}")))?;
+        let component = Component::new(&engine, bytes)
+            .map_err(|error| refused(format!("isn't a WebAssembly component that can be compiled: {error:#}")))?;
+        let shape = Shape::of(&component);
+        Ok(Self { engine, component, shape })
+    }
+
+    /// What it imports and exports.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Makes it a policy, if this host can run it as one.
+    pub async fn load(self, limits: Limits) -> Result<Policy, Error> {
+        let Self { engine, component, shape } = self;
+        contract::check(&shape).map_err(refused)?;
+        let mut linker = Linker::new(&engine);
+        let pre = Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)
+            .and_then(|()| linker.instantiate_pre(&component))
+            .and_then(PolicyPre::new)
+            .map_err(|error| refused(format!("doesn't fit {}: {error:#}", contract::PACKAGE)))?;
+        let info = PolicyInfo {
+            name: String::new(),
+            version: String::new(),
+            operations: Vec::new(),
+            settings_schema: String::new(),
+        };
+        let mut policy = Policy { engine, pre, limits, shape, info };
+        let (info, _) = policy.run(None, 1, async |instance, store| instance.call_info(store).await).await;
+        policy.info = info.map_err(|fault| Error::new(ErrorKind::PolicyFailed, format!("info: {fault}")))?;
+        Ok(policy)
+    }
+}
+
+fn refused(message: String) -> Error {
+    Error::new(ErrorKind::PolicyRefused, message)
+}
 
 impl Policy {
     /// Loads a policy from a file.
@@ -60,30 +116,17 @@ impl Policy {
     /// Loads a policy from a component's bytes. Refuses one that imports anything beyond the WIT package, or
     /// that was built for another version of it.
     pub async fn from_bytes(bytes: &[u8], limits: Limits) -> Result<Self, Error> {
-        let refused = |message: String| Error::new(ErrorKind::PolicyRefused, message);
-        if bytes.len() as u64 > limits::COMPONENT {
-            return Err(refused(format!("is larger than {} MiB", limits::COMPONENT >> 20)));
-        }
-        contract::is_component(bytes).map_err(refused)?;
-        let engine = limits::engine().map_err(|error| refused(format!("host: no engine: {error:#}")))?;
-        let component = Component::new(&engine, bytes)
-            .map_err(|error| refused(format!("isn't a WebAssembly component that can be compiled: {error:#}")))?;
-        contract::check(&component).map_err(refused)?;
-        let mut linker = Linker::new(&engine);
-        let pre = Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)
-            .and_then(|()| linker.instantiate_pre(&component))
-            .and_then(PolicyPre::new)
-            .map_err(|error| refused(format!("doesn't fit {}: {error:#}", contract::PACKAGE)))?;
-        let info = PolicyInfo {
-            name: String::new(),
-            version: String::new(),
-            operations: Vec::new(),
-            settings_schema: String::new(),
-        };
-        let mut policy = Self { engine, pre, limits, info };
-        let (info, _) = policy.run(None, 1, async |instance, store| instance.call_info(store).await).await;
-        policy.info = info.map_err(|fault| Error::new(ErrorKind::PolicyFailed, format!("info: {fault}")))?;
-        Ok(policy)
+        Candidate::compile(bytes)?.load(limits).await
+    }
+
+    /// What the policy imports and exports.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The access to AWS that its imports need.
+    pub fn access(&self) -> Access {
+        capability::access(&self.shape)
     }
 
     /// What the policy says about itself.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use staging_sync::aws::Aws;
 use staging_sync::aws::discovery::Listing;
+use staging_sync::aws::{Access, Aws};
 use staging_sync::case::Case;
 use staging_sync::tape::Player;
 use staging_sync::target::{RoleError, Target};
@@ -40,7 +40,8 @@ async fn decided(case: &Case, detail: &Value) -> Option<Value> {
     let by_host =
         detail.to_string().contains("MAX_REMOVALS_PERCENT") || writes.into_iter().any(|it| !it["error"].is_null());
     let player = Arc::new(Player::new(tape));
-    let aws = Aws::new(player, tape.config.table.clone());
+    let access = Access { listings: vec![Listing::StagingAccounts], updates: true };
+    let aws = Aws::new(player, tape.config.table.clone(), &access);
     let items = if case.event.get("accountIds").is_some() {
         Vec::from_iter(aws.get_item(&staging_sync::account::AccountId::parse(id)?).await.ok()?)
     } else {

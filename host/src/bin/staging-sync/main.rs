@@ -90,7 +90,7 @@ async fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Test(arguments) => test::run(arguments).await,
         Command::Compare(arguments) => compare::run(arguments).await,
-        Command::Policy(arguments) => policy::run(arguments),
+        Command::Policy(arguments) => policy::run(arguments).await,
     };
     match done {
         Ok(Exit::Well) => ExitCode::SUCCESS,

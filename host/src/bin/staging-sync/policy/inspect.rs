@@ -1,0 +1,133 @@
+//! `staging-sync policy inspect`: what a policy is, what it may do, and whether this host can run it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use staging_sync::capability;
+use staging_sync::policy::{Candidate, Limits, Shape, contract};
+
+use super::{encode, read};
+use crate::{Exit, Unable, show};
+
+#[derive(Args)]
+#[command(after_help = "Exit code: 0 this host can run it, 1 it can't, 2 it isn't WebAssembly or couldn't be read.")]
+pub struct Arguments {
+    /// The policy: a component, or a core module that is to become one.
+    policy: PathBuf,
+    /// Prints all of it as JSON, the schema of its settings included.
+    #[arg(long)]
+    json: bool,
+    /// Prints the least IAM policies that its imports need, as JSON.
+    #[arg(long, conflicts_with = "json")]
+    iam: bool,
+}
+
+/// The first bytes of a core module.
+const CORE_MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let bytes = read(&arguments.policy)?;
+    let path = arguments.policy.display();
+    let unable = |what: &str| Unable(format!("{path}: {what}"));
+    let core = bytes.starts_with(&CORE_MODULE);
+    let component = if core { encode::component(&bytes).map_err(|error| unable(&error))? } else { bytes.clone() };
+    let candidate = Candidate::compile(&component).map_err(|error| unable(&error.message))?;
+    let shape = candidate.shape().clone();
+    let (info, mut refusal) = match candidate.load(Limits::default()).await {
+        Ok(policy) => (Some(policy.info().clone()), None),
+        Err(error) => (None, Some(error.message)),
+    };
+    if core && refusal.is_none() {
+        refusal =
+            Some(format!("is a core module: `staging-sync policy encode {path}` makes it a component that can run"));
+    }
+
+    let access = capability::access(&shape);
+    if arguments.iam {
+        let assumes = !access.listings.is_empty();
+        let iam = json!({
+            "hostRole": access.host_role(),
+            "targetAccountRole": assumes.then(|| access.target_role()),
+            "sessionPolicy": assumes.then(|| access.session_policy()),
+        });
+        println!("{}", show::json(&iam));
+    } else {
+        let schema = info.as_ref().map(|info| {
+            serde_json::from_str(&info.settings_schema).unwrap_or_else(|_| Value::from(info.settings_schema.clone()))
+        });
+        let operation =
+            |served: &staging_sync::bindings::types::Operation| json!({"name": served.name, "title": served.title});
+        let found = json!({
+            "file": path.to_string(),
+            "kind": if core { "core module" } else { "component" },
+            "bytes": bytes.len(),
+            "sha256": sha256(&bytes),
+            "name": info.as_ref().map(|info| &info.name),
+            "version": info.as_ref().map(|info| &info.version),
+            "operations": info.as_ref().map(|info| info.operations.iter().map(operation).collect::<Vec<_>>()),
+            "package": contract::package_of(&shape),
+            "imports": imports(&shape),
+            "exports": shape.exports,
+            "actions": access.actions(),
+            "settingsSchema": schema,
+            "runnable": refusal.is_none(),
+            "refusal": refusal,
+        });
+        println!("{}", if arguments.json { show::json(&found) } else { text(&found) });
+    }
+    let Some(refusal) = refusal else { return Ok(Exit::Well) };
+    eprintln!("{path}: this host can't run it: it {refusal}");
+    Ok(Exit::Failed)
+}
+
+fn imports(shape: &Shape) -> Value {
+    shape.imports.iter().map(|import| json!({"name": import.name, "functions": import.functions})).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The same for people.
+fn text(found: &Value) -> String {
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let words = |value: &Value, separator: &str| {
+        value.as_array().into_iter().flatten().map(word).collect::<Vec<_>>().join(separator)
+    };
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    if !found["name"].is_null() {
+        lines.push(("policy", format!("{} {}", word(&found["name"]), word(&found["version"]))));
+    }
+    let size = found["bytes"].as_u64().unwrap_or_default().div_ceil(1024);
+    lines.push(("file", format!("{}: a {} of {size} KiB", word(&found["file"]), word(&found["kind"]))));
+    lines.push(("sha256", word(&found["sha256"])));
+    lines.push(("package", found["package"].as_str().unwrap_or("none of this project's").to_owned()));
+    for served in found["operations"].as_array().into_iter().flatten() {
+        lines.push(("operation", format!("{} ({})", word(&served["name"]), word(&served["title"]))));
+    }
+    for import in found["imports"].as_array().into_iter().flatten() {
+        let functions = words(&import["functions"], ", ");
+        let functions = if functions.is_empty() { "types only".into() } else { functions };
+        lines.push(("imports", format!("{}: {functions}", word(&import["name"]))));
+    }
+    lines.push(("exports", words(&found["exports"], ", ")));
+    lines.push(("AWS", format!("{} (--iam: as IAM policies)", words(&found["actions"], ", "))));
+    for (name, setting) in found["settingsSchema"]["properties"].as_object().into_iter().flatten() {
+        let default = setting.get("default").map(|default| format!(" (default {default})")).unwrap_or_default();
+        let about = setting["description"].as_str().map(|about| format!(": {about}")).unwrap_or_default();
+        lines.push(("setting", format!("{name}{default}{about}")));
+    }
+    lines.push(("runs here", if found["runnable"] == true { "yes" } else { "no" }.into()));
+
+    let mut text = String::new();
+    let mut last = "";
+    for (label, line) in &lines {
+        let shown = if *label == last { "" } else { label };
+        text += &format!("{shown:<11}{line}\n");
+        last = label;
+    }
+    text.truncate(text.trim_end().len());
+    text
+}

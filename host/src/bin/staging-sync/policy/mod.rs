@@ -1,0 +1,55 @@
+//! `staging-sync policy`: what policy authors need.
+
+mod build;
+mod encode;
+mod inspect;
+mod language;
+mod measure;
+mod new;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use crate::{Exit, Unable};
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a policy project of your own, from the default policy.
+    New(new::Arguments),
+    /// Builds a policy project as a component.
+    Build(build::Arguments),
+    /// Shows what a policy is, what it imports (all that it may do), and whether this host can run it.
+    Inspect(inspect::Arguments),
+    /// Measures policies: size, compile time, time an account.
+    Measure(measure::Arguments),
+    /// Makes a component of a core module that was built against the WIT package.
+    Encode(encode::Arguments),
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    match arguments.command {
+        Command::New(arguments) => new::run(&arguments),
+        Command::Build(arguments) => build::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(arguments).await,
+        Command::Measure(arguments) => measure::run(arguments).await,
+        Command::Encode(arguments) => encode::run(&arguments),
+    }
+}
+
+/// The bytes of a WebAssembly file.
+fn read(path: &Path) -> Result<Vec<u8>, Unable> {
+    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+    if path.is_dir() {
+        return Err(unable(
+            "is a folder: expected a .wasm file, like the one that `staging-sync policy build` makes".into(),
+        ));
+    }
+    std::fs::read(path).map_err(|error| unable(error.to_string()))
+}

@@ -1,0 +1,7 @@
+//! `staging-sync policy`, as policy authors use it: the binary's exit code, stdout and stderr together.
+
+mod bad_input;
+mod inspect;
+mod new;
+mod session;
+mod support;

@@ -1,0 +1,100 @@
+//! `policy new` and `policy build`: a project in every language begins with the sources that are tested here.
+//!
+//! That what is made can be built, and decides as the default policy does, is for `make examples` to show.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::support::{folder, repository, staging_sync};
+
+/// The text files of a project's folder, by their path in it, without what builds leave.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let (mut found, mut left) = (BTreeMap::new(), vec![folder.to_path_buf()]);
+    while let Some(at) = left.pop() {
+        for entry in fs::read_dir(at).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            let of_a_build =
+                ["target", "node_modules", "__pycache__", ".gitignore", "README.md"].contains(&name.as_str());
+            if of_a_build || path == folder.join("examples") || name.ends_with(".wasm") {
+                continue;
+            }
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let place = path.strip_prefix(folder).expect("inside").to_string_lossy().into_owned();
+                found.insert(place, fs::read_to_string(&path).expect("text"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_project_is_the_default_policy_under_its_own_name() {
+    let folder = folder("new");
+    for (language, source, named) in [
+        ("rust", "plugin", vec!["Cargo.toml", "src/lib.rs"]),
+        ("javascript", "plugin/examples/javascript", vec!["package-lock.json", "package.json", "src/policy.js"]),
+        ("python", "plugin/examples/python", vec!["src/policy.py"]),
+    ] {
+        let name = format!("my-{language}");
+        let (code, stdout, stderr) = staging_sync(&folder, &["policy", "new", &name, "--lang", language]);
+        assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
+        assert!(stderr.contains(&format!("staging-sync policy build {name}")), "{stderr}");
+
+        let (mut source, made) = (files(&repository(source)), files(&folder.join(&name)));
+        if language == "rust" {
+            source.remove("build.sh"); // `policy build` has it built in
+        }
+        let (of_source, of_made): (Vec<_>, Vec<_>) = (source.keys().collect(), made.keys().collect());
+        assert_eq!(of_made, of_source, "{language}: every file");
+        let differing: Vec<&String> = source.keys().filter(|path| !same(&source[*path], &made[*path])).collect();
+        assert_eq!(differing, named, "{language}: what differs beside `The default policy`");
+        for path in named {
+            assert!(made[path].contains(&name), "{path} of {language}: {}", made[path]);
+        }
+        assert!(!made.values().any(|text| text.contains(".workspace = true")), "{language}");
+
+        let (code, _, stderr) = staging_sync(&folder, &["policy", "new", &name, "--lang", language]);
+        assert_eq!(code, 2);
+        assert!(stderr.contains("there is something in it already"), "{stderr}");
+    }
+}
+
+fn same(source: &str, made: &str) -> bool {
+    source.replace("The default policy", "A policy") == made
+}
+
+#[test]
+fn a_folder_whose_name_no_tool_takes_is_refused() {
+    let folder = folder("names");
+    for name in ["My Policy", "9lives", "a.b", "..", "ünï", "-x/.."] {
+        let (code, stdout, stderr) = staging_sync(&folder, &["policy", "new", "--", name]);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{name}: {stderr}");
+        assert!(stderr.contains("the folder's name becomes the policy's"), "{name}: {stderr}");
+    }
+    assert_eq!(files(&folder).len(), 0);
+}
+
+#[test]
+fn what_cannot_be_built_is_said() {
+    let folder = folder("build");
+    fs::create_dir(folder.join("empty")).expect("a folder");
+    fs::create_dir(folder.join("half")).expect("a folder");
+    fs::write(folder.join("half/package.json"), "{}").expect("a file");
+    fs::create_dir(folder.join("broken")).expect("a folder");
+    fs::write(folder.join("broken/requirements.txt"), "").expect("a file");
+    fs::write(folder.join("broken/build.sh"), "echo 'no such tool' >&2; exit 1").expect("a file");
+    for (project, says) in [
+        ("nowhere", "staging-sync: nowhere: there is no such folder"),
+        ("empty", "has none of Cargo.toml, package.json, requirements.txt; `staging-sync policy new` starts one"),
+        ("half", "it has no build.sh"),
+        ("broken", "no such tool\nstaging-sync: broken: could not be built; the reason is above"),
+    ] {
+        let (code, stdout, stderr) = staging_sync(&folder, &["policy", "build", project]);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{project}: {stderr}");
+        assert!(stderr.contains(says), "{project}: {stderr}");
+    }
+}

@@ -1,0 +1,44 @@
+// The bindings: joins the policy's pure functions to the host. No rule lives here.
+//
+// Reading order: `decide` (one account, from top to bottom), the `skip`, `settings` and `diff` that it uses,
+// then `summary`. In all of them the WIT package's names are in camelCase, and an absent option is null.
+
+import account from "drs:staging-sync/account@0.1.0";
+
+import { decide } from "./decide.js";
+import * as settings from "./settings.js";
+import settingsSchema from "./settings.schema.js"; // made by build.sh of settings.schema.json
+import * as summary from "./summary.js";
+
+export function info() {
+    return {
+        name: "staging-account-sync",
+        version: "0.1.0",
+        operations: [{ name: "sync_staging_accounts", title: "staging account sync" }],
+        settingsSchema,
+    };
+}
+
+// A `result` is returned if it is ok, and thrown if it is an error.
+export function validateSettings(text) {
+    const { problems } = settings.parse(text);
+    if (problems.length > 0) throw problems;
+}
+
+export function sync(tick) {
+    return decide(tick, account.describe(), discover, account.update);
+}
+
+export function summarize(tick, outcomes) {
+    return summary.summarize(tick, outcomes);
+}
+
+/** Asks the host; an AWS error is data for the rules, so it comes back instead of being thrown. */
+function discover(regions) {
+    try {
+        return { views: account.discover(regions) };
+    } catch (thrown) {
+        if (thrown.payload === undefined) throw thrown;
+        return { error: thrown.payload };
+    }
+}

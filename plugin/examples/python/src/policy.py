@@ -1,0 +1,42 @@
+"""The bindings: joins the policy's functions to the host. No rule lives here.
+
+Reading order: `decide` (one account, from top to bottom), the `skip`, `settings` and `diff` that it uses, then
+`summary`. `wit_world` is what componentize-py makes of the WIT package.
+"""
+
+from pathlib import Path
+
+from componentize_py_types import Err
+from wit_world.imports import account
+from wit_world.imports.types import AccountOutcome, Operation, Outcome, PolicyInfo, Tick
+
+import settings
+import summary
+from decide import decide
+
+# Read while the component is built: a policy has no files.
+SETTINGS_SCHEMA = Path(__file__).with_name("settings.schema.json").read_text(encoding="utf-8")
+
+
+class WitWorld:
+    """The default policy, as the host sees it."""
+
+    def info(self) -> PolicyInfo:
+        return PolicyInfo(
+            name="staging-account-sync",
+            version="0.1.0",
+            operations=[Operation("sync_staging_accounts", "staging account sync")],
+            settings_schema=SETTINGS_SCHEMA,
+        )
+
+    def validate_settings(self, settings_text: str) -> None:
+        try:
+            settings.parse(settings_text)
+        except settings.Refused as refused:
+            raise Err(refused.problems) from refused
+
+    def sync(self, tick: Tick) -> Outcome:
+        return decide(tick, account.describe(), account.discover, account.update)
+
+    def summarize(self, tick: Tick, outcomes: list[AccountOutcome]) -> str:
+        return summary.summarize(tick, outcomes)

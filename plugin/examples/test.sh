@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Builds a policy in every language, and checks that they decide the demo's fleet exactly as the default policy does.
+#
+#   plugin/examples/test.sh STAGING_SYNC_BINARY POLICY_WASM
+#
+# JavaScript and Python are the examples here; Rust is what `staging-sync policy new` makes. ONLY=javascript checks one
+# of them; what Rust needs beside it is built once for it and for the default policy. A language whose tools aren't there is skipped, unless CI is set. Where all is well, target/examples/tested
+# is made. Exit code: 0 all the same, 1 one differs, 2 could not tell.
+set -euo pipefail
+
+say() { echo "examples/test.sh: $*" >&2; }
+fail() {
+    say "error: $*"
+    exit 2
+}
+
+[[ $# == 2 ]] || {
+    echo "usage: plugin/examples/test.sh STAGING_SYNC_BINARY POLICY_WASM" >&2
+    exit 2
+}
+for file in "$@"; do [[ -f $file ]] || fail "there is no $file: 'make policy' builds both"; done
+staging_sync=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+policy=$2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+built=$(cd "$here/../.." && pwd)/target/examples
+mkdir -p "$built"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# What the demo tells about a policy, without what differs from run to run: its file, the lab's port, the time.
+demo() {
+    "$staging_sync" demo --policy "$1" 2>"$work/log" >"$work/demo" || {
+        cat "$work/log" >&2
+        fail "the demo failed with $1"
+    }
+    sed -E '1,2d; s/20[0-9]{2}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z/<now>/g' "$work/demo"
+}
+
+# The command that installs a language's tools, if they aren't there.
+missing() {
+    case $1 in
+    javascript) command -v npm >/dev/null || echo "apt-get install nodejs npm" ;;
+    python) python3 -c 'import venv, ensurepip' 2>/dev/null || echo "apt-get install python3-venv" ;;
+    esac
+}
+
+# The project of a language. That in Rust is made anew; what was built of it is kept beside it.
+project() {
+    if [[ $1 != rust ]]; then
+        echo "$here/$1"
+        return
+    fi
+    rm -rf "$built/new-policy"
+    "$staging_sync" policy new "$built/new-policy" 2>"$work/log" || {
+        cat "$work/log" >&2
+        return 1
+    }
+    echo "$built/new-policy"
+}
+
+unit_tests() {
+    case $1 in
+    rust) ;; # those of plugin/, which `cargo test` runs
+    javascript) (cd "$here/javascript" && npm test) ;;
+    python)
+        local tools=$here/python/target
+        PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$tools/bindings \
+            "$tools/bin/python" -m unittest discover --start-directory "$here/python/test"
+        ;;
+    esac >"$work/log" 2>&1
+}
+
+demo "$policy" >"$work/default"
+worst=0
+skipped=${ONLY:-}
+for language in ${ONLY:-rust javascript python}; do
+    install=$(missing "$language")
+    if [[ -n $install ]]; then
+        [[ -z ${CI:-} ]] || fail "$language: its tools aren't there: '$install'"
+        say "$language: SKIPPED, its tools aren't there: '$install'"
+        skipped=$language
+        continue
+    fi
+    component=$built/policy-$language.wasm
+    folder=$(project "$language") || fail "could not begin a project in $language"
+    CARGO_TARGET_DIR=$built/.. "$staging_sync" policy build "$folder" --out "$component" ||
+        fail "could not build the $language policy"
+    "$staging_sync" policy inspect "$component" >"$work/log" || {
+        cat "$work/log" >&2
+        say "$language: this host can't run it"
+        worst=1
+        continue
+    }
+    unit_tests "$language" || {
+        cat "$work/log" >&2
+        say "$language: its unit tests fail"
+        worst=1
+    }
+    demo "$component" >"$work/$language"
+    if diff -u --label "$policy" --label "$component" "$work/default" "$work/$language" >&2; then
+        say "$language: same as $policy"
+    else
+        say "$language: DIFFERS from $policy (lines with -: $policy; with +: $component)"
+        worst=1
+    fi
+done
+[[ $worst != 0 || -n $skipped ]] || touch "$built/tested"
+exit "$worst"
