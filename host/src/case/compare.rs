@@ -75,7 +75,6 @@ impl Comparison {
             };
             if account.old == account.new {
                 let Some(how) = other_write(old, new, id) else { continue };
-                account.old.push_str(", writes");
                 account.new = format!("{}, writes other entries: {how}", account.new);
             }
             difference.accounts.push(account);

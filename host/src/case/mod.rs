@@ -21,7 +21,7 @@ use crate::tape::{self, Played, Player, Tape};
 use crate::tick::{Report, Runtime, Tick};
 
 pub use check::{Verdict, check};
-pub use record::{Recorded, Recording, record};
+pub use record::{Recorded, Recording, record, vacant};
 
 /// A case, read from its directory.
 #[derive(Debug, Clone)]

@@ -81,13 +81,19 @@ pub async fn record(
     Ok(Recorded { tape, result, report })
 }
 
+/// Refuses a directory that has something in it: better before a tick than after.
+pub fn vacant(dir: &Path) -> Result<(), String> {
+    if std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some()) {
+        return Err(format!("{}: isn't empty: choose another directory, or remove it", dir.display()));
+    }
+    Ok(())
+}
+
 impl Recorded {
     /// Writes the case's directory, in one step: nobody ever sees half a case.
     pub fn write(&self, dir: &Path) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
-        if std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some()) {
-            return Err(format!("{}: isn't empty: choose another directory, or remove it", dir.display()));
-        }
+        vacant(dir)?;
         let mut part = dir.as_os_str().to_owned();
         part.push(".part");
         let part = Path::new(&part);

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::{Tape, read};
-use crate::capability::ADDED_BY;
+
+/// Who added an entry, where it was no person.
+const ADDED_BY_SYNC: &str = "staging-account-sync";
 
 /// The attributes of an item's entries that hold no name; what isn't known may hold one.
 const NAMELESS: [&str; 6] = ["accountId", "roleArn", "externalId", "addedAt", "updatedAt", "discoveredFrom"];
@@ -69,7 +71,7 @@ impl Names {
             Value::Array(list) => list.iter().for_each(|value| self.learn(value, attribute)),
             Value::String(text) => match attribute {
                 "accountName" if !is_made(text) => self.name(text, "account"),
-                "addedBy" if text != ADDED_BY => self.name(text, "user"),
+                "addedBy" if text != ADDED_BY_SYNC => self.name(text, "user"),
                 "hostname" => self.name(text, "host"),
                 "accountName" | "addedBy" => {}
                 known if NAMELESS.contains(&known) => {}

@@ -144,11 +144,15 @@ impl Played {
         self.recorded.iter().enumerate().filter(move |(place, _)| !used(*place))
     }
 
+    /// The reads that aren't on the tape.
+    pub fn unknown(&self) -> impl Iterator<Item = &Asked> {
+        self.asked.iter().filter(|asked| asked.matched == Matched::Nothing && !asked.exchange.is_write())
+    }
+
     /// Reads that aren't on the tape, and what of the tape was left over, each with the nearest one. Writes are
     /// a decision, so they're compared elsewhere.
     pub fn problems(&self) -> Vec<String> {
-        let unknown = self.asked.iter().filter(|asked| asked.matched == Matched::Nothing && !asked.exchange.is_write());
-        let unknown = unknown.map(|asked| {
+        let unknown = self.unknown().map(|asked| {
             let nearest =
                 nearest(&asked.exchange, self.recorded.iter(), |recorded| recorded.differences(&asked.exchange));
             let nearest = nearest.unwrap_or_else(|| "nothing is recorded of it".into());

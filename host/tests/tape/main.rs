@@ -2,6 +2,7 @@
 
 mod cases;
 mod changed;
+mod commands;
 mod native;
 mod recording;
 mod support;

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Value;
 use staging_sync::Config;
 use staging_sync::aws::live::Live;
-use staging_sync::case::{Recording, record};
+use staging_sync::case::{Recording, record, vacant};
 use staging_sync::policy::Policy;
 
 use crate::{Exit, Unable, show};
@@ -36,6 +36,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    vacant(&arguments.out).map_err(Unable)?;
     let event: Value = serde_json::from_str(&arguments.event)
         .map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))?;
     let config = Config::from_env()?;
