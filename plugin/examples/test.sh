@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds a policy in every language, and checks that they decide the demo's fleet exactly as the default policy does.
+# Builds a policy in every language, and checks that they decide the demo's fleet exactly as the default policy does,
+# and every case of `plugin/cases`.
 #
 #   plugin/examples/test.sh STAGING_SYNC_BINARY POLICY_WASM
 #
 # JavaScript and Python are the examples here; Rust is what `staging-sync policy new` makes. ONLY=javascript checks one
-# of them; what Rust needs beside it is built once for it and for the default policy. A language whose tools aren't there is skipped, unless CI is set. Where all is well, target/examples/tested
-# is made. Exit code: 0 all the same, 1 one differs, 2 could not tell.
+# of them; what Rust needs beside it is built once for it and for the default policy. A language whose tools aren't
+# there is skipped, unless CI is set. Where all is well, target/examples/tested is made. Exit code: 0 all the same, 1 one differs, 2 could not tell.
 set -euo pipefail
 
 say() { echo "examples/test.sh: $*" >&2; }
@@ -96,6 +97,13 @@ for language in ${ONLY:-rust javascript python}; do
         say "$language: its unit tests fail"
         worst=1
     }
+    for cases in "$here/../cases" "$folder/cases"; do
+        [[ ! -d $cases ]] || "$staging_sync" test "$cases" --policy "$component" >"$work/log" || {
+            cat "$work/log" >&2
+            say "$language: decides cases differently"
+            worst=1
+        }
+    done
     demo "$component" >"$work/$language"
     if diff -u --label "$policy" --label "$component" "$work/default" "$work/$language" >&2; then
         say "$language: same as $policy"

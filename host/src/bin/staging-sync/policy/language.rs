@@ -40,6 +40,13 @@ const PYTHON: &[File] = files!["examples/python/": "requirements.txt" "build.sh"
     "src/settings.schema.json" "src/skip.py" "src/summary.py" "test/fixture.py" "test/test_decide.py"
     "test/test_diff.py" "test/test_settings.py" "test/test_summary.py"];
 
+/// Cases that a project of any language begins with.
+const CASES: &[File] = files!["":
+    "cases/seed-scenario/event.json" "cases/seed-scenario/tape.json" "cases/seed-scenario/summary.json"
+    "cases/unchanged/event.json" "cases/unchanged/tape.json" "cases/unchanged/summary.json"
+    "cases/drs-throttled-something-found/event.json" "cases/drs-throttled-something-found/tape.json"
+    "cases/drs-throttled-something-found/summary.json"];
+
 /// This workspace's manifest, which names the versions that the Rust policy inherits.
 const WORKSPACE: &str = include_str!("../../../../../Cargo.toml");
 
@@ -99,7 +106,7 @@ impl Language {
             };
             (*path, text.replace("The default policy", "A policy"))
         };
-        files.iter().map(named).collect()
+        files.iter().map(named).chain(CASES.iter().map(|(path, text)| (*path, text.to_string()))).collect()
     }
 }
 
