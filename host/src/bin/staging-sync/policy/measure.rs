@@ -1,6 +1,6 @@
 //! `staging-sync policy measure`: what policies cost, side by side, without AWS and without a network.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     Ok(Exit::Well)
 }
 
-async fn measure(path: &PathBuf, accounts: u32) -> Result<Cost, Unable> {
+async fn measure(path: &Path, accounts: u32) -> Result<Cost, Unable> {
     let policy = path.display().to_string();
     let variables = [
         ("TARGET_ACCOUNTS_TABLE", "measured"),
