@@ -185,8 +185,9 @@ impl Runtime {
     /// The accounts that the event is about.
     async fn read(&self, event: &Event) -> Result<Vec<Account>, Error> {
         let unavailable = |error: AwsError| {
-            let message =
-                format!("AWS: {error}: check TARGET_ACCOUNTS_TABLE, AWS_REGION and the role of this function");
+            let message = format!(
+                "AWS: {error}: check TARGET_ACCOUNTS_TABLE, AWS_REGION and the permissions of these credentials"
+            );
             Error::new(ErrorKind::TableUnavailable, message)
         };
         let Some(ids) = &event.account_ids else {

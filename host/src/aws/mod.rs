@@ -1,7 +1,8 @@
 //! The one door to AWS: every call, the host's own included, is a value that goes through `Door::call`.
 //!
-//! Behind it calls are made (`live`, with the settings of `environment`). Before it stand the operations as the rest of the host knows them:
-//! `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and what answers mean.
+//! Behind it calls are made (`live`, with the settings of `environment`). Before it stand the operations as the
+//! rest of the host knows them: `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and
+//! what answers mean; `access` is what they need of IAM.
 //! Secrets stay behind the door: an answer never holds credentials, and a call names its role.
 
 mod access;
