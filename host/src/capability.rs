@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::account::{AccountId, Role};
+use crate::account::AccountId;
 use crate::aws::discovery::{Listing, RegionAnswer};
 use crate::aws::{Access, Aws, AwsError};
 use crate::bindings::types::{
@@ -114,7 +114,7 @@ impl Scope {
         let unknown: Vec<String> =
             regions.iter().filter(|region| known.is_none_or(|known| !known.contains_key(*region))).cloned().collect();
         if !unknown.is_empty() {
-            let answers = match self.ask(role, listing, &unknown).await {
+            let answers = match self.aws.discover(Arc::new(role), listing, &unknown).await {
                 Ok(answers) => answers,
                 Err(error) => return Ok(Err(error)),
             };
@@ -123,10 +123,6 @@ impl Scope {
         }
         let known = self.answers.entry(listing).or_default();
         Ok(Ok(regions.iter().filter_map(|region| known.get(region)).cloned().collect()))
-    }
-
-    async fn ask(&self, role: Role, listing: Listing, regions: &[String]) -> Result<Vec<RegionAnswer>, AwsError> {
-        self.aws.discover(Arc::new(role), listing, regions).await
     }
 
     /// The first region that no listing read to its last page.

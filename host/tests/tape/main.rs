@@ -5,4 +5,7 @@ mod changed;
 mod commands;
 mod native;
 mod recording;
+
+#[allow(dead_code, reason = "the ticks' tests use all of it")]
+#[path = "../ticks/support.rs"]
 mod support;

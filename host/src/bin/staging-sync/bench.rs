@@ -4,18 +4,16 @@
 //! `MAX_CONCURRENCY`. What is above it is the host's own doing.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
 use staging_sync::aws::live::Patience;
-use staging_sync::policy::{Limits, Policy};
 use staging_sync::{Config, Event, Runtime, Tick};
 use staging_sync_lab::{Account, Fleet, Lab, Region, Role};
 
-use crate::{Exit, Unable, lab, show, tick};
+use crate::{Exit, Unable, choice, lab, show, tick};
 
 const ROLE: &str = "DRSOrchestrationRole";
 const REGIONS: [&str; 8] = [
@@ -31,9 +29,8 @@ const REGIONS: [&str; 8] = [
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The policy; by default `policy.wasm` beside this program.
-    #[arg(long, value_name = "FILE", env = "POLICY")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    policy: choice::Choice,
     /// How many target accounts.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     accounts: u32,
@@ -57,11 +54,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let mut variables = BTreeMap::from_iter(lab.env());
     variables.insert("MAX_CONCURRENCY", arguments.concurrency.to_string());
     variables.insert("MAX_REMOVALS_PERCENT", "100".into());
-    if let Some(policy) = &arguments.policy {
-        variables.insert("POLICY", policy.display().to_string());
-    }
     let config = Config::read(&|name| variables.get(name).cloned())?;
-    let policy = Policy::load(&config.policy, Limits::default()).await?;
+    let policy = arguments.policy.load().await?;
     let door = Arc::new(lab::live(&lab, config.max_concurrency, Patience::default()));
     let runtime = Arc::new(Runtime::with(config, policy, door).await?);
 

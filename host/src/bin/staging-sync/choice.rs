@@ -1,4 +1,4 @@
-//! The policy that a command without AWS works with.
+//! The policy that a command works with, unless it runs as the environment says.
 
 use std::path::{Path, PathBuf};
 
@@ -16,9 +16,14 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.policy.clone().unwrap_or_else(config::default_policy)
+    }
+
     /// Loads it.
     pub async fn load(&self) -> Result<Policy, Unable> {
-        load(&self.policy.clone().unwrap_or_else(config::default_policy)).await
+        load(&self.path()).await
     }
 }
 

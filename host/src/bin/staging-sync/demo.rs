@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use staging_sync::aws::live::Patience;
-use staging_sync::policy::{Limits, Policy};
 use staging_sync::{Config, Event, Runtime, Tick};
 use staging_sync_lab::{Call, Lab};
 
-use crate::{Exit, Unable, lab, show, tick};
+use crate::{Exit, Unable, choice, lab, show, tick};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The policy; by default `policy.wasm` beside this program.
-    #[arg(long, value_name = "FILE", env = "POLICY")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    policy: choice::Choice,
     /// The fleet: a JSON file, see `staging-sync lab`.
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
@@ -24,13 +22,10 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let failed = |error: staging_sync_lab::Error| Unable(format!("lab: {error}"));
     let lab = Lab::start(lab::fleet(arguments.fleet.as_deref())?).await.map_err(failed)?;
-    let mut variables = lab.env();
-    if let Some(policy) = arguments.policy {
-        variables.push(("POLICY", policy.display().to_string()));
-    }
+    let variables = lab.env();
     let config = Config::read(&|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()))?;
-    let policy = Policy::load(&config.policy, Limits::default()).await?;
-    println!("Policy {} {} from {}", policy.info().name, policy.info().version, config.policy.display());
+    let policy = arguments.policy.load().await?;
+    println!("Policy {} {} from {}", policy.info().name, policy.info().version, arguments.policy.path().display());
     println!("A fleet on loopback, with DynamoDB, STS and DRS at {}", lab.url());
     let door = Arc::new(lab::live(&lab, config.max_concurrency, Patience::default()));
     let runtime = Arc::new(Runtime::with(config, policy, door).await?);

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::Args;
-use serde_json::Value;
 use staging_sync::Config;
 use staging_sync::aws::live::Live;
 use staging_sync::case::{Recording, record, vacant};
 use staging_sync::policy::Policy;
 
-use crate::{Exit, Unable, show};
+use crate::{Exit, Unable, show, tick};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -37,8 +36,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     vacant(&arguments.out).map_err(Unable)?;
-    let event: Value = serde_json::from_str(&arguments.event)
-        .map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))?;
+    let event = tick::json_event(&arguments.event)?;
     let config = Config::from_env()?;
     let policy = Policy::load(&config.policy, config.limits).await?;
     let live = Arc::new(Live::from_env(config.max_concurrency).await?);

@@ -41,10 +41,13 @@ fn account_id(text: &str) -> Result<AccountId, String> {
     AccountId::parse(text).ok_or_else(|| "expected an AWS account id of 12 digits".into())
 }
 
+/// The value of `--event`.
+pub fn json_event(text: &str) -> Result<Value, Unable> {
+    serde_json::from_str(text).map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))
+}
+
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
-    let event: Value = serde_json::from_str(&arguments.event)
-        .map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))?;
-    let mut event = Event::parse(&event)?;
+    let mut event = Event::parse(&json_event(&arguments.event)?)?;
     if arguments.dry_run {
         event.dry_run = Some(true);
     }
