@@ -17,7 +17,7 @@ use crate::bindings::types::{
 };
 use crate::bindings::{account, logging, types};
 use crate::policy::{Guest, Shape, contract};
-use crate::removals;
+use crate::removals::{self, Removals};
 use crate::target::{RoleError, Target};
 
 /// The `addedBy` of every entry that the sync adds.
@@ -64,12 +64,14 @@ pub struct Scope {
     pub target: Target,
     /// What `update` accepted.
     pub staged: Option<Staged>,
-    aws: Arc<Aws>,
+    /// None in the shadow, where only what was read before is known.
+    aws: Option<Arc<Aws>>,
     regions: Arc<[String]>,
     now: Arc<str>,
     removals: removals::Account,
     answers: HashMap<Listing, BTreeMap<String, RegionAnswer>>,
     updated: bool,
+    held: bool,
 }
 
 impl Scope {
@@ -81,7 +83,34 @@ impl Scope {
         now: Arc<str>,
         removals: removals::Account,
     ) -> Self {
-        Self { target, staged: None, aws, regions, now, removals, answers: HashMap::new(), updated: false }
+        let aws = Some(aws);
+        Self { target, staged: None, aws, regions, now, removals, answers: HashMap::new(), updated: false, held: false }
+    }
+
+    /// The same account with the same observations for another policy to decide, with the AWS that it may use.
+    pub fn handed_to(mut self, aws: Arc<Aws>) -> Self {
+        self.aws = Some(aws);
+        self.staged = None;
+        self.updated = false;
+        self.held = false;
+        self
+    }
+
+    /// The same account with the same observations for a policy whose decision counts for nothing: it makes no
+    /// AWS call, and its removals are held where they were held here.
+    pub fn shadow(&self) -> Self {
+        let removals = if self.held { Removals::none(1, self.removals.reason()) } else { Removals::new(1, 100) };
+        Self {
+            target: self.target.clone(),
+            staged: None,
+            aws: None,
+            regions: Arc::clone(&self.regions),
+            now: Arc::clone(&self.now),
+            removals: removals.account(0),
+            answers: self.answers.clone(),
+            updated: false,
+            held: false,
+        }
     }
 
     /// Takes the account as it was read again, for the policy to decide anew.
@@ -89,6 +118,7 @@ impl Scope {
         self.target = target;
         self.staged = None;
         self.updated = false;
+        self.held = false;
     }
 
     async fn discover(
@@ -114,7 +144,8 @@ impl Scope {
         let unknown: Vec<String> =
             regions.iter().filter(|region| known.is_none_or(|known| !known.contains_key(*region))).cloned().collect();
         if !unknown.is_empty() {
-            let answers = match self.aws.discover(Arc::new(role), listing, &unknown).await {
+            let Some(aws) = &self.aws else { return Ok(Err(not_observed())) };
+            let answers = match aws.discover(Arc::new(role), listing, &unknown).await {
                 Ok(answers) => answers,
                 Err(error) => return Ok(Err(error)),
             };
@@ -146,6 +177,7 @@ impl Scope {
         let mut held = Vec::new();
         if !removed.is_empty() && !self.removals.take().await {
             held = std::mem::take(&mut removed);
+            self.held = true;
         }
         let kept = self
             .target
@@ -156,12 +188,7 @@ impl Scope {
         let new = added.iter().filter_map(|id| add.get(id)).map(|entry| self.stored_entry(entry));
         let list: Vec<Value> = kept.chain(new).collect();
         let receipt = Receipt {
-            held_reason: (!held.is_empty()).then(|| {
-                format!(
-                    "MAX_REMOVALS_PERCENT lets {} accounts lose staging accounts in one tick",
-                    self.removals.limit()
-                )
-            }),
+            held_reason: (!held.is_empty()).then(|| self.removals.reason().to_owned()),
             total: u32::try_from(list.len()).unwrap_or(u32::MAX),
             added,
             removed,
@@ -223,6 +250,14 @@ impl Scope {
 
 fn refuse(what: impl Into<String>) -> wasmtime::Error {
     wasmtime::Error::new(Refused(what.into()))
+}
+
+fn not_observed() -> AwsError {
+    AwsError {
+        code: "NotObserved".into(),
+        message: "host: the active policy didn't read this, and a policy in the shadow makes no AWS call".into(),
+        retryable: false,
+    }
 }
 
 fn role_error(error: RoleError) -> AwsError {

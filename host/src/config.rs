@@ -59,10 +59,16 @@ pub struct Config {
     pub table: String,
     /// `DRS_REGIONS`: a comma list, sorted here; default every DRS region of the partition.
     pub regions: Vec<String>,
-    /// `POLICY`: path of the policy; default `policy.wasm` beside the binary.
-    pub policy: PathBuf,
-    /// `POLICY_SETTINGS`: JSON for the policy; default `{}`.
+    /// `POLICY`: a comma list of policies, each a path or an `s3://` URI of a component, of a core module, or of a
+    /// manifest (`*.json`); default `policy.wasm` beside the binary.
+    pub policies: Vec<String>,
+    /// `POLICY_SETTINGS`: JSON for policies whose manifest has no settings; default `{}`.
     pub settings: String,
+    /// `POLICY_PUBLIC_KEY`: a minisign public key; where it's set, only policies that are signed with it run.
+    pub policy_public_key: Option<String>,
+    /// `RESCUE_LIMIT`: after so many accounts of one tick that the active policy failed on and the one before it
+    /// decided, the one before it goes on; default 3.
+    pub rescue_limit: usize,
     /// `MAX_CONCURRENCY`: how many AWS calls may be under way at once; default 128.
     pub max_concurrency: usize,
     /// `DRY_RUN`: decide without writing, whatever the event says; default false.
@@ -100,8 +106,10 @@ impl Config {
         let config = Self {
             table,
             regions: reader.regions(),
-            policy: reader.get("POLICY").map_or_else(default_policy, PathBuf::from),
+            policies: reader.policies(),
             settings: reader.get("POLICY_SETTINGS").unwrap_or_else(|| "{}".into()),
+            policy_public_key: reader.get("POLICY_PUBLIC_KEY"),
+            rescue_limit: reader.number("RESCUE_LIMIT", 3, 1, 1_000_000) as usize,
             max_concurrency: reader.number("MAX_CONCURRENCY", 128, 1, 4096) as usize,
             dry_run: reader.flag("DRY_RUN"),
             deadline_margin: Duration::from_secs(reader.number("DEADLINE_MARGIN_SECONDS", 10, 0, 600)),
@@ -145,6 +153,11 @@ impl Reader<'_> {
                 default
             }
         }
+    }
+
+    fn policies(&mut self) -> Vec<String> {
+        let Some(list) = self.get("POLICY") else { return vec![default_policy().to_string_lossy().into_owned()] };
+        list.split(',').map(str::trim).filter(|policy| !policy.is_empty()).map(str::to_owned).collect()
     }
 
     fn flag(&mut self, name: &str) -> bool {

@@ -10,16 +10,16 @@ pub mod error;
 pub mod log;
 pub mod metrics;
 
+pub mod activation;
 pub mod aws;
 pub mod capability;
-#[cfg(feature = "cli")]
 pub mod case;
 pub mod event;
 pub mod outcome;
 pub mod policy;
 pub mod removals;
+pub mod service;
 pub mod summary;
-#[cfg(feature = "cli")]
 pub mod tape;
 pub mod target;
 pub mod tick;
@@ -30,4 +30,5 @@ pub mod bindings;
 pub use config::Config;
 pub use error::{Error, ErrorKind};
 pub use event::Event;
+pub use service::Service;
 pub use tick::{Runtime, Tick};

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 /// Where the metrics are in CloudWatch.
 pub const NAMESPACE: &str = "StagingSync";
 
-/// The `_aws` member of a log line whose members of these names are metrics, with the line's `operation` as
-/// their one dimension.
-pub fn directive(now: SystemTime, metrics: &[(&str, &str)]) -> Value {
+/// The `_aws` member of a log line whose members of these names are metrics, with the line's members of these
+/// other names as their dimensions.
+pub fn directive(now: SystemTime, dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
     let metrics: Vec<Value> = metrics.iter().map(|(name, unit)| json!({"Name": name, "Unit": unit})).collect();
     let milliseconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     json!({
         "Timestamp": milliseconds,
-        "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["operation"]], "Metrics": metrics}],
+        "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics}],
     })
 }

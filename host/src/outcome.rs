@@ -1,7 +1,7 @@
 //! What became of each account: the policy's outcomes, those that the host makes itself, and their log lines.
 
 use crate::aws::AwsError;
-use crate::bindings::types::{AccountOutcome, Outcome, Receipt, Status};
+use crate::bindings::types::{AccountOutcome, Outcome, PolicyInfo, Receipt, Status};
 use crate::log::Json;
 
 /// An outcome that the host makes, because no policy could decide: `failed`, with whose fault it is.
@@ -118,8 +118,9 @@ pub fn status_name(status: Status) -> &'static str {
     }
 }
 
-/// Logs `<title>: account <status>` for an account, unless it's unchanged with nothing held.
-pub fn log(title: &str, account: &AccountOutcome) {
+/// Logs `<title>: account <status>` for an account and the policy that decided it, unless it's unchanged with
+/// nothing held.
+pub fn log(title: &str, account: &AccountOutcome, policy: &PolicyInfo, digest: &str) {
     let AccountOutcome { account_id, account_name, outcome } = account;
     if outcome.status == Status::Unchanged && outcome.held_removals.is_empty() {
         return;
@@ -140,6 +141,9 @@ pub fn log(title: &str, account: &AccountOutcome) {
                 incompleteRegions = list(&regions),
                 reason = outcome.reason.as_deref(),
                 error = outcome.error.as_deref(),
+                policy = policy.name,
+                policyVersion = policy.version,
+                policyDigest = digest,
                 "{message}"
             )
         };

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 /// The places of one tick.
 pub struct Removals {
     limit: usize,
+    reason: String,
     exhausted: AtomicBool,
     accounts: Mutex<Vec<Place>>,
     changed: Notify,
@@ -31,17 +32,28 @@ impl Removals {
             0 => 0,
             _ => (accounts * usize::from(percent) / 100).max(10),
         };
+        let reason = format!("MAX_REMOVALS_PERCENT lets {limit} accounts lose staging accounts in one tick");
+        Self::with(accounts, limit, reason)
+    }
+
+    /// No places at all, for this reason.
+    pub fn none(accounts: usize, reason: impl Into<String>) -> Arc<Self> {
+        Self::with(accounts, 0, reason.into())
+    }
+
+    fn with(accounts: usize, limit: usize, reason: String) -> Arc<Self> {
         Arc::new(Self {
             limit,
+            reason,
             exhausted: AtomicBool::new(false),
             accounts: Mutex::new(vec![Place::Undecided; accounts]),
             changed: Notify::new(),
         })
     }
 
-    /// How many accounts may lose staging accounts.
-    pub fn limit(&self) -> usize {
-        self.limit
+    /// Why there are no more places than these.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Whether an account was refused a place, because all were taken.
@@ -106,9 +118,9 @@ impl Account {
         }
     }
 
-    /// How many accounts have a place in this tick.
-    pub fn limit(&self) -> usize {
-        self.removals.limit
+    /// Why there are no more places.
+    pub fn reason(&self) -> &str {
+        &self.removals.reason
     }
 }
 

@@ -1,5 +1,7 @@
 //! The tick's summary: what the policy made of the outcomes, and how much of it fits in an answer.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind};
@@ -13,6 +15,17 @@ pub fn read(text: &str) -> Result<Value, Error> {
         Error::new(ErrorKind::PolicyFailed, format!("summarize: policy: returned what isn't a JSON object: {error}"))
     })?;
     Ok(Value::Object(summary))
+}
+
+/// Says in the details of these accounts, by their ids, which policy decided them: another than the active one.
+pub fn name_deciders(summary: &mut Value, others: &BTreeMap<String, String>) {
+    let Some(details) = summary.get_mut("details").and_then(Value::as_array_mut) else { return };
+    for detail in details.iter_mut().filter_map(Value::as_object_mut) {
+        let id = detail.get("accountId").and_then(Value::as_str).unwrap_or_default();
+        if let Some(other) = others.get(id).cloned() {
+            detail.insert("decidedBy".into(), other.into());
+        }
+    }
 }
 
 /// Shortens `details` until the summary has at most so many bytes: first the unchanged accounts go, then the
@@ -44,6 +57,18 @@ pub fn fit(mut summary: Value, most: usize) -> Value {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_detail_names_who_decided_it_where_that_was_another_policy() {
+        let detail = |id: &str| json!({"accountId": id, "status": "unchanged"});
+        let mut summary = json!({"details": [detail("111122223333"), detail("444455556666"), 7]});
+        name_deciders(&mut summary, &[("444455556666".into(), "p 1.0.0 (sha256 0a)".into())].into());
+        assert_eq!(summary["details"][0], detail("111122223333"));
+        assert_eq!(summary["details"][1]["decidedBy"], "p 1.0.0 (sha256 0a)");
+        let mut other = json!({"details": "none"});
+        name_deciders(&mut other, &Default::default());
+        assert_eq!(other, json!({"details": "none"}));
+    }
 
     #[test]
     fn a_long_summary_loses_unchanged_details_first() {

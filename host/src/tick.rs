@@ -1,7 +1,9 @@
 //! One tick: read the table, let the policy decide every account, write what changes, sum up.
 
 mod account;
+mod decider;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -11,27 +13,31 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::aws::live::Live;
-use crate::aws::{Aws, AwsError, Door};
+use crate::aws::{AwsError, Door};
 use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::log::Json;
 use crate::outcome::{self, Counts};
-use crate::policy::Policy;
+use crate::policy::{Policy, Release};
 use crate::removals::Removals;
 use crate::{metrics, summary};
-use account::{Account, DEFERRED, Run};
+use account::{Account, DEFERRED, Decided, Run};
+use decider::{Decider, Rescue};
+
+pub use decider::{LastGood, Policies};
 
 /// The numbers of the last line of a tick, as CloudWatch has them.
-const METRICS: [(&str, &str); 7] = [
+const METRICS: [(&str, &str); 9] = [
     ("totalAccounts", "Count"),
     ("accountsUpdated", "Count"),
     ("accountsSkipped", "Count"),
     ("accountsFailed", "Count"),
     ("accountsHeld", "Count"),
     ("accountsDeferred", "Count"),
+    ("accountsRescued", "Count"),
+    ("shadowDifferences", "Count"),
     ("durationMs", "Milliseconds"),
 ];
 
@@ -62,49 +68,74 @@ pub struct Report {
     pub counts: Counts,
     /// What became of each account, ordered by id.
     pub outcomes: Vec<AccountOutcome>,
+    /// Whether the active policy failed on so many accounts, or on the summary, that it shouldn't go on.
+    pub demoted: bool,
+    /// What the policy in the shadow came to.
+    pub shadow: Shadow,
 }
 
-/// What lives as long as the process: the policy, compiled, and AWS.
+/// How a policy in the shadow compares, in accounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shadow {
+    /// Decided differently, its failures among them.
+    pub different: usize,
+    /// It failed.
+    pub failed: usize,
+}
+
+/// What runs ticks: the policies, compiled, and AWS.
 pub struct Runtime {
     config: Config,
     regions: Arc<[String]>,
-    policy: Policy,
-    aws: Arc<Aws>,
+    door: Arc<dyn Door>,
+    active: Arc<Decider>,
+    rescue: Option<Rescue>,
+    shadow: Option<Arc<Decider>>,
+    hold_removals: Option<String>,
 }
 
 impl Runtime {
-    /// Loads the policy, checks its settings and makes the AWS clients.
-    pub async fn start(config: Config) -> Result<Self, Error> {
-        let policy = Policy::load(&config.policy, config.limits).await?;
-        let live = Live::from_env(config.max_concurrency).await?;
-        Self::with(config, policy, Arc::new(live)).await
-    }
-
-    /// The same with a policy and a door to AWS at hand.
+    /// Runs the ticks of one policy, with the settings of the environment. Fails where it refuses them.
     pub async fn with(config: Config, policy: Policy, door: Arc<dyn Door>) -> Result<Self, Error> {
-        policy.validate_settings(&config.settings).await?;
-        let regions = config.regions.clone().into();
-        let aws = Arc::new(Aws::new(door, config.table.clone(), &policy.access()));
-        Ok(Self { config, regions, policy, aws })
+        let release = Release::new(policy, config.settings.clone()).await?;
+        Ok(Self::new(config, Policies::only(release), door))
     }
 
-    /// The policy that decides.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    /// Runs the ticks of these policies.
+    pub fn new(config: Config, policies: Policies, door: Arc<dyn Door>) -> Self {
+        let decider = |release| Decider::new(release, Arc::clone(&door), &config.table);
+        Self {
+            regions: config.regions.clone().into(),
+            active: decider(policies.active),
+            rescue: policies.last_good.map(Rescue::new),
+            shadow: policies.shadow.map(decider),
+            hold_removals: policies.hold_removals,
+            config,
+            door,
+        }
+    }
+
+    /// The last good policy, if there's one for this operation.
+    async fn last_good(&self, operation: &str) -> Option<Arc<Decider>> {
+        self.rescue.as_ref()?.find(operation, &self.door, &self.config.table).await
     }
 
     /// Runs one tick. `progress` hears how many accounts are done, of how many.
     pub async fn tick(self: &Arc<Self>, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
         let began = Instant::now();
         let event = &tick.event;
-        let Some(title) = self.policy.title(&event.operation) else { return Err(self.unknown(&event.operation)) };
+        let policy = self.active.policy();
+        let Some(title) = policy.title(&event.operation) else {
+            return Err(unknown_operation(&event.operation, [policy]));
+        };
         let times = Times::of(&tick, self.config.deadline_margin);
         let dry_run = event.dry_run.unwrap_or(false) || self.config.dry_run;
         let now: Arc<str> = instant_text(tick.now).into();
         tracing::info!(
             operation = event.operation,
-            policy = self.policy.info().name,
-            policyVersion = self.policy.info().version,
+            policy = policy.info().name,
+            policyVersion = policy.info().version,
+            policyDigest = policy.digest(),
             dryRun = dry_run,
             "{title} started"
         );
@@ -117,29 +148,42 @@ impl Runtime {
 
         let run = Arc::new(Run {
             runtime: Arc::clone(self),
-            removals: Removals::new(accounts.len(), self.config.max_removals_percent),
+            removals: match &self.hold_removals {
+                Some(reason) => Removals::none(accounts.len(), reason),
+                None => Removals::new(accounts.len(), self.config.max_removals_percent),
+            },
             tick: types::Tick {
                 operation: event.operation.clone(),
                 now: now.to_string(),
                 dry_run,
                 regions: self.regions.to_vec(),
-                settings: self.config.settings.clone(),
+                settings: String::new(), // each policy has its own
             },
             now,
             times,
+            rescued: AtomicUsize::new(0),
+            different: AtomicUsize::new(0),
+            shadow_failed: AtomicUsize::new(0),
         });
         let (total, done) = (accounts.len(), AtomicUsize::new(0));
         progress(0, total);
-        let mut outcomes: Vec<AccountOutcome> = stream::iter(accounts.into_iter().enumerate())
+        let mut decided: Vec<Decided> = stream::iter(accounts.into_iter().enumerate())
             .map(|(position, account)| run.spawn(position, account))
             .buffer_unordered(self.config.max_accounts())
-            .inspect(|account| {
-                outcome::log(title, account);
+            .inspect(|decided| {
+                let by = decided.by.policy();
+                outcome::log(title, &decided.account, by.info(), by.digest());
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             })
             .collect()
             .await;
-        outcomes.sort_by(|one, other| one.account_id.cmp(&other.account_id));
+        decided.sort_by(|one, other| one.account.account_id.cmp(&other.account.account_id));
+        let others: BTreeMap<String, String> = decided
+            .iter()
+            .filter(|decided| !Arc::ptr_eq(&decided.by, &self.active))
+            .map(|decided| (decided.account.account_id.clone(), decided.by.release().to_string()))
+            .collect();
+        let outcomes: Vec<AccountOutcome> = decided.into_iter().map(|decided| decided.account).collect();
 
         let counts = Counts::of(&outcomes);
         let deferred = outcomes.iter().filter(|one| one.outcome.reason.as_deref() == Some(DEFERRED)).count();
@@ -149,14 +193,17 @@ impl Runtime {
         if run.removals.exhausted() {
             tracing::warn!(
                 accountsHeld = counts.held,
-                "{title}: more accounts would lose staging accounts than the {} that MAX_REMOVALS_PERCENT lets in \
-                 one tick; look whether DRS is right, the next tick goes on",
-                run.removals.limit(),
+                "{title}: more accounts would lose staging accounts, but {}; look whether DRS is right, the next tick \
+                 goes on",
+                run.removals.reason(),
             );
         }
-        let summary = summary::read(&self.policy.summarize(&run.tick, &outcomes).await?)?;
+        let (mut summary, demoted) = self.summarize(&run, &outcomes).await?;
+        summary::name_deciders(&mut summary, &others);
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let shadow = Shadow { different: count(&run.different), failed: count(&run.shadow_failed) };
         tracing::info!(
-            _aws = Json::of(&metrics::directive(tick.now, &METRICS)),
+            _aws = Json::of(&metrics::directive(tick.now, &["operation"], &METRICS)),
             operation = event.operation,
             totalAccounts = counts.total,
             accountsProcessed = counts.updated + counts.unchanged,
@@ -165,21 +212,35 @@ impl Runtime {
             accountsFailed = counts.failed,
             accountsHeld = counts.held,
             accountsDeferred = deferred,
-            policy = self.policy.info().name,
-            policyVersion = self.policy.info().version,
+            accountsRescued = count(&run.rescued),
+            shadowPolicy = self.shadow.as_ref().map(|shadow| shadow.release().to_string()),
+            shadowDifferences = shadow.different,
+            shadowFailures = shadow.failed,
+            policy = policy.info().name,
+            policyVersion = policy.info().version,
+            policyDigest = policy.digest(),
             dryRun = dry_run,
             durationMs = began.elapsed().as_millis() as u64,
             "{title} completed"
         );
-        Ok(Report { summary, counts, outcomes })
+        Ok(Report { summary, counts, outcomes, demoted, shadow })
     }
 
-    fn unknown(&self, operation: &str) -> Error {
-        let known: Vec<&str> = self.policy.info().operations.iter().map(|served| served.name.as_str()).collect();
-        Error::new(
-            ErrorKind::UnknownOperation,
-            format!("event at $.operation: unknown operation {operation:?}: this policy serves {}", known.join(", ")),
-        )
+    /// The summary, and whether the active policy shouldn't go on: the writes are made, so a policy that can't
+    /// sum up costs no tick either.
+    async fn summarize(&self, run: &Run, outcomes: &[AccountOutcome]) -> Result<(Value, bool), Error> {
+        let error = match self.active.summarize(&run.tick, outcomes).await {
+            Ok(summary) => return Ok((summary, run.demoted())),
+            Err(error) => error,
+        };
+        let Some(last_good) = self.last_good(&run.tick.operation).await else { return Err(error) };
+        tracing::warn!(
+            policy = %self.active.release(),
+            error = %error,
+            rescuedBy = %last_good.release(),
+            "policy failed on the summary: the last good one makes it"
+        );
+        Ok((last_good.summarize(&run.tick, outcomes).await?, true))
     }
 
     /// The accounts that the event is about.
@@ -191,16 +252,26 @@ impl Runtime {
             Error::new(ErrorKind::TableUnavailable, message)
         };
         let Some(ids) = &event.account_ids else {
-            let items = self.aws.scan(event.segment).await.map_err(unavailable)?;
+            let items = self.active.aws.scan(event.segment).await.map_err(unavailable)?;
             return Ok(items.into_iter().map(Account::of).collect());
         };
         let reads = ids.iter().cloned().map(|id| async move {
-            let found = self.aws.get_item(&id).await.map(|item| item.map(Account::of));
+            let found = self.active.aws.get_item(&id).await.map(|item| item.map(Account::of));
             found.map(|account| account.unwrap_or_else(|| Account { key: id.to_string(), item: None }))
         });
         let reads: Vec<_> = stream::iter(reads).buffered(self.config.max_concurrency).collect().await;
         reads.into_iter().collect::<Result<_, _>>().map_err(unavailable)
     }
+}
+
+/// The error of an event that none of these policies serves.
+pub(crate) fn unknown_operation<'a>(operation: &str, policies: impl IntoIterator<Item = &'a Policy>) -> Error {
+    let served = policies.into_iter().flat_map(|policy| &policy.info().operations);
+    let known: Vec<&str> = served.map(|served| served.name.as_str()).collect();
+    Error::new(
+        ErrorKind::UnknownOperation,
+        format!("event at $.operation: unknown operation {operation:?}: this host serves {}", known.join(", ")),
+    )
 }
 
 /// When a tick ends.

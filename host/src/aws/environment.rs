@@ -21,8 +21,13 @@ use crate::error::{Error, ErrorKind};
 const CREDENTIALS: Duration = Duration::from_secs(5);
 
 /// The endpoints that this host uses.
-const ENDPOINTS: [&str; 4] =
-    ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_DRS"];
+const ENDPOINTS: [&str; 5] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_DRS",
+    "AWS_ENDPOINT_URL_S3",
+];
 
 /// What the clients of all services are made from.
 pub(super) async fn load(

@@ -101,29 +101,35 @@ pub struct Endpoint {
     pub credentials: Credentials,
 }
 
+/// What clients are made from that take credentials, region and endpoints from the environment.
+pub(crate) async fn sdk_from_env(max_concurrency: usize, patience: Patience) -> Result<SdkConfig, Error> {
+    environment::load(http_client(max_concurrency), patience.retries(), patience.timeouts()).await
+}
+
+/// What clients of one endpoint are made from.
+pub(crate) fn sdk_at(endpoint: Endpoint, max_concurrency: usize, patience: Patience) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(endpoint.url)
+        .region(Region::new(endpoint.region))
+        .credentials_provider(SharedCredentialsProvider::new(endpoint.credentials))
+        .http_client(http_client(max_concurrency))
+        .retry_config(patience.retries())
+        .timeout_config(patience.timeouts())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .build()
+}
+
 impl Live {
     /// Clients with the environment's credentials, region and endpoints, and so many requests at once. Fails
     /// where one of them is missing.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
-        let patience = Patience::default();
-        let http = http_client(max_concurrency);
-        let config = environment::load(http, patience.retries(), patience.timeouts()).await?;
-        Ok(Self::new(&config))
+        Ok(Self::new(&sdk_from_env(max_concurrency, Patience::default()).await?))
     }
 
     /// Clients of one endpoint, whatever the environment says.
     pub fn at(endpoint: Endpoint, max_concurrency: usize, patience: Patience) -> Self {
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(endpoint.url)
-            .region(Region::new(endpoint.region))
-            .credentials_provider(SharedCredentialsProvider::new(endpoint.credentials))
-            .http_client(http_client(max_concurrency))
-            .retry_config(patience.retries())
-            .timeout_config(patience.timeouts())
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .build();
-        Self::new(&config)
+        Self::new(&sdk_at(endpoint, max_concurrency, patience))
     }
 
     fn new(config: &SdkConfig) -> Self {

@@ -12,7 +12,7 @@ mod environment;
 mod json;
 pub mod live;
 mod roles;
-mod sdk_error;
+pub(crate) mod sdk_error;
 mod table;
 
 use std::collections::HashMap;

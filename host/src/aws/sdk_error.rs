@@ -53,7 +53,7 @@ where
 const REQUEST: &str = "` to request `";
 
 /// An error's reasons, outermost first, each once.
-pub(super) fn reasons(error: &dyn StdError) -> String {
+pub(crate) fn reasons(error: &dyn StdError) -> String {
     let say = |error: &dyn StdError| {
         let text = error.to_string();
         text.split_once(REQUEST).map_or(text.clone(), |(before, _)| format!("{before}`"))

@@ -1,11 +1,10 @@
 //! The Lambda: one invocation is one tick.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
-use staging_sync::{Config, Error, Event, Runtime, Tick, log, summary};
+use staging_sync::{Config, Error, Event, Service, Tick, log, summary};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -13,23 +12,23 @@ use tokio::time::Instant;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What an execution environment makes once: engine, compiled policy, AWS clients.
-static RUNTIME: OnceCell<Arc<Runtime>> = OnceCell::const_new();
+/// What an execution environment makes once: AWS clients, and whatever lasts from tick to tick.
+static SERVICE: OnceCell<Service> = OnceCell::const_new();
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log::init(log::Style::Json, "warn,staging_sync=info,bootstrap=info");
     // In the init phase, which isn't billed as an invocation. A failure isn't the end: every invocation tries
     // again and answers with the reason, until what is missing is there.
-    if let Err(error) = runtime().await {
+    let prepared = async { service().await?.prepare().await };
+    if let Err(error) = prepared.await {
         tracing::error!(errorType = error.kind.error_type(), error = error.message, "start failed");
     }
     lambda_runtime::run(service_fn(invoke)).await
 }
 
-async fn runtime() -> Result<Arc<Runtime>, Error> {
-    let start = || async { Ok(Arc::new(Runtime::start(Config::from_env()?).await?)) };
-    RUNTIME.get_or_try_init(start).await.cloned()
+async fn service() -> Result<&'static Service, Error> {
+    SERVICE.get_or_try_init(|| async { Service::start(Config::from_env()?).await }).await
 }
 
 async fn invoke(request: LambdaEvent<Value>) -> Result<Value, Error> {
@@ -44,7 +43,7 @@ async fn tick(request: LambdaEvent<Value>) -> Result<Value, Error> {
     let event = Event::parse(&request.payload)?;
     let left = request.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
     let tick = Tick { event, now: SystemTime::now(), deadline: Some(Instant::now() + left) };
-    let report = runtime().await?.tick(tick, |_, _| ()).await?;
+    let report = service().await?.tick(tick, |_, _| ()).await?;
     let summary = summary::fit(report.summary, summary::MAX_BYTES);
     if let Some(omitted) = summary.get("detailsOmitted") {
         tracing::warn!(

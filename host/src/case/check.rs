@@ -1,9 +1,5 @@
 //! Compares how a policy decides a case with what the case expects, and takes over what came out if told to.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
-
 use super::{Case, Run};
 use crate::tape::{self, Exchange, Matched, Played};
 
@@ -21,9 +17,9 @@ pub enum Verdict {
 /// Compares a run with its case. `bless` makes what came out the expectation.
 pub fn check(case: &Case, run: &Run, bless: bool) -> Result<Verdict, String> {
     let mut parts = run.problems();
-    let (expected, found) = (case.expected.as_ref().map(tape::pretty).unwrap_or_default(), tape::pretty(&run.result()));
+    let (expected, found) = run.summaries(case);
     parts.extend(diff("summary.json", &expected, &found));
-    let (expected, found) = (writes(run, recorded_writes), writes(run, asked_writes));
+    let (expected, found) = run.writes();
     parts.extend(diff("requested writes", &expected, &found));
     if parts.is_empty() {
         return Ok(Verdict::Same);
@@ -45,29 +41,6 @@ fn diff(name: &str, expected: &str, found: &str) -> Option<String> {
     let (before, after) = (format!("{name} (expected)"), format!("{name} (found)"));
     let text = diff.unified_diff().context_radius(3).header(&before, &after).to_string();
     (expected != found).then(|| text.trim_end().to_owned())
-}
-
-/// The writes of every target account as text.
-fn writes(run: &Run, of: impl Fn(&Played) -> Vec<&Exchange>) -> String {
-    let lists = run.played.iter().map(|played| (played.name(), of(played)));
-    let lists = lists.filter(|(_, writes)| !writes.is_empty());
-    let lists: BTreeMap<&str, Vec<&Value>> =
-        lists.map(|(name, writes)| (name, writes.iter().map(|write| &write.request).collect())).collect();
-    tape::pretty(&json!(lists))
-}
-
-fn recorded_writes(played: &Played) -> Vec<&Exchange> {
-    played.recorded.iter().filter(|recorded| recorded.is_write()).collect()
-}
-
-/// The writes asked for; one that the tape has, as the tape has it.
-fn asked_writes(played: &Played) -> Vec<&Exchange> {
-    let asked = played.asked.iter().filter(|asked| asked.exchange.is_write());
-    let as_recorded = asked.map(|asked| match asked.matched {
-        Matched::Same(place) => played.recorded.get(place).unwrap_or(&asked.exchange),
-        _ => &asked.exchange,
-    });
-    as_recorded.collect()
 }
 
 /// Rewrites the summary, and on the tape the writes; drops what is no longer asked for.

@@ -3,11 +3,17 @@
 //! `event.json`, `tape.json`, `summary.json`, and `settings.json` where the policy's settings are other than the
 //! tape's. Replaying a case opens no socket and reads nothing but these files and the policy.
 
+pub mod bundle;
+#[cfg(feature = "cli")]
 mod check;
+#[cfg(feature = "cli")]
 pub mod compare;
+#[cfg(feature = "cli")]
 pub mod find;
+#[cfg(feature = "cli")]
 mod record;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,10 +23,12 @@ use crate::Config;
 use crate::error::Error;
 use crate::event::Event;
 use crate::policy::Policy;
-use crate::tape::{self, Played, Player, Tape};
+use crate::tape::{self, Exchange, Matched, Played, Player, Tape};
 use crate::tick::{Report, Runtime, Tick};
 
+#[cfg(feature = "cli")]
 pub use check::{Verdict, check};
+#[cfg(feature = "cli")]
 pub use record::{Recorded, Recording, record, vacant};
 
 /// A case, read from its directory.
@@ -67,6 +75,19 @@ impl Case {
         Ok(case)
     }
 
+    /// A tape as a case that expects nothing.
+    pub(crate) fn of_tape(name: &str, tape: &str) -> Result<Self, String> {
+        let tape = Tape::parse(tape)?;
+        Ok(Self {
+            dir: PathBuf::from(name),
+            name: name.to_owned(),
+            event: tape.event.clone(),
+            settings: tape.settings.clone(),
+            expected: None,
+            tape,
+        })
+    }
+
     /// The host's settings of a replay.
     fn config(&self) -> Result<Config, String> {
         let recorded = &self.tape.config;
@@ -104,10 +125,42 @@ impl Run {
         result(&self.report)
     }
 
+    /// The summary as the case expects it, and as it is.
+    pub fn summaries(&self, case: &Case) -> (String, String) {
+        (case.expected.as_ref().map(tape::pretty).unwrap_or_default(), tape::pretty(&self.result()))
+    }
+
+    /// The writes of every target account, as the tape has them and as they were asked for.
+    pub fn writes(&self) -> (String, String) {
+        (self.texts(recorded_writes), self.texts(asked_writes))
+    }
+
+    fn texts(&self, of: impl Fn(&Played) -> Vec<&Exchange>) -> String {
+        let lists = self.played.iter().map(|played| (played.name(), of(played)));
+        let lists = lists.filter(|(_, writes)| !writes.is_empty());
+        let lists: BTreeMap<&str, Vec<&Value>> =
+            lists.map(|(name, writes)| (name, writes.iter().map(|write| &write.request).collect())).collect();
+        tape::pretty(&json!(lists))
+    }
+
     /// What wasn't on the tape, and what was left over.
     pub fn problems(&self) -> Vec<String> {
         self.played.iter().flat_map(Played::problems).collect()
     }
+}
+
+fn recorded_writes(played: &Played) -> Vec<&Exchange> {
+    played.recorded.iter().filter(|recorded| recorded.is_write()).collect()
+}
+
+/// The writes asked for; one that the tape has, as the tape has it.
+fn asked_writes(played: &Played) -> Vec<&Exchange> {
+    let asked = played.asked.iter().filter(|asked| asked.exchange.is_write());
+    let as_recorded = asked.map(|asked| match asked.matched {
+        Matched::Same(place) => played.recorded.get(place).unwrap_or(&asked.exchange),
+        _ => &asked.exchange,
+    });
+    as_recorded.collect()
 }
 
 /// The summary of a tick, or its error as Lambda would return it.

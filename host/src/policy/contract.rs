@@ -13,9 +13,6 @@ const EXPORTS: [&str; 4] = ["info", "validate-settings", "sync", "summarize"];
 pub fn is_component(bytes: &[u8]) -> Result<(), String> {
     match bytes.get(..8) {
         Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
-        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
-            Err("is a core module, not a component: `staging-sync policy encode` makes it one".into())
-        }
         Some([0, b'a', b's', b'm', ..]) => Err("is WebAssembly of a version that this host doesn't know".into()),
         None if bytes.is_empty() => Err("is empty".into()),
         _ => Err("isn't WebAssembly".into()),

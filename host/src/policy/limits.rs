@@ -1,5 +1,7 @@
 //! What a policy may use: every limit, each number with its reason.
 
+use std::sync::OnceLock;
+
 use wasmtime::{Config, Engine, ResourceLimiter, Store};
 
 use super::Guest;
@@ -34,7 +36,7 @@ const YIELD_INTERVAL: u64 = 1_000_000;
 const TRANSFER: usize = 4 << 20;
 
 /// A component's size in bytes; more isn't read. A policy in Python, its interpreter included, has 18 MB.
-pub(super) const COMPONENT: u64 = 64 << 20;
+pub const COMPONENT: u64 = 64 << 20;
 
 /// A component is several core instances; a language runtime some more.
 const INSTANCES: usize = 50;
@@ -44,14 +46,30 @@ const INSTANCES: usize = 50;
 #[error("{0}")]
 pub(super) struct Exceeded(pub String);
 
-/// The engine that compiles and runs policies.
+/// The engine that compiles and runs policies: one for all of them.
 pub(super) fn engine() -> wasmtime::Result<Engine> {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    if let Some(engine) = ENGINE.get() {
+        return Ok(engine.clone());
+    }
+    let engine = Engine::new(&config())?;
+    Ok(ENGINE.get_or_init(|| engine).clone())
+}
+
+/// An engine that compiles for every processor of an architecture, like `x86_64`.
+pub(super) fn engine_for(target: &str) -> wasmtime::Result<Engine> {
+    let mut config = config();
+    config.target(&format!("{target}-unknown-linux-gnu"))?;
+    Engine::new(&config)
+}
+
+fn config() -> Config {
     let mut config = Config::new();
     config.consume_fuel(true);
     config.max_wasm_stack(STACK);
     config.async_stack_size(STACK + (1 << 20)); // the rest is for host functions
     config.wasm_backtrace_max_frames(None); // a trap is reported to the policy's author by its kind, not by addresses
-    Engine::new(&config)
+    config
 }
 
 impl Limits {

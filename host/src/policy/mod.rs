@@ -1,11 +1,16 @@
 //! A policy, loaded: one component, compiled once, instantiated afresh for every account.
 
+pub mod cache;
 pub mod contract;
+pub mod encode;
 mod limits;
+mod release;
 mod shape;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, Trap};
@@ -16,7 +21,9 @@ use crate::bindings::{Policy as Instance, PolicyPre};
 use crate::capability::{self, Refused, Scope};
 use crate::error::{Error, ErrorKind};
 
-pub use limits::Limits;
+pub use cache::Cache;
+pub use limits::{COMPONENT, Limits};
+pub use release::Release;
 pub use shape::{Import, Shape};
 
 /// What the host keeps beside one instance: the store's data.
@@ -33,6 +40,7 @@ pub struct Guest {
 /// A policy that this host can run. A clone is the same compiled policy.
 #[derive(Clone)]
 pub struct Policy {
+    digest: Arc<str>,
     engine: Engine,
     pre: PolicyPre<Guest>,
     limits: Limits,
@@ -42,6 +50,7 @@ pub struct Policy {
 
 /// A component, compiled and not yet judged.
 pub struct Candidate {
+    digest: Arc<str>,
     engine: Engine,
     component: Component,
     shape: Shape,
@@ -53,17 +62,32 @@ pub struct Candidate {
 pub struct Fault(pub String);
 
 impl Candidate {
-    /// Compiles a component, whatever it imports.
+    /// Compiles a component, or a core module as the component that it makes, whatever it imports.
     pub fn compile(bytes: &[u8]) -> Result<Self, Error> {
+        Self::compile_once(bytes, &Cache::none())
+    }
+
+    /// The same, unless it's compiled already.
+    pub fn compile_once(bytes: &[u8], cache: &Cache) -> Result<Self, Error> {
         if bytes.len() as u64 > limits::COMPONENT {
             return Err(refused(format!("is larger than {} MiB", limits::COMPONENT >> 20)));
         }
-        contract::is_component(bytes).map_err(refused)?;
         let engine = limits::engine().map_err(|error| refused(format!("host: no engine: {error:#}")))?;
-        let component = Component::new(&engine, bytes)
-            .map_err(|error| refused(format!("isn't a WebAssembly component that can be compiled: {error:#}")))?;
+        let digest = sha256(bytes);
+        let component = match cache.find(&engine, &digest) {
+            Some(component) => component,
+            None => {
+                let bytes = encode::component_of(bytes).map_err(refused)?;
+                contract::is_component(&bytes).map_err(refused)?;
+                let component = Component::new(&engine, bytes).map_err(|error| {
+                    refused(format!("isn't a WebAssembly component that can be compiled: {error:#}"))
+                })?;
+                cache.keep(&engine, &digest, &component);
+                component
+            }
+        };
         let shape = Shape::of(&component);
-        Ok(Self { engine, component, shape })
+        Ok(Self { digest: digest.into(), engine, component, shape })
     }
 
     /// What it imports and exports.
@@ -71,9 +95,14 @@ impl Candidate {
         &self.shape
     }
 
+    /// The SHA-256 of the file that it was made from, in hexadecimal digits.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Makes it a policy, if this host can run it as one.
     pub async fn load(self, limits: Limits) -> Result<Policy, Error> {
-        let Self { engine, component, shape } = self;
+        let Self { digest, engine, component, shape } = self;
         contract::check(&shape).map_err(refused)?;
         let mut linker = Linker::new(&engine);
         let pre = Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)
@@ -86,7 +115,7 @@ impl Candidate {
             operations: Vec::new(),
             settings_schema: String::new(),
         };
-        let mut policy = Policy { engine, pre, limits, shape, info };
+        let mut policy = Policy { digest, engine, pre, limits, shape, info };
         let (info, _) = policy.run(None, 1, async |instance, store| instance.call_info(store).await).await;
         policy.info = info.map_err(|fault| Error::new(ErrorKind::PolicyFailed, format!("info: {fault}")))?;
         Ok(policy)
@@ -98,7 +127,7 @@ fn refused(message: String) -> Error {
 }
 
 impl Policy {
-    /// Loads a policy from a file.
+    /// Loads a policy from a file; it's compiled once.
     pub async fn load(path: &Path, limits: Limits) -> Result<Self, Error> {
         let bytes = read(path).await.map_err(|error| {
             Error::new(
@@ -110,13 +139,19 @@ impl Policy {
             )
         })?;
         let refused = |error: Error| Error::new(error.kind, format!("policy {}: {}", path.display(), error.message));
-        Self::from_bytes(&bytes, limits).await.map_err(refused)
+        let candidate = Candidate::compile_once(&bytes, &Cache::own()).map_err(&refused)?;
+        candidate.load(limits).await.map_err(refused)
     }
 
     /// Loads a policy from a component's bytes. Refuses one that imports anything beyond the WIT package, or
     /// that was built for another version of it.
     pub async fn from_bytes(bytes: &[u8], limits: Limits) -> Result<Self, Error> {
         Candidate::compile(bytes)?.load(limits).await
+    }
+
+    /// The SHA-256 of the file that it was made from, in hexadecimal digits.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// What the policy imports and exports.
@@ -206,6 +241,11 @@ impl Policy {
             None => format!("failed: {}", error.root_cause()),
         })
     }
+}
+
+/// A SHA-256 in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads a file, and hardly more of it than a component may have: its length needn't be what it says.

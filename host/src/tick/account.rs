@@ -1,15 +1,18 @@
 //! One account of a tick: decided by the policy, written under a condition, decided anew on a conflict.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
+use super::decider::{Decider, gist};
 use super::{Runtime, Times};
 use crate::account::Item;
 use crate::aws::{AwsError, Write, Written};
 use crate::bindings::types::{self, AccountOutcome, Outcome};
 use crate::capability::Scope;
+use crate::log::Json;
 use crate::outcome;
 use crate::policy::Fault;
 use crate::removals::{self, Removals};
@@ -34,6 +37,12 @@ impl Account {
     }
 }
 
+/// What became of an account, and who decided it.
+pub(super) struct Decided {
+    pub(super) account: AccountOutcome,
+    pub(super) by: Arc<Decider>,
+}
+
 /// One tick under way, as its accounts see it.
 pub(super) struct Run {
     pub(super) runtime: Arc<Runtime>,
@@ -41,70 +50,99 @@ pub(super) struct Run {
     pub(super) tick: types::Tick,
     pub(super) now: Arc<str>,
     pub(super) times: Times,
+    /// How many accounts the active policy failed on, and the last good one decided.
+    pub(super) rescued: AtomicUsize,
+    /// How many accounts the shadow policy decided differently, its own failures among them.
+    pub(super) different: AtomicUsize,
+    /// How many accounts the shadow policy failed on.
+    pub(super) shadow_failed: AtomicUsize,
+}
+
+/// An account that has been decided: what the policy said, and the account as it knew it.
+struct Decision {
+    decided: Result<Outcome, Fault>,
+    scope: Option<Scope>,
 }
 
 impl Run {
     /// Decides one account in a task of its own, so that whatever happens to it happens to it alone.
-    pub(super) fn spawn(
-        self: &Arc<Self>,
-        position: usize,
-        account: Account,
-    ) -> impl Future<Output = AccountOutcome> + use<> {
+    pub(super) fn spawn(self: &Arc<Self>, position: usize, account: Account) -> impl Future<Output = Decided> + use<> {
         let (run, key) = (Arc::clone(self), account.key.clone());
         async move {
             let place = run.removals.account(position);
+            let active = Arc::clone(&run.runtime.active);
             let task = tokio::spawn(async move { run.account(place, account).await });
-            task.await.unwrap_or_else(|_| AccountOutcome {
-                account_id: key,
-                account_name: None,
-                outcome: outcome::failed("host: a defect ended this account's work; please report it"),
+            task.await.unwrap_or_else(|_| {
+                let outcome = outcome::failed("host: a defect ended this account's work; please report it");
+                let account = AccountOutcome { account_id: key, account_name: None, outcome };
+                Decided { account, by: active }
             })
         }
     }
 
-    async fn account(&self, place: removals::Account, account: Account) -> AccountOutcome {
-        let key = account.key;
+    async fn account(&self, place: removals::Account, account: Account) -> Decided {
+        let (key, mut by) = (account.key, Arc::clone(&self.runtime.active));
+        let mut done = |account_name, outcome| {
+            let account = AccountOutcome { account_id: key.clone(), account_name, outcome };
+            Decided { account, by: Arc::clone(&by) }
+        };
         let Some(item) = account.item else {
             let outcome = outcome::failed(format_args!("item: no target account {key} is stored"));
-            return AccountOutcome { account_id: key, account_name: None, outcome };
+            return done(None, outcome);
         };
         let target = match Target::read(&item) {
             Ok(target) => target,
-            Err(bad) => {
-                let outcome = outcome::failed(format_args!("item: {}", bad.problem));
-                return AccountOutcome { account_id: key, account_name: bad.name, outcome };
-            }
+            Err(bad) => return done(bad.name, outcome::failed(format_args!("item: {}", bad.problem))),
         };
         let account_name = target.name.clone();
-        let outcome = if Instant::now() >= self.times.stop {
-            outcome::skipped(DEFERRED)
-        } else {
-            self.decide_and_write(place, target).await
-        };
-        AccountOutcome { account_id: key, account_name, outcome }
+        if Instant::now() >= self.times.stop {
+            return done(account_name, outcome::skipped(DEFERRED));
+        }
+        let (outcome, decision);
+        (outcome, by, decision) = self.decide_and_write(place, target).await;
+        if let Some(decision) = decision {
+            self.shadow(decision).await;
+        }
+        let account = AccountOutcome { account_id: key, account_name, outcome };
+        Decided { account, by }
     }
 
-    async fn decide_and_write(&self, place: removals::Account, target: Target) -> Outcome {
-        let Runtime { aws, policy, regions, .. } = &*self.runtime;
+    /// The outcome, who decided it, and the decision that it came from, if there is one.
+    async fn decide_and_write(
+        &self,
+        place: removals::Account,
+        target: Target,
+    ) -> (Outcome, Arc<Decider>, Option<Decision>) {
+        let Runtime { regions, .. } = &*self.runtime;
         let id = target.id.clone();
-        let mut scope = Scope::new(target, Arc::clone(aws), Arc::clone(regions), Arc::clone(&self.now), place);
-        for _ in 0..=MAX_CONFLICTS {
-            let decision = policy.sync(&self.tick, scope);
-            let Ok((decided, given_back)) = timeout_at(self.times.stop, decision).await else {
-                return outcome::skipped(DEFERRED);
-            };
-            let staged = given_back.as_ref().and_then(|scope| scope.staged.clone());
-            let receipt = staged.as_ref().map(|staged| &staged.receipt);
-            let decided =
-                decided.and_then(|outcome| outcome::check(&outcome, receipt).map_err(Fault).map(|()| outcome));
-            let (outcome, mut decided_scope) = match (decided, given_back) {
+        let mut by = self.decider().await;
+        let mut scope = Scope::new(target, Arc::clone(&by.aws), Arc::clone(regions), Arc::clone(&self.now), place);
+        let mut conflicts = 0;
+        loop {
+            let decision = timeout_at(self.times.stop, by.sync(&self.tick, scope)).await;
+            let Ok((decided, given_back)) = decision else { return (outcome::skipped(DEFERRED), by, None) };
+            let (outcome, decided_scope) = match (decided, given_back) {
                 (Ok(outcome), Some(scope)) => (outcome, scope),
-                (Err(fault), _) => return outcome::failed(fault),
-                (Ok(_), None) => return outcome::failed("host: the account's scope was lost"),
+                (Err(fault), Some(given_back)) => {
+                    let Some(last_good) = self.rescue(&by, id.as_str(), &fault).await else {
+                        let outcome = outcome::failed(&fault);
+                        return (outcome, by, Some(Decision { decided: Err(fault), scope: Some(given_back) }));
+                    };
+                    scope = given_back.handed_to(Arc::clone(&last_good.aws));
+                    by = last_good;
+                    continue;
+                }
+                (_, None) => return (outcome::failed("host: the account's scope was lost"), by, None),
             };
-            let Some(staged) = staged.filter(|_| !self.tick.dry_run) else { return outcome };
+            let staged = decided_scope.staged.clone().filter(|_| !self.tick.dry_run);
+            let decision =
+                |scope: Scope| Some(Decision { decided: Ok(outcome.clone()), scope: Some(scope) });
+            let Some(staged) = staged else {
+                let decision = decision(decided_scope);
+                return (outcome, by, decision);
+            };
             if Instant::now() >= self.times.stop {
-                return outcome::skipped(DEFERRED);
+                return (outcome::skipped(DEFERRED), by, None);
             }
             let write = Write {
                 account: id.clone(),
@@ -112,32 +150,96 @@ impl Run {
                 list: staged.list.clone(),
                 updated_at: self.now.to_string(),
             };
-            match self.in_time(aws.write(write)).await {
-                Ok(Written::Done) => return outcome,
+            match self.in_time(by.aws.write(write)).await {
+                Ok(Written::Done) => {
+                    let decision = decision(decided_scope);
+                    return (outcome, by, decision);
+                }
                 Ok(Written::Conflict) => {}
-                Err(error) => return outcome::unwritten(&error),
+                Err(error) => return (outcome::unwritten(&error), by, decision(decided_scope)),
             }
-            let item = match self.in_time(aws.get_item(&id)).await {
+            let item = match self.in_time(by.aws.get_item(&id)).await {
                 Ok(Some(item)) => item,
                 Ok(None) => {
-                    return outcome::failed("conflict: the item was deleted meanwhile; it wasn't written again");
+                    let outcome =
+                        outcome::failed("conflict: the item was deleted meanwhile; it wasn't written again");
+                    return (outcome, by, None);
                 }
-                Err(error) => return outcome::unwritten(&error),
+                Err(error) => return (outcome::unwritten(&error), by, None),
             };
             if self.wrote(&item, &staged.list) {
-                return outcome;
+                let decision = decision(decided_scope);
+                return (outcome, by, decision);
             }
-            match Target::read(&item) {
-                Ok(target) => decided_scope.reread(target),
-                Err(bad) => return outcome::failed(format_args!("item: {}", bad.problem)),
+            let target = match Target::read(&item) {
+                Ok(target) => target,
+                Err(bad) => return (outcome::failed(format_args!("item: {}", bad.problem)), by, None),
+            };
+            conflicts += 1;
+            if conflicts > MAX_CONFLICTS {
+                let outcome = outcome::failed(format_args!(
+                    "conflict: the item was edited between reading and writing, {conflicts} times in a row; nothing \
+                     was written"
+                ));
+                return (outcome, by, None);
             }
-            tracing::info!(accountId = id.as_str(), "the item was edited meanwhile: deciding again");
             scope = decided_scope;
+            scope.reread(target);
+            tracing::info!(accountId = id.as_str(), "the item was edited meanwhile: deciding again");
         }
-        outcome::failed(format_args!(
-            "conflict: the item was edited between reading and writing, {} times in a row; nothing was written",
-            MAX_CONFLICTS + 1
-        ))
+    }
+
+    /// Who decides the next account: the active policy, until it has failed on too many.
+    async fn decider(&self) -> Arc<Decider> {
+        let active = &self.runtime.active;
+        if self.demoted()
+            && let Some(last_good) = self.runtime.last_good(&self.tick.operation).await
+        {
+            return last_good;
+        }
+        Arc::clone(active)
+    }
+
+    /// Whether the active policy has failed on as many accounts as it may.
+    pub(super) fn demoted(&self) -> bool {
+        let rescued = self.rescued.load(Ordering::Relaxed);
+        rescued > 0 && rescued >= self.runtime.config.rescue_limit
+    }
+
+    /// The last good policy, where it wasn't itself that failed.
+    async fn rescue(&self, failed: &Arc<Decider>, account: &str, fault: &Fault) -> Option<Arc<Decider>> {
+        if !Arc::ptr_eq(failed, &self.runtime.active) {
+            return None;
+        }
+        let last_good = self.runtime.last_good(&self.tick.operation).await?;
+        self.rescued.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            accountId = account,
+            policy = %failed.release(),
+            error = %fault,
+            rescuedBy = %last_good.release(),
+            "policy failed on an account: the last good one decides it"
+        );
+        Some(last_good)
+    }
+
+    /// Lets the shadow policy decide on the same observations, and says where it would decide differently.
+    async fn shadow(&self, Decision { decided, scope }: Decision) {
+        let (Some(shadow), Some(scope)) = (&self.runtime.shadow, scope) else { return };
+        let decision = timeout_at(self.times.stop, shadow.sync(&self.tick, scope.shadow())).await;
+        let Ok((shadows, _)) = decision else { return };
+        self.shadow_failed.fetch_add(usize::from(shadows.is_err()), Ordering::Relaxed);
+        let (active, other) = (gist(&decided), gist(&shadows));
+        if active != other {
+            self.different.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(
+                accountId = scope.target.id.as_str(),
+                shadowPolicy = %shadow.release(),
+                active = Json::of(&active),
+                shadow = Json::of(&other),
+                "shadow policy decides differently"
+            );
+        }
     }
 
     /// Whether a conflict is with our own write: its answer was lost, and the SDK tried it again.

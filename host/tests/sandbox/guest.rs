@@ -51,6 +51,8 @@ pub const TEXT: usize = PAIRS + OWN_TEXTS.len() * 8;
 /// What a test puts in.
 #[derive(Debug, Default, Clone)]
 pub struct Guest {
+    /// The policy's version; `1.0.0` where it's empty.
+    pub version: &'static str,
     /// Texts, at `TEXT`.
     pub texts: Vec<String>,
     /// Further functions, tables and the like.
@@ -78,7 +80,10 @@ impl Guest {
     }
 
     fn module(&self) -> String {
-        let texts: Vec<&str> = OWN_TEXTS.into_iter().chain(self.texts.iter().map(String::as_str)).collect();
+        let mut texts: Vec<&str> = OWN_TEXTS.into_iter().chain(self.texts.iter().map(String::as_str)).collect();
+        if !self.version.is_empty() {
+            texts[1] = self.version;
+        }
         let mut at = TEXTS;
         let mut pairs = Vec::new();
         for text in &texts {

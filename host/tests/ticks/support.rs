@@ -34,6 +34,16 @@ pub async fn runtime(
     policy: Policy,
     patience: Patience,
 ) -> Result<Arc<Runtime>, staging_sync::Error> {
+    let (config, live) = config_and_live(lab, variables, patience)?;
+    Ok(Arc::new(Runtime::with(config, policy, Arc::new(live)).await?))
+}
+
+/// What a runtime in front of a lab is made from.
+pub fn config_and_live(
+    lab: &Lab,
+    variables: &[(&str, &str)],
+    patience: Patience,
+) -> Result<(Config, Live), staging_sync::Error> {
     let env = lab.env();
     let get = |name: &str| {
         let set = variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
@@ -48,7 +58,7 @@ pub async fn runtime(
         config.max_concurrency,
         patience,
     );
-    Ok(Arc::new(Runtime::with(config, policy, Arc::new(live)).await?))
+    Ok((config, live))
 }
 
 /// The default policy in front of a lab, as it is.

@@ -1,14 +1,12 @@
 //! `staging-sync record`: one tick against the AWS that the environment points to, kept as a case.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::Args;
-use staging_sync::Config;
+use staging_sync::{Config, Event, Service};
 use staging_sync::aws::live::Live;
 use staging_sync::case::{Recording, record, vacant};
-use staging_sync::policy::Policy;
 
 use crate::{Exit, Unable, show, tick};
 
@@ -37,9 +35,11 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     vacant(&arguments.out).map_err(Unable)?;
     let event = tick::json_event(&arguments.event)?;
-    let config = Config::from_env()?;
-    let policy = Policy::load(&config.policy, config.limits).await?;
-    let live = Arc::new(Live::from_env(config.max_concurrency).await?);
+    let mut config = Config::from_env()?;
+    let service = Service::start(config.clone()).await?;
+    let release = service.release(&Event::parse(&event)?.operation).await?;
+    config.settings = release.settings().to_owned();
+    let policy = release.policy();
     let recording = Recording {
         event,
         about: arguments.about,
@@ -47,13 +47,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         writes: arguments.write,
         anonymize: arguments.anonymize,
     };
-    let recorded = record(config, policy.clone(), live, recording, |_, _| ()).await?;
+    let recorded = record(config, policy.clone(), service.door(), recording, |_, _| ()).await?;
     recorded.write(&arguments.out).map_err(Unable)?;
     println!("{}", show::json(&recorded.result));
     eprintln!("recorded in {}", arguments.out.display());
 
     // A tape is worth something only if it gives what was seen.
-    let again = recorded.case(&arguments.out).run(&policy).await.map_err(Unable)?;
+    let again = recorded.case(&arguments.out).run(policy).await.map_err(Unable)?;
     let mut problems = again.problems();
     if again.result() != recorded.result {
         problems.push("its replay comes to another summary; see it with `staging-sync test`".into());

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use staging_sync::account::AccountId;
 use staging_sync::tick::Report;
-use staging_sync::{Config, Event, Runtime, Tick};
+use staging_sync::{Config, Error, Event, Service, Tick};
 use tokio::time::Instant;
 
 use crate::{Exit, Unable, show};
@@ -54,26 +53,28 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     if !arguments.accounts.is_empty() {
         event.account_ids = Some(BTreeSet::from_iter(arguments.accounts));
     }
-    let runtime = Arc::new(Runtime::start(Config::from_env()?).await?);
+    let service = Service::start(Config::from_env()?).await?;
     let deadline = arguments.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let report = with_progress(&runtime, Tick { deadline, ..Tick::of(event) }).await?;
+    let tick = Tick { deadline, ..Tick::of(event) };
+    let report = with_progress(async |progress| service.tick(tick, progress).await).await?;
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
     println!("{}", if table { show::summary(&report.summary) } else { show::json(&report.summary) });
     Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Well })
 }
 
 /// Runs a tick with a line on stderr that says how far it is, where stderr is a terminal.
-pub async fn with_progress(runtime: &Arc<Runtime>, tick: Tick) -> Result<Report, Unable> {
+pub async fn with_progress(
+    tick: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> Result<Report, Error>,
+) -> Result<Report, Unable> {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} accounts") {
         bar.set_style(style);
     }
-    let report = runtime
-        .tick(tick, |done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        })
-        .await;
+    let report = tick(&|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })
+    .await;
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -24,25 +24,17 @@ pub struct Arguments {
     iam: bool,
 }
 
-/// The first bytes of a core module.
-const CORE_MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
-
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let bytes = read(&arguments.policy)?;
     let path = arguments.policy.display();
     let unable = |what: &str| Unable(format!("{path}: {what}"));
-    let core = bytes.starts_with(&CORE_MODULE);
-    let component = if core { encode::component(&bytes).map_err(|error| unable(&error))? } else { bytes.clone() };
-    let candidate = Candidate::compile(&component).map_err(|error| unable(&error.message))?;
+    let core = encode::is_core_module(&bytes);
+    let candidate = Candidate::compile(&bytes).map_err(|error| unable(&error.message))?;
     let shape = candidate.shape().clone();
-    let (info, mut refusal) = match candidate.load(Limits::default()).await {
+    let (info, refusal) = match candidate.load(Limits::default()).await {
         Ok(policy) => (Some(policy.info().clone()), None),
         Err(error) => (None, Some(error.message)),
     };
-    if core && refusal.is_none() {
-        refusal =
-            Some(format!("is a core module: `staging-sync policy encode {path}` makes it a component that can run"));
-    }
 
     let access = capability::access(&shape);
     if arguments.iam {
@@ -84,10 +76,6 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
 
 fn imports(shape: &Shape) -> Value {
     shape.imports.iter().map(|import| json!({"name": import.name, "functions": import.functions})).collect()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The same for people.

@@ -70,13 +70,12 @@ async fn measure(path: &Path, accounts: u32) -> Result<Cost, Unable> {
         ("TARGET_ACCOUNTS_TABLE", "measured"),
         ("DRS_REGIONS", "eu-central-1,us-east-1"),
         ("MAX_CONCURRENCY", "1"),
-        ("POLICY", &policy),
     ];
     let get = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
     let config = Config::read(&get)?;
-    let bytes = super::read(path)?.len() as u64;
+    let bytes = super::read(path)?;
     let began = Instant::now();
-    let loaded = Policy::load(&config.policy, config.limits).await?;
+    let loaded = Policy::from_bytes(&bytes, config.limits).await?;
     let load = began.elapsed();
     let Some(operation) = loaded.info().operations.first().map(|operation| operation.name.clone()) else {
         return Err(Unable(format!("{policy}: it serves no operation")));
@@ -88,7 +87,7 @@ async fn measure(path: &Path, accounts: u32) -> Result<Cost, Unable> {
     if report.counts.failed > 0 {
         return Err(Unable(format!("{policy}: {} of {accounts} accounts failed", report.counts.failed)));
     }
-    Ok(Cost { policy, bytes, load, account })
+    Ok(Cost { policy, bytes: bytes.len() as u64, load, account })
 }
 
 /// An AWS that answers at once: accounts with nothing stored, and one staging account to find for each.

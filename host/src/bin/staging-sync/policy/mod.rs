@@ -1,11 +1,17 @@
 //! `staging-sync policy`: what policy authors need.
 
 mod build;
+mod change;
 mod encode;
 mod inspect;
+mod keygen;
 mod language;
 mod measure;
 mod new;
+mod precompile;
+mod publish;
+mod source;
+mod status;
 
 use std::path::Path;
 
@@ -31,6 +37,18 @@ enum Command {
     Measure(measure::Arguments),
     /// Makes a component of a core module that was built against the WIT package.
     Encode(encode::Arguments),
+    /// Compiles a policy ahead, for a package.
+    Precompile(precompile::Arguments),
+    /// Publishes a policy: hosts whose POLICY is this manifest take it on their next tick.
+    Publish(publish::Arguments),
+    /// Shows what a manifest names, and what a host would do with it.
+    Status(status::Arguments),
+    /// Makes the policy in the shadow the active one.
+    Promote(change::Arguments),
+    /// Makes the previous policy the active one again.
+    Rollback(change::Arguments),
+    /// Makes a pair of keys to sign policies with.
+    Keygen(keygen::Arguments),
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
@@ -40,6 +58,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         Command::Inspect(arguments) => inspect::run(arguments).await,
         Command::Measure(arguments) => measure::run(arguments).await,
         Command::Encode(arguments) => encode::run(&arguments),
+        Command::Precompile(arguments) => precompile::run(&arguments),
+        Command::Publish(arguments) => publish::run(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
+        Command::Promote(arguments) => change::promote(arguments).await,
+        Command::Rollback(arguments) => change::rollback(arguments).await,
+        Command::Keygen(arguments) => keygen::run(&arguments),
     }
 }
 

@@ -1,0 +1,98 @@
+//! A store in a bucket. No tick needs S3, so it isn't behind the door to AWS.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3 as s3;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+
+use super::store::{Fetched, Put, StoreError, When, too_large};
+use crate::aws::live::{self, Endpoint, Patience};
+use crate::aws::sdk_error::reasons;
+use crate::error::Error;
+
+/// A way to S3.
+pub struct Objects {
+    client: s3::Client,
+}
+
+impl Objects {
+    /// As the environment says.
+    pub async fn from_env() -> Result<Self, Error> {
+        Ok(Self::new(&live::sdk_from_env(1, Patience::default()).await?))
+    }
+
+    /// At one endpoint, whatever the environment says.
+    pub fn at(endpoint: Endpoint, patience: Patience) -> Self {
+        Self::new(&live::sdk_at(endpoint, 1, patience))
+    }
+
+    fn new(config: &SdkConfig) -> Self {
+        // A bucket's name in the host's name needs DNS, which an endpoint of one's own doesn't have.
+        let own = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        let config = s3::config::Builder::from(config).force_path_style(own).build();
+        Self { client: s3::Client::from_conf(config) }
+    }
+
+    /// Fetches an object, if its entity tag isn't `known`.
+    pub async fn get(&self, bucket: &str, key: &str, known: Option<&str>, most: u64) -> Result<Fetched, StoreError> {
+        let title = format!("s3://{bucket}/{key}");
+        let request = self.client.get_object().bucket(bucket).key(key).set_if_none_match(known.map(str::to_owned));
+        let mut answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                return match status(&error) {
+                    Some(304) => Ok(Fetched::Same),
+                    Some(404) if error.code() != Some("NoSuchBucket") => Ok(Fetched::Missing),
+                    _ => Err(failed(&title, &error)),
+                };
+            }
+        };
+        let Some(version) = answer.e_tag.take() else {
+            return Err(StoreError { message: format!("{title}: came without an entity tag"), retryable: true });
+        };
+        let mut bytes = Vec::new();
+        while let Some(part) = answer.body.next().await {
+            let part = part.map_err(|error| StoreError {
+                message: format!("{title}: broke off: {}", reasons(&error)),
+                retryable: true,
+            })?;
+            if (bytes.len() + part.len()) as u64 > most {
+                return Err(too_large(title, most));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(Fetched::Found { bytes, version })
+    }
+
+    /// Puts an object where the condition holds.
+    pub async fn put(&self, bucket: &str, key: &str, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
+        let request = self.client.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes));
+        let request = match when {
+            When::Missing => request.if_none_match("*"),
+            When::Is(version) => request.if_match(version),
+        };
+        match request.send().await {
+            Ok(_) => Ok(Put::Done),
+            // 409: somebody else's write was under way at the same moment; 404: what was to be replaced is gone.
+            Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(Put::Changed),
+            Err(error) if status(&error) == Some(404) && error.code() == Some("NoSuchKey") => Ok(Put::Changed),
+            Err(error) => Err(failed(&format!("s3://{bucket}/{key}"), &error)),
+        }
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn failed<E>(title: &str, error: &SdkError<E>) -> StoreError
+where
+    SdkError<E>: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let what = match (error.code(), error.message()) {
+        (Some(code), message) => format!("{code}: {}", message.unwrap_or("no message")),
+        (None, _) => reasons(error),
+    };
+    let retryable = !matches!(status(error), Some(400..=499)) || matches!(status(error), Some(403 | 404 | 429));
+    StoreError { message: format!("AWS: {title}: {what}"), retryable }
+}

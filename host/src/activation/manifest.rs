@@ -1,0 +1,168 @@
+//! The manifest: a document that names the active policy, the one before it, and one in the shadow.
+//!
+//! Its schema for other tools is `host/policy-manifest.schema.json`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::tape;
+
+/// How large a manifest may be, in bytes: hundred times what settings usually take.
+pub const MAX_BYTES: u64 = 1 << 20;
+
+/// What a manifest says of one policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The policy's name, as its `info` has it.
+    pub name: String,
+    /// Its version, as its `info` has it.
+    pub version: String,
+    /// Where the component (or core module) is, seen from the manifest.
+    pub component: String,
+    /// The SHA-256 of that file in hexadecimal digits.
+    pub sha256: String,
+    /// The policy's settings; without any, those of `POLICY_SETTINGS`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Map<String, Value>>,
+    /// A minisign signature of `statement`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// What the policy must decide before it becomes active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cases: Option<Cases>,
+}
+
+/// A file of cases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cases {
+    /// Where it is, seen from the manifest.
+    pub file: String,
+    /// Its SHA-256 in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// The policy that decides.
+    pub active: Entry,
+    /// The one that decided before it: what the active one fails on, it decides.
+    pub previous: Option<Entry>,
+    /// One that decides beside the active one, and whose decisions count for nothing.
+    pub shadow: Option<Entry>,
+}
+
+impl Entry {
+    /// What a signature is of: all that decides how the policy behaves, in one order and without spaces. Each
+    /// entry has its own, so that a rollback needs no key.
+    pub fn statement(&self) -> String {
+        let mut statement = json!({
+            "name": self.name,
+            "version": self.version,
+            "sha256": self.sha256,
+            "settings": self.settings,
+            "cases": self.cases.as_ref().map(|cases| &cases.sha256),
+        });
+        statement.sort_all_objects();
+        format!("staging-sync policy\n{statement}")
+    }
+
+    /// Whether this is the same policy with the same settings, wherever it's kept and whoever signed it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256 && self.settings == other.settings
+    }
+}
+
+impl Manifest {
+    /// Reads a manifest; an error names the JSON path and what was expected there.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut value: Value = tape::parse(text)?;
+        let object = value.as_object_mut().ok_or("$: expected a manifest, an object like {\"name\": …}")?;
+        object.shift_remove("$schema");
+        let mut part = |name: &str| {
+            let part = object.shift_remove(name).map(tape::read::<Entry>).transpose();
+            part.map_err(|error| error.replacen('$', &format!("$.{name}"), 1))
+        };
+        let (previous, shadow) = (part("previous")?, part("shadow")?);
+        let manifest = Self { active: tape::read(value)?, previous, shadow };
+        for (path, entry) in manifest.entries() {
+            let digests = [&entry.sha256].into_iter().chain(entry.cases.as_ref().map(|cases| &cases.sha256));
+            for digest in digests {
+                if digest.len() != 64 || !digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+                    return Err(format!("{path}: expected a SHA-256 of 64 hexadecimal digits, found {digest:?}"));
+                }
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The manifest as files have it.
+    pub fn text(&self) -> String {
+        let mut value = json!(self.active);
+        for (name, entry) in [("previous", &self.previous), ("shadow", &self.shadow)] {
+            if let Some(entry) = entry {
+                value[name] = json!(entry);
+            }
+        }
+        tape::pretty(&value)
+    }
+
+    /// Each policy that it names, with its JSON path.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, &Entry)> {
+        let others = [("$.previous", &self.previous), ("$.shadow", &self.shadow)];
+        [("$", &self.active)].into_iter().chain(others.into_iter().filter_map(|(path, it)| Some((path, it.as_ref()?))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(value: &Value) -> std::collections::BTreeSet<&str> {
+        value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+    }
+
+    #[test]
+    fn the_schema_knows_what_a_manifest_has() {
+        let schema: Value = serde_json::from_str(include_str!("../../policy-manifest.schema.json")).expect("JSON");
+        let sha256 = "0a".repeat(32);
+        let entry = Entry {
+            name: "p".into(),
+            version: "1".into(),
+            component: "c.wasm".into(),
+            sha256: sha256.clone(),
+            settings: Some(Map::new()),
+            signature: Some("s".into()),
+            cases: Some(Cases { file: "f".into(), sha256 }),
+        };
+        let full = Manifest { active: entry.clone(), previous: Some(entry.clone()), shadow: Some(entry.clone()) };
+        let text = full.text().replacen('{', "{\"$schema\": \"…\", ", 1);
+        assert_eq!(Manifest::parse(&text), Ok(full.clone()));
+        assert_eq!(keys(&schema["properties"]), keys(&serde_json::from_str(&text).expect("JSON")));
+        let (known, written) = (&schema["$defs"]["entry"]["properties"], json!(entry));
+        assert_eq!(keys(known), keys(&written));
+        assert_eq!(keys(&known["cases"]["properties"]), keys(&written["cases"]));
+        for (closed, at) in [(&schema, "$"), (&schema["$defs"]["entry"], "entry"), (&known["cases"], "cases")] {
+            assert_eq!(closed["additionalProperties"], false, "{at}");
+        }
+        let least = Entry { settings: None, signature: None, cases: None, ..entry };
+        let required = schema["required"].as_array().map(|names| names.iter().filter_map(Value::as_str).collect());
+        assert_eq!(required, Some(keys(&json!(least))));
+    }
+
+    #[test]
+    fn a_signature_is_of_everything_that_decides_how_a_policy_behaves() {
+        let text = |settings: &str| {
+            format!(
+                "{{\"name\": \"p\", \"version\": \"1\", \"component\": \"c\", \"sha256\": \"{}\", \"settings\": {settings}}}",
+                "0a".repeat(32)
+            )
+        };
+        let statement = |settings: &str| Manifest::parse(&text(settings)).expect("a manifest").active.statement();
+        assert_eq!(statement(r#"{"a": 1, "b": {"c": 1, "d": 2}}"#), statement(r#"{"b": {"d": 2, "c": 1}, "a": 1}"#));
+        assert_ne!(statement(r#"{"a": 1}"#), statement(r#"{"a": 2}"#));
+        assert_ne!(statement("{}"), statement("null"));
+    }
+}

@@ -1,0 +1,253 @@
+//! How a policy becomes active: fetched, verified, compiled, judged, proven. Each step has its own refusal.
+//!
+//! `store` (with `folder` and `bucket`) is where policies are kept, `location` a place in one, `manifest` the
+//! document that names them, `signature` and `proof` two of the steps, `slot` what ticks go by between two looks,
+//! `publish` how a manifest is changed.
+
+pub mod bucket;
+mod folder;
+pub mod location;
+pub mod manifest;
+mod proof;
+#[cfg(feature = "cli")]
+pub mod publish;
+pub mod signature;
+mod slot;
+pub mod store;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::case::bundle;
+use crate::error::{Error, ErrorKind};
+use crate::policy::{self, COMPONENT, Cache, Candidate, Limits, Release};
+use location::Location;
+use manifest::Entry;
+use signature::Key;
+use store::Fetched;
+
+pub use slot::{Slot, Standing};
+
+/// The steps, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The document, the component or the cases couldn't be read, or are too large.
+    Fetch,
+    /// The manifest isn't one.
+    Manifest,
+    /// A file isn't the one that the manifest names.
+    Sha256,
+    /// There's no signature by the operator's key.
+    Signature,
+    /// It can't be compiled.
+    Compile,
+    /// It imports what no policy may, is of another version, or isn't the policy that the manifest names.
+    Contract,
+    /// It refuses its settings.
+    Settings,
+    /// It doesn't decide its cases as they say.
+    Proof,
+    /// Another policy of this host serves the same operation.
+    Operations,
+    /// It was active, and failed on too many accounts.
+    Run,
+}
+
+impl Step {
+    /// As log lines have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Manifest => "manifest",
+            Self::Sha256 => "sha256",
+            Self::Signature => "signature",
+            Self::Compile => "compile",
+            Self::Contract => "contract",
+            Self::Settings => "settings",
+            Self::Proof => "proof",
+            Self::Operations => "operations",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// Why a policy doesn't become active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// At which step.
+    pub step: Step,
+    /// Why, for people: with what to do next.
+    pub reason: String,
+    /// The invocation's error, should there be no other policy.
+    pub kind: ErrorKind,
+    /// Whether the same policy may be taken next time.
+    pub retryable: bool,
+}
+
+impl Rejected {
+    fn new(step: Step, reason: impl Into<String>) -> Self {
+        let kind = match step {
+            Step::Fetch => ErrorKind::PolicyUnavailable,
+            Step::Settings => ErrorKind::SettingsInvalid,
+            Step::Run => ErrorKind::PolicyFailed,
+            _ => ErrorKind::PolicyRefused,
+        };
+        Self { step, reason: reason.into(), kind, retryable: step == Step::Fetch }
+    }
+
+    fn from(step: Step, error: Error) -> Self {
+        Self { kind: error.kind, ..Self::new(step, error.message) }
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step.name(), self.reason)
+    }
+}
+
+/// What judges policies: the operator's settings.
+pub struct Gate {
+    /// What a policy may use.
+    pub limits: Limits,
+    /// The key that policies must be signed with, where there's one.
+    pub key: Option<Key>,
+    /// `POLICY_SETTINGS`, for a policy whose manifest has none.
+    pub settings: String,
+    /// Compiled policies.
+    pub cache: Cache,
+}
+
+/// A policy as a source offers it.
+pub enum Offer {
+    /// A component or core module by itself.
+    Plain(Vec<u8>),
+    /// What a manifest says of it.
+    Listed(Entry),
+}
+
+impl Gate {
+    /// The way from an offer to a release that can decide; `at` is where the offer was found, `known` are releases
+    /// that have come this way already.
+    pub async fn activate(&self, at: &Location, offer: Offer, known: &[Arc<Release>]) -> Result<Arc<Release>, Rejected> {
+        let settings = self.settings_of(&offer);
+        let known = |digest: &str| known.iter().find(|release| release.is(digest, &settings)).cloned();
+        let (bytes, entry, cases) = match offer {
+            Offer::Plain(bytes) => {
+                self.signed_beside(at, &bytes).await?;
+                (bytes, None, None)
+            }
+            Offer::Listed(entry) => {
+                self.signed(&entry)?;
+                if let Some(release) = known(&entry.sha256) {
+                    return Ok(release);
+                }
+                let bytes = fetch(at, &entry.component, &entry.sha256, COMPONENT).await?;
+                let cases = match &entry.cases {
+                    Some(cases) => Some(fetch(at, &cases.file, &cases.sha256, bundle::MAX_BYTES).await?),
+                    None => None,
+                };
+                (bytes, Some(entry), cases)
+            }
+        };
+        if let Some(release) = known(&policy::sha256(&bytes)) {
+            return Ok(release);
+        }
+        self.judge(bytes, settings, entry.as_ref(), cases).await.map(Arc::new)
+    }
+
+    /// The way of a policy that is at hand: compiled, judged, proven on its cases (a bundle's text).
+    pub async fn judge(
+        &self,
+        bytes: Vec<u8>,
+        settings: String,
+        entry: Option<&Entry>,
+        cases: Option<Vec<u8>>,
+    ) -> Result<Release, Rejected> {
+        let candidate = self.compile(bytes).await?;
+        let policy = candidate.load(self.limits).await.map_err(|error| Rejected::from(Step::Contract, error))?;
+        if let Some(entry) = entry {
+            is_named(entry, policy.info())?;
+        }
+        let release = Release::new(policy, settings).await.map_err(|error| Rejected::from(Step::Settings, error))?;
+        proof::prove(&release, cases.as_deref()).await.map_err(|unproven| Rejected {
+            retryable: unproven.out_of_time,
+            ..Rejected::new(Step::Proof, unproven.reason)
+        })?;
+        Ok(release)
+    }
+
+    /// The settings that go with an offer.
+    fn settings_of(&self, offer: &Offer) -> String {
+        match offer {
+            Offer::Listed(entry) => self.settings_of_entry(entry),
+            Offer::Plain(_) => self.settings.clone(),
+        }
+    }
+
+    fn settings_of_entry(&self, entry: &Entry) -> String {
+        let settings = entry.settings.clone().map(|settings| Value::Object(settings).to_string());
+        settings.unwrap_or_else(|| self.settings.clone())
+    }
+
+    /// An entry of a manifest carries its signature.
+    pub fn signed(&self, entry: &Entry) -> Result<(), Rejected> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let rejected = |reason: String| Rejected::new(Step::Signature, reason);
+        let signature = entry.signature.as_ref().ok_or_else(|| {
+            rejected("isn't signed, and POLICY_PUBLIC_KEY is set: publish it with `--sign KEY`".into())
+        })?;
+        key.verify(entry.statement().as_bytes(), signature).map_err(rejected)
+    }
+
+    /// A component by itself has its signature in a file beside it, as minisign writes it.
+    async fn signed_beside(&self, at: &Location, bytes: &[u8]) -> Result<(), Rejected> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let place = at.with_suffix(".minisig");
+        let signature = match place.get(None, 1 << 16).await {
+            Ok(Fetched::Found { bytes, .. }) => String::from_utf8_lossy(&bytes).into_owned(),
+            Ok(_) => {
+                let reason = format!("isn't signed, and POLICY_PUBLIC_KEY is set: expected a signature in {place}");
+                return Err(Rejected::new(Step::Signature, reason));
+            }
+            Err(error) => return Err(Rejected { retryable: error.retryable, ..Rejected::new(Step::Fetch, error.message) }),
+        };
+        key.verify(bytes, &signature).map_err(|reason| Rejected::new(Step::Signature, reason))
+    }
+
+    async fn compile(&self, bytes: Vec<u8>) -> Result<Candidate, Rejected> {
+        let cache = self.cache.clone();
+        // It computes for a while, and accounts may be under way on this thread.
+        let compiled = tokio::task::spawn_blocking(move || Candidate::compile_once(&bytes, &cache)).await;
+        let compiled = compiled.map_err(|error| Rejected::new(Step::Compile, format!("host: {error}; please report it")))?;
+        compiled.map_err(|error| Rejected::from(Step::Compile, error))
+    }
+}
+
+/// Fetches a file that a manifest names.
+async fn fetch(at: &Location, reference: &str, sha256: &str, most: u64) -> Result<Vec<u8>, Rejected> {
+    let place = at.beside(reference).map_err(|error| Rejected::new(Step::Manifest, error))?;
+    let bytes = match place.get(None, most).await {
+        Ok(Fetched::Found { bytes, .. }) => bytes,
+        Ok(_) => return Err(Rejected::new(Step::Fetch, format!("{place}: there's no such file"))),
+        Err(error) => return Err(Rejected { retryable: error.retryable, ..Rejected::new(Step::Fetch, error.message) }),
+    };
+    let found = policy::sha256(&bytes);
+    if found != sha256 {
+        let reason = format!("{place}: has SHA-256 {found}, and the manifest says {sha256}");
+        return Err(Rejected::new(Step::Sha256, reason));
+    }
+    Ok(bytes)
+}
+
+/// The policy that decided is always known: a manifest can't call it something else.
+fn is_named(entry: &Entry, info: &crate::bindings::types::PolicyInfo) -> Result<(), Rejected> {
+    if (&entry.name, &entry.version) == (&info.name, &info.version) {
+        return Ok(());
+    }
+    let reason =
+        format!("is {} {}, and the manifest calls it {} {}", info.name, info.version, entry.name, entry.version);
+    Err(Rejected::new(Step::Contract, reason))
+}

@@ -1,0 +1,353 @@
+//! One source of a policy, and what ticks go by between two looks at it.
+//!
+//! A look is cheap where nothing has changed. Where something has, the way to a new release is a task of its own:
+//! a tick waits for it only so long, then goes by the release that was good before.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::location::Location;
+use super::manifest::{self, Entry, Manifest};
+use super::store::Fetched;
+use super::{Gate, Offer, Rejected, Step};
+use crate::log::Json;
+use crate::metrics;
+use crate::policy::{COMPONENT, Release};
+use crate::tick::{LastGood, Policies};
+
+/// Why the packaged policy removes nothing where it stands in for another one.
+const PACKAGED: &str = "the configured policy was rejected, and the packaged one that stands in removes nothing";
+
+/// A source, looked at before every tick.
+pub struct Slot {
+    at: Location,
+    gate: Arc<Gate>,
+    /// The policy of the package, unless it is the source.
+    packaged: Option<Location>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The source as it was seen last, whatever came of it.
+    seen: Option<Seen>,
+    under_way: Option<JoinHandle<Attempt>>,
+    standing: Option<Standing>,
+    rejected: Option<Rejected>,
+    /// What was demoted: it must be another one before the source is followed again.
+    demoted: Option<Arc<Release>>,
+}
+
+struct Seen {
+    version: String,
+    bytes: Arc<Vec<u8>>,
+}
+
+/// What ticks go by.
+#[derive(Clone)]
+pub struct Standing {
+    /// Decides.
+    pub active: Arc<Release>,
+    /// The one before, for what the active one fails on.
+    before: Before,
+    /// In the shadow.
+    pub shadow: Option<Arc<Release>>,
+    /// Whether the packaged policy stands in for another.
+    stands_in: bool,
+    /// Counts up with every change.
+    pub change: u64,
+}
+
+#[derive(Clone)]
+enum Before {
+    None,
+    AtHand(Arc<Release>),
+    Listed(Entry),
+}
+
+/// What became of a document: of the policy that it offers, and of those that it names besides.
+struct Attempt {
+    active: Result<Arc<Release>, Rejected>,
+    shadow: Option<Result<Arc<Release>, Rejected>>,
+    manifest: Option<Manifest>,
+}
+
+impl Slot {
+    /// A source; `packaged` stands in at the start, if the source has no good policy.
+    pub fn new(at: Location, gate: Arc<Gate>, packaged: Option<Location>) -> Self {
+        Self { at, gate, packaged, state: Mutex::default() }
+    }
+
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.at
+    }
+
+    /// Looks whether the source has changed, and takes what it offers if that is good. Waits until `until`, or until
+    /// `latest` where there's nothing else to go by; what comes later, a later look takes. `taken` tells which
+    /// policy besides serves an operation.
+    pub async fn look(&self, until: Instant, latest: Instant, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
+        let mut state = self.state.lock().await;
+        let until = if state.standing.is_some() { until } else { latest };
+        if state.under_way.is_none() {
+            self.see(&mut state, until).await;
+        }
+        if let Some(task) = &mut state.under_way {
+            match timeout_at(until, task).await {
+                Ok(attempt) => {
+                    state.under_way = None;
+                    match attempt {
+                        Ok(attempt) => self.take(&mut state, attempt, taken).await,
+                        Err(error) => {
+                            let reason = format!("host: {error}; please report it");
+                            state.rejected = Some(Rejected::new(Step::Compile, reason));
+                        }
+                    }
+                }
+                Err(_) => tracing::warn!(
+                    source = %self.at,
+                    "a policy is still on its way; this tick goes by the one before it"
+                ),
+            }
+        }
+        if let Some(rejected) = &state.rejected {
+            tracing::error!(
+                _aws = Json::of(&metrics::directive(std::time::SystemTime::now(), &[], &[("policyRejected", "Count")])),
+                policyRejected = 1,
+                source = %self.at,
+                step = rejected.step.name(),
+                reason = rejected.reason,
+                goesOn = state.standing.as_ref().map(|standing| standing.active.to_string()),
+                "policy rejected"
+            );
+        }
+    }
+
+    /// What ticks go by; nothing while the first policy is on its way. Fails where it was rejected.
+    pub async fn standing(&self) -> Result<Option<Standing>, Rejected> {
+        let state = self.state.lock().await;
+        match (&state.standing, &state.rejected) {
+            (None, Some(rejected)) if state.under_way.is_none() => Err(rejected.clone()),
+            (standing, _) => Ok(standing.clone()),
+        }
+    }
+
+    /// Why the source isn't followed, if it isn't.
+    pub async fn rejected(&self) -> Option<Rejected> {
+        self.state.lock().await.rejected.clone()
+    }
+
+    /// Goes on with the release before, because the active one failed on too much.
+    pub async fn demote(&self, failed: &Arc<Release>) {
+        let mut state = self.state.lock().await;
+        let Some(standing) = state.standing.clone().filter(|standing| Arc::ptr_eq(&standing.active, failed)) else {
+            return;
+        };
+        let Some(last_good) = self.load(&standing.before, &[]).await else { return };
+        let reason = format!("{failed} failed on as many accounts as RESCUE_LIMIT lets it: {last_good} goes on");
+        state.rejected = Some(Rejected::new(Step::Run, reason));
+        state.demoted = Some(Arc::clone(failed));
+        state.standing = Some(Standing {
+            active: last_good,
+            before: Before::None,
+            shadow: standing.shadow,
+            stands_in: false,
+            change: standing.change + 1,
+        });
+        tracing::error!(source = %self.at, policy = %failed, "policy demoted: the last good one goes on");
+    }
+
+    /// Reads the source, if it's another than the one seen before, and sets off what it offers.
+    async fn see(&self, state: &mut State, until: Instant) {
+        let most = if self.at.is_manifest() { manifest::MAX_BYTES } else { COMPONENT };
+        let known = state.seen.as_ref().map(|seen| seen.version.as_str());
+        let unread = match timeout_at(until, self.at.get(known, most)).await {
+            Ok(Ok(Fetched::Found { bytes, version })) => {
+                state.seen = Some(Seen { version, bytes: Arc::new(bytes) });
+                None
+            }
+            Ok(Ok(Fetched::Same)) if state.rejected.as_ref().is_some_and(|rejected| rejected.retryable) => None,
+            Ok(Ok(Fetched::Same)) => return,
+            Ok(Ok(Fetched::Missing)) => Some(format!(
+                "{}: there's no such policy: set POLICY to one, or build the default one with `make policy`",
+                self.at
+            )),
+            Ok(Err(error)) => Some(error.message),
+            Err(_) => Some(format!("{}: wasn't read in time", self.at)),
+        };
+        if let Some(reason) = unread {
+            state.rejected = Some(Rejected::new(Step::Fetch, reason));
+            return;
+        }
+        let Some(seen) = &state.seen else { return };
+        let (at, gate, bytes) = (self.at.clone(), Arc::clone(&self.gate), Arc::clone(&seen.bytes));
+        let mut known: Vec<Arc<Release>> = Vec::new();
+        if let Some(standing) = state.standing.as_ref().filter(|standing| !standing.stands_in) {
+            known.push(Arc::clone(&standing.active));
+            known.extend(standing.shadow.clone());
+            known.extend(match &standing.before {
+                Before::AtHand(release) => Some(Arc::clone(release)),
+                _ => None,
+            });
+        }
+        state.under_way = Some(tokio::spawn(async move { attempt(&at, &gate, &bytes, &known).await }));
+    }
+
+    /// Takes what an attempt came to.
+    async fn take(&self, state: &mut State, attempt: Attempt, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
+        let active = attempt.active.and_then(|release| unserved(release, taken));
+        let active = active.and_then(|release| match &state.demoted {
+            Some(demoted) if demoted.is(release.policy().digest(), release.settings()) => {
+                let goes_on = state.rejected.clone().filter(|rejected| rejected.step == Step::Run);
+                Err(goes_on.unwrap_or_else(|| Rejected::new(Step::Run, format!("{demoted} failed before"))))
+            }
+            _ => Ok(release),
+        });
+        let (shadow, shadow_rejected) = match attempt.shadow {
+            Some(Ok(release)) => (Some(release), None),
+            Some(Err(rejected)) => (None, Some(rejected)),
+            None => (None, None),
+        };
+        let release = match active {
+            Ok(release) => release,
+            Err(rejected) => {
+                if state.standing.is_none() {
+                    let previous = attempt.manifest.as_ref().and_then(|manifest| manifest.previous.clone());
+                    state.standing = self.start_without(previous, attempt.manifest.is_some(), taken).await;
+                }
+                state.rejected = Some(rejected);
+                return;
+            }
+        };
+        state.demoted = None;
+        state.rejected = shadow_rejected.map(|rejected| Rejected {
+            reason: format!("the shadow policy: {}", rejected.reason),
+            ..rejected
+        });
+        let old = state.standing.take();
+        let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.active, &release) && !old.stands_in);
+        let before = match (attempt.manifest, &old) {
+            (Some(Manifest { previous: Some(previous), .. }), _) => Before::Listed(previous),
+            (Some(_), _) => Before::None,
+            // A policy by itself: the one before it in this process.
+            (None, Some(old)) if same => old.before.clone(),
+            (None, Some(old)) if !old.stands_in => Before::AtHand(Arc::clone(&old.active)),
+            (None, _) => Before::None,
+        };
+        // What is at hand needn't be loaded.
+        let before = match (before, &old) {
+            (Before::Listed(entry), Some(old)) if old.active.is(&entry.sha256, &self.gate.settings_of_entry(&entry)) => {
+                Before::AtHand(Arc::clone(&old.active))
+            }
+            (before, _) => before,
+        };
+        if !same {
+            tracing::info!(
+                source = %self.at,
+                policy = release.policy().info().name,
+                policyVersion = release.policy().info().version,
+                policyDigest = release.policy().digest(),
+                before = old.as_ref().map(|old| old.active.to_string()),
+                "policy activated"
+            );
+        }
+        let change = old.map_or(0, |old| old.change + 1);
+        state.standing = Some(Standing { active: release, before, shadow, stands_in: false, change });
+    }
+
+    /// What stands in at the start: the policy that the manifest had before, else the packaged one. It needs its
+    /// settings for that; whatever isn't known of them must not be made up.
+    async fn start_without(
+        &self,
+        previous: Option<Entry>,
+        is_manifest: bool,
+        taken: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Option<Standing> {
+        let stand = |active, stands_in| Standing { active, before: Before::None, shadow: None, stands_in, change: 0 };
+        if let Some(previous) = previous
+            && let Some(release) = self.load(&Before::Listed(previous), &[]).await
+            && let Ok(release) = unserved(release, taken)
+        {
+            return Some(stand(release, false));
+        }
+        let packaged = self.packaged.as_ref().filter(|_| is_manifest || !self.at.is_manifest())?;
+        let Ok(Fetched::Found { bytes, .. }) = packaged.get(None, COMPONENT).await else { return None };
+        let gate = Gate { key: None, settings: self.gate.settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
+        let release = gate.activate(packaged, Offer::Plain(bytes), &[]).await.ok()?;
+        Some(stand(unserved(release, taken).ok()?, true))
+    }
+
+    async fn load(&self, before: &Before, known: &[Arc<Release>]) -> Option<Arc<Release>> {
+        match before {
+            Before::None => None,
+            Before::AtHand(release) => Some(Arc::clone(release)),
+            Before::Listed(entry) => load(&self.at, &self.gate, entry, known).await,
+        }
+    }
+
+    /// The policies of a tick.
+    pub fn policies(&self, standing: &Standing) -> Policies {
+        Policies {
+            active: Arc::clone(&standing.active),
+            last_good: match &standing.before {
+                Before::None => None,
+                Before::AtHand(release) => Some(LastGood::at_hand(Arc::clone(release))),
+                Before::Listed(entry) => {
+                    let (at, gate, entry) = (self.at.clone(), Arc::clone(&self.gate), entry.clone());
+                    Some(LastGood::found_by(move || {
+                        let (at, gate, entry) = (at.clone(), Arc::clone(&gate), entry.clone());
+                        Box::pin(async move { load(&at, &gate, &entry, &[]).await })
+                    }))
+                }
+            },
+            shadow: standing.shadow.clone(),
+            hold_removals: standing.stands_in.then(|| PACKAGED.to_owned()),
+        }
+    }
+}
+
+/// Brings a release of a manifest back.
+async fn load(at: &Location, gate: &Gate, entry: &Entry, known: &[Arc<Release>]) -> Option<Arc<Release>> {
+    match gate.activate(at, Offer::Listed(entry.clone()), known).await {
+        Ok(release) => Some(release),
+        Err(rejected) => {
+            tracing::error!(source = %at, reason = %rejected, "the policy before it can't stand in either");
+            None
+        }
+    }
+}
+
+/// Refuses a policy that serves what another one serves.
+fn unserved(release: Arc<Release>, taken: &dyn Fn(&str) -> Option<String>) -> Result<Arc<Release>, Rejected> {
+    let served = release.policy().info().operations.iter();
+    let twice = served.filter_map(|served| Some((served.name.clone(), taken(&served.name)?))).next();
+    match twice {
+        None => Ok(release),
+        Some((operation, other)) => {
+            let reason = format!("serves {operation}, and {other} serves it already: leave one of them out of POLICY");
+            Err(Rejected::new(Step::Operations, reason))
+        }
+    }
+}
+
+/// The way from a document to its releases.
+async fn attempt(at: &Location, gate: &Gate, bytes: &Arc<Vec<u8>>, known: &[Arc<Release>]) -> Attempt {
+    let failed = |rejected| Attempt { active: Err(rejected), shadow: None, manifest: None };
+    if !at.is_manifest() {
+        let active = gate.activate(at, Offer::Plain(bytes.to_vec()), known).await;
+        return Attempt { active, shadow: None, manifest: None };
+    }
+    let manifest = match std::str::from_utf8(bytes).map_err(|error| error.to_string()).and_then(Manifest::parse) {
+        Ok(manifest) => manifest,
+        Err(error) => return failed(Rejected::new(Step::Manifest, format!("{at}: {error}"))),
+    };
+    let active = gate.activate(at, Offer::Listed(manifest.active.clone()), known).await;
+    let shadow = match &manifest.shadow {
+        Some(shadow) => Some(gate.activate(at, Offer::Listed(shadow.clone()), known).await),
+        None => None,
+    };
+    Attempt { active, shadow, manifest: Some(manifest) }
+}

@@ -1,0 +1,124 @@
+//! `staging-sync policy publish`: a policy goes live on the next tick, or into the shadow.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Map, Value};
+use staging_sync::activation::location::Location;
+use staging_sync::activation::manifest::{Cases, Entry};
+use staging_sync::activation::publish::{self, published};
+use staging_sync::activation::store::Fetched;
+use staging_sync::case::{Case, bundle, find};
+use staging_sync::policy::{self, COMPONENT};
+use staging_sync::tape;
+
+use super::source;
+use crate::{Exit, Unable};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The policy: a path or an `s3://` URI of a component or of a core module.
+    policy: String,
+    /// The manifest, new or there already: a path or an `s3://` URI that ends in .json. The component goes beside
+    /// it.
+    #[arg(long, value_name = "URI")]
+    to: String,
+    /// The policy's settings: a JSON file. Without it, hosts use POLICY_SETTINGS.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// What the policy must decide before a host takes it: a directory of cases. They run here first.
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
+    /// The secret key to sign with; its password, if it has one, in POLICY_KEY_PASSWORD.
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+    /// The public key that hosts ask for: what it doesn't verify isn't published.
+    #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
+    public_key: Option<String>,
+    /// Lets it decide beside the active policy, without effect.
+    #[arg(long)]
+    shadow: bool,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let to = source::locate(&arguments.to).await?;
+    let bytes = bytes(&source::locate(&arguments.policy).await?).await?;
+    let settings = arguments.settings.as_ref().map(settings).transpose()?;
+    let cases = arguments.cases.as_ref().map(cases).transpose()?;
+    let before = publish::read(&to).await?;
+
+    // What a host would do with it, done here first. A signature is looked at once there is one.
+    let unsigned = source::gate(None)?;
+    let text = settings.clone().map_or_else(|| "{}".into(), |settings| Value::Object(settings).to_string());
+    let release = unsigned.judge(bytes.clone(), text, None, cases.clone()).await;
+    let release = release.map_err(publish::Unchanged::from)?;
+    let info = release.policy().info();
+    let component = format!("sha256-{}.wasm", policy::sha256(&bytes));
+    let cases = cases.map(|text| {
+        let sha256 = policy::sha256(&text);
+        (Cases { file: format!("sha256-{sha256}.cases.json"), sha256 }, text)
+    });
+    let mut entry = Entry {
+        name: info.name.clone(),
+        version: info.version.clone(),
+        component,
+        sha256: policy::sha256(&bytes),
+        settings,
+        signature: None,
+        cases: cases.as_ref().map(|(cases, _)| cases.clone()),
+    };
+    if let Some(key) = &arguments.sign {
+        let public_key = source::signing_key(key)?.sign(&mut entry).map_err(Unable)?;
+        eprintln!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
+    }
+    source::gate(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
+    if let Some(before) = &before {
+        let there = if arguments.shadow { before.manifest.shadow.as_ref() } else { Some(&before.manifest.active) };
+        if there.is_some_and(|there| *there == entry) {
+            eprintln!("{to}: {} is there already: nothing to do", source::title(&entry));
+            return Ok(Exit::Well);
+        }
+    }
+
+    publish::keep(&to, &entry.component, bytes).await?;
+    if let Some((cases, text)) = cases {
+        publish::keep(&to, &cases.file, text).await?;
+    }
+    let title = source::title(&entry);
+    let manifest = published(before.as_ref().map(|before| before.manifest.clone()), entry, arguments.shadow);
+    let manifest = manifest.map_err(|error| Unable(format!("{to}: {error}")))?;
+    publish::replace(&to, before.as_ref(), &manifest).await?;
+    if arguments.shadow {
+        eprintln!("{to}: {title} decides in the shadow from the next tick on; the log says where it differs");
+        eprintln!("next: staging-sync policy promote {to}");
+    } else {
+        eprintln!("{to}: {title} decides from the next tick on");
+        match &manifest.previous {
+            Some(previous) => {
+                eprintln!("undo: staging-sync policy rollback {to} (back to {})", source::title(previous));
+            }
+            None => eprintln!("undo: there was none before it; set POLICY to what it was"),
+        }
+    }
+    println!("{}", manifest.text().trim_end());
+    Ok(Exit::Well)
+}
+
+async fn bytes(at: &Location) -> Result<Vec<u8>, Unable> {
+    match at.get(None, COMPONENT).await.map_err(|error| Unable(error.message))? {
+        Fetched::Found { bytes, .. } => Ok(bytes),
+        _ => Err(Unable(format!("{at}: there's no such policy; `staging-sync policy build` makes one"))),
+    }
+}
+
+fn settings(path: &PathBuf) -> Result<Map<String, Value>, Unable> {
+    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| unable(error.to_string()))?;
+    tape::parse(&text).and_then(tape::read).map_err(unable)
+}
+
+fn cases(dir: &PathBuf) -> Result<Vec<u8>, Unable> {
+    let found = find::find(&[dir.to_string_lossy().into_owned()]).map_err(Unable)?;
+    let cases: Vec<Case> = found.iter().map(|dir| Case::read(dir)).collect::<Result<_, _>>().map_err(Unable)?;
+    Ok(bundle::text(&cases).map_err(Unable)?.into_bytes())
+}

@@ -1,0 +1,54 @@
+//! What the commands that change a manifest share: where it is, who may sign, and how a change is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use staging_sync::activation::Gate;
+use staging_sync::activation::bucket::Objects;
+use staging_sync::activation::location::{self, Location};
+use staging_sync::activation::manifest::Entry;
+use staging_sync::activation::publish::{SigningKey, Unchanged};
+use staging_sync::activation::signature::Key;
+use staging_sync::policy::{Cache, Limits};
+
+use crate::Unable;
+
+impl From<Unchanged> for Unable {
+    fn from(error: Unchanged) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A path or an `s3://` URI, with the way there.
+pub async fn locate(text: &str) -> Result<Location, Unable> {
+    let objects = if location::is_s3(text) { Some(Arc::new(Objects::from_env().await?)) } else { None };
+    Location::parse(text, objects.as_ref()).map_err(Unable)
+}
+
+/// What judges a policy here as the host would: with its limits, and with `POLICY_PUBLIC_KEY` where it's set.
+pub fn gate(public_key: Option<&str>) -> Result<Gate, Unable> {
+    let key = public_key.filter(|key| !key.is_empty()).map(Key::parse).transpose();
+    Ok(Gate {
+        limits: Limits::default(),
+        key: key.map_err(|error| Unable(format!("POLICY_PUBLIC_KEY {error}")))?,
+        settings: "{}".into(),
+        cache: Cache::own(),
+    })
+}
+
+/// Reads a secret key; its password, if it has one, is in `POLICY_KEY_PASSWORD`.
+pub fn signing_key(path: &PathBuf) -> Result<SigningKey, Unable> {
+    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| unable(error.to_string()))?;
+    SigningKey::parse(&text, password()).map_err(unable)
+}
+
+/// The password of a secret key.
+pub fn password() -> Option<String> {
+    std::env::var("POLICY_KEY_PASSWORD").ok().filter(|password| !password.is_empty())
+}
+
+/// An entry in few words.
+pub fn title(entry: &Entry) -> String {
+    format!("{} {} (sha256 {})", entry.name, entry.version, entry.sha256.get(..12).unwrap_or_default())
+}

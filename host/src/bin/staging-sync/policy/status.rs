@@ -1,0 +1,64 @@
+//! `staging-sync policy status`: what a host would do with a manifest.
+
+use clap::Args;
+use serde_json::json;
+use staging_sync::activation::Offer;
+use staging_sync::activation::publish;
+
+use super::source;
+use crate::{Exit, Unable, show};
+
+#[derive(Args)]
+#[command(after_help = "Exit code: 0 a host would take all of them, 1 it would reject one, 2 it couldn't be read.")]
+pub struct Arguments {
+    /// The manifest: a path or an `s3://` URI.
+    manifest: String,
+    /// The public key that hosts ask for.
+    #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
+    public_key: Option<String>,
+    /// Prints all of it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let at = source::locate(&arguments.manifest).await?;
+    let stored = publish::read(&at).await?.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?;
+    let gate = source::gate(arguments.public_key.as_deref())?;
+    let mut exit = Exit::Well;
+    let mut found = serde_json::Map::new();
+    for (path, entry) in stored.manifest.entries() {
+        let role = path.strip_prefix("$.").unwrap_or("active");
+        let verdict = gate.activate(&at, Offer::Listed(entry.clone()), &[]).await;
+        let signature = match (&entry.signature, &gate.key) {
+            (None, _) => "unsigned",
+            (Some(_), None) => "signed, and no POLICY_PUBLIC_KEY is set to verify it",
+            (Some(_), Some(_)) => match gate.signed(entry) {
+                Ok(()) => "signed, verified",
+                Err(_) => "signed, NOT verified",
+            },
+        };
+        if verdict.is_err() {
+            exit = Exit::Failed;
+        }
+        let verdict = verdict.err();
+        if !arguments.json {
+            println!("{role:9} {} {}, sha256 {}", entry.name, entry.version, entry.sha256);
+            let settings = entry.settings.as_ref().map(|settings| json!(settings).to_string());
+            println!("{:9} settings {}", "", settings.as_deref().unwrap_or("of POLICY_SETTINGS"));
+            println!("{:9} {signature}", "");
+            match &verdict {
+                None => println!("{:9} a host takes it", ""),
+                Some(rejected) => println!("{:9} a host REJECTS it at {rejected}", ""),
+            }
+        }
+        let mut value = json!(entry);
+        value["signatureState"] = signature.into();
+        value["rejected"] = json!(verdict.map(|it| json!({"step": it.step.name(), "reason": it.reason})));
+        found.insert(role.into(), value);
+    }
+    if arguments.json {
+        println!("{}", show::json(&json!(found)));
+    }
+    Ok(exit)
+}

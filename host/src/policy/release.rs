@@ -1,0 +1,45 @@
+//! A release: a policy as ticks run it, with its settings and with what it's known by.
+
+use std::fmt;
+
+use super::Policy;
+use crate::error::Error;
+
+/// A policy with settings that it has accepted.
+#[derive(Clone)]
+pub struct Release {
+    policy: Policy,
+    settings: String,
+}
+
+impl Release {
+    /// Puts settings (a JSON text) to a policy. Fails where the policy doesn't accept them.
+    pub async fn new(policy: Policy, settings: impl Into<String>) -> Result<Self, Error> {
+        let settings = settings.into();
+        policy.validate_settings(&settings).await?;
+        Ok(Self { policy, settings })
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Its settings, a JSON text.
+    pub fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// Whether these are the same component and the same settings.
+    pub fn is(&self, digest: &str, settings: &str) -> bool {
+        self.policy.digest() == digest && self.settings == settings
+    }
+}
+
+impl fmt::Display for Release {
+    /// Name, version and the beginning of the digest, as log lines have it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (info, digest) = (self.policy.info(), self.policy.digest());
+        write!(f, "{} {} (sha256 {})", info.name, info.version, digest.get(..12).unwrap_or(digest))
+    }
+}

@@ -1,0 +1,165 @@
+//! The host as it runs: policies from their sources, each tick by the one that was good at its start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::Config;
+use crate::activation::bucket::Objects;
+use crate::activation::location::{self, Location};
+use crate::activation::signature::Key;
+use crate::activation::{Gate, Rejected, Slot, Standing};
+use crate::aws::Door;
+use crate::aws::live::Live;
+use crate::config;
+use crate::error::{Error, ErrorKind};
+use crate::policy::{Cache, Policy, Release};
+use crate::tick::{Report, Runtime, Tick, unknown_operation};
+
+/// How long a tick waits for a policy that is on its way, where it has one to go by.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// How long a start waits for its policy. Lambda ends an init phase after 10 seconds and begins anew.
+const INIT: Duration = Duration::from_secs(8);
+
+/// What lives as long as the process: the sources of policies, and AWS.
+pub struct Service {
+    config: Config,
+    door: Arc<dyn Door>,
+    slots: Vec<Slot>,
+    /// The runtime of each slot's standing, by its count of changes: sessions last from tick to tick.
+    runtimes: Vec<Mutex<Option<(u64, Arc<Runtime>)>>>,
+}
+
+impl Service {
+    /// Makes the AWS clients. Policies are looked at with every tick, or before by `prepare`.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let live = Live::from_env(config.max_concurrency).await?;
+        let objects = match config.policies.iter().any(|policy| location::is_s3(policy)) {
+            true => Some(Arc::new(Objects::from_env().await?)),
+            false => None,
+        };
+        Self::with(config, Arc::new(live), objects)
+    }
+
+    /// The same with a door to AWS, and to S3, at hand.
+    pub fn with(config: Config, door: Arc<dyn Door>, objects: Option<Arc<Objects>>) -> Result<Self, Error> {
+        let invalid = |error: String| Error::new(ErrorKind::ConfigurationInvalid, format!("environment: {error}"));
+        let packaged = config::default_policy();
+        let key = config.policy_public_key.as_deref().map(Key::parse).transpose();
+        let gate = Arc::new(Gate {
+            limits: config.limits,
+            key: key.map_err(|error| invalid(format!("POLICY_PUBLIC_KEY {error}")))?,
+            settings: config.settings.clone(),
+            cache: Cache::standard(&packaged),
+        });
+        let mut slots = Vec::new();
+        for policy in &config.policies {
+            let at = Location::parse(policy, objects.as_ref());
+            let at = at.map_err(|error| Error::new(ErrorKind::PolicyUnavailable, format!("policy {error}")))?;
+            let packaged = packaged.to_str().filter(|packaged| packaged != policy);
+            let packaged = packaged.and_then(|packaged| Location::parse(packaged, None).ok());
+            slots.push(Slot::new(at, Arc::clone(&gate), packaged));
+        }
+        let runtimes = slots.iter().map(|_| Mutex::default()).collect();
+        Ok(Self { config, door, slots, runtimes })
+    }
+
+    /// Loads the policies, so that the first tick finds them. Fails where there's none to go by.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        let until = Instant::now() + INIT;
+        self.look(until, until).await;
+        for slot in &self.slots {
+            slot.standing().await.map_err(|rejected| unusable(slot, &rejected))?;
+        }
+        Ok(())
+    }
+
+    /// The way to AWS.
+    pub fn door(&self) -> Arc<dyn Door> {
+        Arc::clone(&self.door)
+    }
+
+    /// Runs one tick by the policy that serves its operation. `progress` hears how many accounts are done, of how
+    /// many.
+    pub async fn tick(&self, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
+        let now = Instant::now();
+        let left = tick.deadline.map_or(8 * WAIT, |deadline| deadline.saturating_duration_since(now));
+        self.look(now + (left / 4).min(WAIT), now + left / 2).await;
+        let place = self.serving(&tick.event.operation).await?;
+        let (Some(slot), Some(kept)) = (self.slots.get(place), self.runtimes.get(place)) else {
+            return Err(unknown_operation(&tick.event.operation, []));
+        };
+        let standing = usable(slot).await?;
+        let runtime = {
+            let mut kept = kept.lock().await;
+            match &*kept {
+                Some((change, runtime)) if *change == standing.change => Arc::clone(runtime),
+                _ => {
+                    let policies = slot.policies(&standing);
+                    let runtime = Arc::new(Runtime::new(self.config.clone(), policies, Arc::clone(&self.door)));
+                    *kept = Some((standing.change, Arc::clone(&runtime)));
+                    runtime
+                }
+            }
+        };
+        let report = runtime.tick(tick, progress).await?;
+        if report.demoted {
+            slot.demote(&standing.active).await;
+        }
+        Ok(report)
+    }
+
+    /// The release that serves an operation now.
+    pub async fn release(&self, operation: &str) -> Result<Arc<Release>, Error> {
+        let until = Instant::now() + 2 * WAIT;
+        self.look(until, until).await;
+        Ok(usable(&self.slots[self.serving(operation).await?]).await?.active)
+    }
+
+    /// Looks at every source. What is on its way is waited for until `until`, and until `latest` where there's
+    /// nothing else to go by.
+    async fn look(&self, until: Instant, latest: Instant) {
+        for (place, slot) in self.slots.iter().enumerate() {
+            let mut others = Vec::new();
+            for (_, other) in self.slots.iter().enumerate().filter(|(other, _)| *other != place) {
+                others.extend(other.standing().await.ok().flatten().map(|standing| standing.active));
+            }
+            let taken = |operation: &str| {
+                let other = others.iter().find(|other| other.policy().title(operation).is_some());
+                other.map(ToString::to_string)
+            };
+            slot.look(until, latest, &taken).await;
+        }
+    }
+
+    /// The slot whose policy serves an operation.
+    async fn serving(&self, operation: &str) -> Result<usize, Error> {
+        let mut known: Vec<Policy> = Vec::new();
+        let mut unusable_one = None;
+        for (place, slot) in self.slots.iter().enumerate() {
+            match usable(slot).await {
+                Ok(standing) if standing.active.policy().title(operation).is_some() => return Ok(place),
+                Ok(standing) => known.push(standing.active.policy().clone()),
+                Err(error) => unusable_one = unusable_one.or(Some(error)),
+            }
+        }
+        Err(unusable_one.unwrap_or_else(|| unknown_operation(operation, &known)))
+    }
+}
+
+/// What a slot's ticks go by.
+async fn usable(slot: &Slot) -> Result<Standing, Error> {
+    let standing = slot.standing().await.map_err(|rejected| unusable(slot, &rejected))?;
+    standing.ok_or_else(|| {
+        let message = format!("policy {}: is still on its way; the next tick goes on", slot.location());
+        Error::new(ErrorKind::PolicyUnavailable, message)
+    })
+}
+
+/// The error of an invocation for which there's no policy.
+fn unusable(slot: &Slot, rejected: &Rejected) -> Error {
+    Error::new(rejected.kind, format!("policy {}: {rejected}", slot.location()))
+}

@@ -1,0 +1,132 @@
+//! Who decides a tick: the active release, the last good one that stands in for it, one in the shadow.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio::sync::OnceCell;
+
+use crate::aws::{Aws, Door};
+use crate::bindings::types::{AccountOutcome, Outcome, Tick};
+use crate::capability::Scope;
+use crate::error::Error;
+use crate::outcome;
+use crate::policy::{Fault, Policy, Release};
+
+/// The releases of a tick.
+pub struct Policies {
+    /// The one that decides.
+    pub active: Arc<Release>,
+    /// The one that decides what the active one fails on.
+    pub last_good: Option<LastGood>,
+    /// One that decides on the same observations, and whose decisions count for nothing.
+    pub shadow: Option<Arc<Release>>,
+    /// Why nothing is removed, whatever the policy asks for.
+    pub hold_removals: Option<String>,
+}
+
+impl Policies {
+    /// A policy without any other beside it.
+    pub fn only(active: Release) -> Self {
+        Self { active: Arc::new(active), last_good: None, shadow: None, hold_removals: None }
+    }
+}
+
+/// Finds the last good release when it's needed; none if it isn't to be had.
+type Find = Box<dyn Fn() -> BoxFuture<'static, Option<Arc<Release>>> + Send + Sync>;
+
+/// The last good release: at hand, or to be loaded if it should ever be needed.
+pub struct LastGood {
+    find: Find,
+}
+
+impl LastGood {
+    /// One that is at hand.
+    pub fn at_hand(release: Arc<Release>) -> Self {
+        Self::found_by(move || {
+            let release = Arc::clone(&release);
+            Box::pin(async move { Some(release) })
+        })
+    }
+
+    /// One that is loaded when it's needed.
+    pub fn found_by(find: impl Fn() -> BoxFuture<'static, Option<Arc<Release>>> + Send + Sync + 'static) -> Self {
+        Self { find: Box::new(find) }
+    }
+}
+
+/// A release at work: with AWS as far as its imports need it.
+pub(super) struct Decider {
+    release: Arc<Release>,
+    pub(super) aws: Arc<Aws>,
+}
+
+impl Decider {
+    pub(super) fn new(release: Arc<Release>, door: Arc<dyn Door>, table: &str) -> Arc<Self> {
+        let aws = Arc::new(Aws::new(door, table, &release.policy().access()));
+        Arc::new(Self { release, aws })
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        self.release.policy()
+    }
+
+    pub(super) fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// Lets the policy decide an account; what it says must be what it asked for.
+    pub(super) async fn sync(&self, tick: &Tick, scope: Scope) -> (Result<Outcome, Fault>, Option<Scope>) {
+        let (decision, scope) = self.policy().sync(&self.tick(tick), scope).await;
+        let receipt = scope.as_ref().and_then(|scope| scope.staged.as_ref()).map(|staged| &staged.receipt);
+        let decision = decision.and_then(|outcome| match outcome::check(&outcome, receipt) {
+            Ok(()) => Ok(outcome),
+            Err(problem) => Err(Fault(problem)),
+        });
+        (decision, scope)
+    }
+
+    /// Lets the policy sum up.
+    pub(super) async fn summarize(&self, tick: &Tick, outcomes: &[AccountOutcome]) -> Result<serde_json::Value, Error> {
+        crate::summary::read(&self.policy().summarize(&self.tick(tick), outcomes).await?)
+    }
+
+    fn tick(&self, tick: &Tick) -> Tick {
+        Tick { settings: self.release.settings().to_owned(), ..tick.clone() }
+    }
+}
+
+/// The last good release at work, once it's needed.
+pub(super) struct Rescue {
+    last_good: LastGood,
+    found: OnceCell<Option<Arc<Decider>>>,
+}
+
+impl Rescue {
+    pub(super) fn new(last_good: LastGood) -> Self {
+        Self { last_good, found: OnceCell::new() }
+    }
+
+    /// The last good release, if it serves the operation.
+    pub(super) async fn find(&self, operation: &str, door: &Arc<dyn Door>, table: &str) -> Option<Arc<Decider>> {
+        let find = || async {
+            let release = (self.last_good.find)().await?;
+            Some(Decider::new(release, Arc::clone(door), table))
+        };
+        let found = self.found.get_or_init(find).await.as_ref();
+        found.filter(|decider| decider.policy().title(operation).is_some()).cloned()
+    }
+}
+
+/// What a decision comes to, for comparing two.
+pub(super) fn gist(decision: &Result<Outcome, Fault>) -> serde_json::Value {
+    match decision {
+        Ok(outcome) => json!({
+            "status": outcome::status_name(outcome.status),
+            "added": outcome.added,
+            "removed": outcome.removed,
+            "heldRemovals": outcome.held_removals,
+        }),
+        Err(fault) => json!({"status": "failed", "error": fault.to_string()}),
+    }
+}
