@@ -4,15 +4,14 @@
 //! Own code: of the embeddable S3s, s3s-fs reads without conditions and checks those of a write before it, not with
 //! it; s3s would bring its own signature check, and twenty crates that nothing else here uses.
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
-
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 
 use crate::bucket::{Bucket, Conditions, Object, Reading, no_such_key};
 use crate::error::AwsError;
