@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
-    /// `sts`, `drs` or `dynamodb`; empty when the request was none of them.
+    /// `sts`, `drs`, `dynamodb` or `s3`; empty when the request was none of them.
     pub service: String,
     /// As AWS writes it: `ListStagingAccounts`; empty when unknown.
     pub operation: String,
@@ -20,8 +20,12 @@ pub struct Call {
     pub account: Option<String>,
     /// The account concerned: the owner of the assumed role, or the item's key; else like `account`.
     pub target: Option<String>,
-    /// Whether it continued a list (`nextToken`, `ExclusiveStartKey`).
+    /// Whether it continued a list (`nextToken`, `ExclusiveStartKey`, `continuation-token`).
     pub page_token: bool,
+    /// `bucket/key` of an S3 object.
+    pub object: Option<String>,
+    /// Whether it had a condition in its headers (`If-Match`, `If-None-Match`).
+    pub conditional: bool,
     /// The HTTP status of the answer; `None` while there is none.
     pub status: Option<u16>,
     /// The error code of the answer.

@@ -4,6 +4,7 @@ use hyper::header::HeaderValue;
 use serde_json::json;
 
 use crate::fleet::Service;
+use crate::policy::action;
 use crate::server::{Reply, reply};
 
 /// Why the lab couldn't do what was asked of it.
@@ -42,43 +43,58 @@ impl AwsError {
 
     /// `principal` may not do `operation`.
     pub fn access_denied(service: Service, principal: &str, operation: &str, resource: &str, why: &str) -> Self {
-        let code = if service == Service::Sts { "AccessDenied" } else { "AccessDeniedException" };
-        let action = format!("{}:{operation}", service.name());
+        let code = match service {
+            Service::Sts | Service::S3 => "AccessDenied",
+            Service::Drs | Service::DynamoDb => "AccessDeniedException",
+        };
+        let action = action(service, operation);
         let resource = if resource.is_empty() { String::new() } else { format!(" on resource: {resource}") };
         let why = if why.is_empty() { String::new() } else { format!(" because {why}") };
         Self::new(code, format!("User: {principal} is not authorized to perform: {action}{resource}{why}"))
     }
 
-    /// STS and the JSON services name the same failures differently.
+    /// STS, S3 and the JSON services name the same failures differently.
     pub fn credentials(service: Service, problem: Credentials) -> Self {
-        let (sts, other, message) = match problem {
+        let (sts, s3, other, message) = match problem {
             Credentials::Missing => (
                 "MissingAuthenticationToken",
+                "AccessDenied",
                 "MissingAuthenticationTokenException",
                 "Request is missing Authentication Token",
             ),
             Credentials::Malformed => (
                 "IncompleteSignature",
+                "AuthorizationHeaderMalformed",
                 "IncompleteSignatureException",
                 "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters, and \
                  the request an 'X-Amz-Date' header",
             ),
             Credentials::Unknown => (
                 "InvalidClientTokenId",
+                "InvalidAccessKeyId",
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.",
             ),
-            Credentials::Expired => {
-                ("ExpiredToken", "ExpiredTokenException", "The security token included in the request is expired")
-            }
+            Credentials::Expired => (
+                "ExpiredToken",
+                "ExpiredToken",
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            ),
             Credentials::WrongSignature => (
+                "SignatureDoesNotMatch",
                 "SignatureDoesNotMatch",
                 "InvalidSignatureException",
                 "The request signature we calculated does not match the signature you provided. Check your AWS \
                  Secret Access Key and signing method. Consult the service documentation for details.",
             ),
         };
-        Self::new(if service == Service::Sts { sts } else { other }, message)
+        let code = match service {
+            Service::Sts => sts,
+            Service::S3 => s3,
+            Service::Drs | Service::DynamoDb => other,
+        };
+        Self::new(code, message)
     }
 
     /// A signature that can't be right, with the reason.
@@ -100,6 +116,14 @@ impl AwsError {
                     crate::sts::NAMESPACE,
                 );
                 reply(status, "text/xml", body)
+            }
+            Some(Service::S3) => {
+                let (code, message) = (crate::sts::escape(&self.code), crate::sts::escape(&self.message));
+                let body = format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
+                     <Message>{message}</Message><RequestId>{request_id}</RequestId></Error>\n"
+                );
+                reply(status, "application/xml", body)
             }
             Some(Service::DynamoDb) => {
                 let namespace = match self.code.as_str() {
@@ -123,7 +147,7 @@ impl AwsError {
                 reply(status, "application/json", json!({ "message": self.message }).to_string())
             }
         };
-        if !matches!(service, Some(Service::Sts | Service::DynamoDb))
+        if matches!(service, Some(Service::Drs) | None)
             && let Ok(code) = HeaderValue::from_str(&self.code)
         {
             answer.headers_mut().insert("x-amzn-errortype", code);
@@ -148,17 +172,23 @@ fn default_status(service: Option<Service>, code: &str) -> u16 {
         "InternalServer" | "InternalFailure" | "Internal" => 500,
         "ServiceUnavailable" => 503,
         _ if service == Some(Service::DynamoDb) => 400, // all of DynamoDB's other errors
+        "ExpiredToken" if service == Some(Service::S3) => 400,
+        "SlowDown" => 503,
+        "NotImplemented" => 501,
+        "PermanentRedirect" => 301,
+        "PreconditionFailed" => 412,
         "Throttling" | "TooManyRequests" if service == Some(Service::Drs) => 429,
         "AccessDenied"
         | "UnrecognizedClient"
         | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
         | "ExpiredToken"
         | "MissingAuthenticationToken"
         | "SignatureDoesNotMatch"
         | "InvalidSignature"
         | "RegionDisabled"
         | "OptInRequired" => 403,
-        "UnknownOperation" | "ResourceNotFound" => 404,
+        "UnknownOperation" | "ResourceNotFound" | "NoSuchKey" | "NoSuchBucket" => 404,
         "Conflict" => 409,
         _ => 400,
     }

@@ -14,7 +14,7 @@ use crate::fleet::{Item, Service};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Fault {
-    /// The account concerned: whose role is assumed (AssumeRole), whose credentials sign (the rest of STS, DRS),
+    /// The account concerned: whose role is assumed (AssumeRole), whose credentials sign (the rest of STS, DRS, S3),
     /// or the key of the item (DynamoDB's GetItem, PutItem, UpdateItem, DeleteItem; other calls there have none).
     pub account: Option<String>,
     /// The region that the request is signed for.

@@ -34,16 +34,19 @@ pub struct Fleet {
     pub seed: u64,
 }
 
-/// The account that the client itself runs in: it owns the table, and its user may assume the roles.
+/// The account that the client itself runs in: it owns the table and the bucket, and its user may assume the
+/// roles.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Hub {
     /// 12 digits.
     pub account: String,
-    /// The region of the table; DynamoDB knows no table in any other.
+    /// The region of the table and the bucket; DynamoDB and S3 know none in any other.
     pub region: String,
     /// The table's name; its key is `accountId` (S).
     pub table: String,
+    /// The bucket for policies, empty at first. See [`crate::Lab::put_object`].
+    pub bucket: String,
 }
 
 impl Default for Hub {
@@ -52,6 +55,7 @@ impl Default for Hub {
             account: "999988887777".into(),
             region: "us-east-1".into(),
             table: "drs-orchestration-target-accounts".into(),
+            bucket: "policies".into(),
         }
     }
 }
@@ -191,6 +195,7 @@ pub enum Service {
     Sts,
     Drs,
     DynamoDb,
+    S3,
 }
 
 impl Service {
@@ -200,10 +205,11 @@ impl Service {
             Self::Sts => "sts",
             Self::Drs => "drs",
             Self::DynamoDb => "dynamodb",
+            Self::S3 => "s3",
         }
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Sts, Self::Drs, Self::DynamoDb].into_iter().find(|service| service.name() == name)
+        [Self::Sts, Self::Drs, Self::DynamoDb, Self::S3].into_iter().find(|service| service.name() == name)
     }
 }

@@ -1,10 +1,12 @@
-//! AWS on loopback for staging-sync: DynamoDB, STS and DRS over their real wire protocols, in front of a fleet
-//! that one readable JSON document describes.
+//! AWS on loopback for staging-sync: DynamoDB, S3, STS and DRS over their real wire protocols, in front of a
+//! fleet that one readable JSON document describes.
 //!
 //! `request -> signature -> faults -> service -> reply`. One endpoint speaks for all services and regions: both
 //! are taken from the signature's credential scope, as the SDKs sign them. What isn't simulated is deliberate:
-//! IAM beyond role trust, external ids and action names; DRS beyond the two operations that the sync reads.
+//! IAM beyond role trust, external ids and action names; DRS beyond the two operations that the sync reads; S3 beyond
+//! one bucket of whole objects (no versions, ranges, multipart uploads, presigned URLs).
 
+mod bucket;
 mod calls;
 mod drs;
 mod dynamodb;
@@ -12,18 +14,22 @@ mod error;
 mod fault;
 mod fleet;
 mod item;
+mod list;
 mod policy;
 mod request;
+mod s3;
 mod server;
 mod session;
 mod signature;
 mod sts;
+mod upload;
 mod validate;
 mod world;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -126,6 +132,26 @@ impl Lab {
     pub fn delete_item(&self, account_id: &str) -> Result<(), Error> {
         let key = Some(account_id.to_owned());
         self.world.table.mutate(&Mutate { key, delete: true, ..Mutate::default() })
+    }
+
+    /// The keys in the hub's bucket, sorted.
+    pub fn object_keys(&self) -> Vec<String> {
+        self.world.bucket.list("", "").into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// The body of an object in the hub's bucket.
+    pub fn object(&self, key: &str) -> Option<Bytes> {
+        self.world.bucket.get(key).map(|object| object.upload.body.clone())
+    }
+
+    /// Puts an object into the hub's bucket, in place of one with the same key; its ETag, quotes included.
+    pub fn put_object(&self, key: &str, body: impl Into<Bytes>) -> String {
+        self.world.bucket.replace(key, s3::object(body.into())).etag.clone()
+    }
+
+    /// Deletes an object from the hub's bucket, if it's there.
+    pub fn delete_object(&self, key: &str) {
+        self.world.bucket.remove(key);
     }
 
     /// Edits the fleet while it's served: accounts, faults and latency. `targets` and the table's name have no

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::fleet::Service;
+
 /// An inline session policy (STS AssumeRole, `Policy`). Only Effect and Action are evaluated; Resource and
 /// Condition are read over.
 #[derive(Debug, Deserialize)]
@@ -52,6 +54,16 @@ impl Policy {
         };
         names(Effect::Allow) && !names(Effect::Deny)
     }
+}
+
+/// The action that an operation needs.
+pub(crate) fn action(service: Service, operation: &str) -> String {
+    let name = match (service, operation) {
+        (Service::S3, "HeadObject") => "GetObject",
+        (Service::S3, "ListObjectsV2" | "HeadBucket") => "ListBucket",
+        _ => operation,
+    };
+    format!("{}:{name}", service.name())
 }
 
 /// Whether one of the patterns names the action. `*` stands for any text; letter case doesn't count.

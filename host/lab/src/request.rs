@@ -4,12 +4,12 @@ use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 
-use crate::drs;
 use crate::dynamodb::Peek;
 use crate::error::AwsError;
 use crate::fleet::Service;
 use crate::signature::Claim;
 use crate::sts::{Form, RoleArn};
+use crate::{drs, s3};
 
 /// One request, as far as it's understood.
 pub(crate) struct Request {
@@ -26,6 +26,7 @@ pub(crate) enum Input {
     Drs(drs::Input),
     /// What's here is only for the log and the faults: the table's engine reads the body itself.
     DynamoDb(Peek),
+    S3(s3::Input),
     /// One that the operation refuses.
     Invalid(AwsError),
     /// There is no such operation.
@@ -43,6 +44,11 @@ impl Request {
         {
             return known(Service::DynamoDb, operation, Input::DynamoDb(Peek::at(body)));
         }
+        let service = claim.and_then(|claim| Service::from_name(claim.service));
+        if service == Some(Service::S3) {
+            let (operation, input) = s3::Input::read(parts);
+            return known(Service::S3, &operation, input.map_or_else(Input::Invalid, Input::S3));
+        }
         if let Some(operation) = drs::operation(&parts.method, path) {
             let input = drs::Input::parse(operation, query, body).map_or_else(Input::Invalid, Input::Drs);
             return known(Service::Drs, operation, input);
@@ -54,7 +60,6 @@ impl Request {
             return known(Service::Sts, &operation, Input::Sts(form));
         }
         let operation = path.chars().filter(char::is_ascii_alphanumeric).collect();
-        let service = claim.and_then(|claim| Service::from_name(claim.service));
         Self { service, operation, input: Input::Unknown }
     }
 
@@ -63,7 +68,7 @@ impl Request {
         match &self.input {
             Input::Sts(form) => Some(RoleArn::parse(form.get("RoleArn")?)?.account),
             Input::DynamoDb(peek) => peek.item_key(),
-            Input::Drs(_) | Input::Invalid(_) | Input::Unknown => None,
+            Input::Drs(_) | Input::S3(_) | Input::Invalid(_) | Input::Unknown => None,
         }
     }
 
@@ -72,7 +77,16 @@ impl Request {
         match &self.input {
             Input::Drs(input) => input.next_token.is_some(),
             Input::DynamoDb(peek) => peek.continues(),
+            Input::S3(input) => input.page(&self.operation).is_some_and(|page| page > 1),
             Input::Sts(_) | Input::Invalid(_) | Input::Unknown => false,
+        }
+    }
+
+    /// The input of an S3 operation.
+    pub fn s3(&self) -> Option<&s3::Input> {
+        match &self.input {
+            Input::S3(input) => Some(input),
+            _ => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +36,9 @@ pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// The largest body that DynamoDB takes, and more than the others do.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
+
+/// The largest upload to S3: more than a policy may have, so that one that is too large can be put.
+const LARGEST_UPLOAD: usize = 128 * 1024 * 1024;
 
 /// How long a stopping lab waits for clients that are in the middle of sending a request.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
@@ -101,7 +104,8 @@ async fn connection(stream: TcpStream, world: Arc<World>, mut stop: Stop) {
 
 async fn handle(world: &World, request: Request<Incoming>, mut stop: Stop) -> Result<Reply, Cut> {
     let (parts, body) = request.into_parts();
-    match Limited::new(body, LARGEST_BODY).collect().await {
+    let largest = if parts.method == Method::PUT { LARGEST_UPLOAD } else { LARGEST_BODY };
+    match Limited::new(body, largest).collect().await {
         Ok(body) => world.answer(&parts, body.to_bytes(), &mut stop).await,
         Err(_) => Ok(reply(413, "application/json", r#"{"message":"Request body is too large or incomplete"}"#.into())),
     }

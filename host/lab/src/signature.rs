@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as Keys;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+};
 use aws_sigv4::sign::v4;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
@@ -13,6 +15,7 @@ use hyper::http::request::Parts;
 
 use crate::error::{AwsError, Credentials};
 use crate::fleet::Service;
+use crate::upload::CONTENT_SHA256;
 
 /// How far a request's time may be from the lab's, as in AWS.
 const CLOCK_SKEW: Duration = Duration::from_secs(15 * 60);
@@ -89,7 +92,7 @@ impl Claim<'_> {
 
     /// Whether the request was signed with this key.
     pub fn verify(&self, keys: Keys, service: Service, request: &Parts, body: &Bytes) -> Result<(), AwsError> {
-        if self.recompute(keys, request, body).is_some_and(|signature| same(&signature, self.signature)) {
+        if self.recompute(keys, service, request, body).is_some_and(|signature| same(&signature, self.signature)) {
             Ok(())
         } else {
             Err(AwsError::credentials(service, Credentials::WrongSignature))
@@ -97,7 +100,7 @@ impl Claim<'_> {
     }
 
     /// The signature that the request should have; `None` where it can't have any.
-    fn recompute(&self, keys: Keys, request: &Parts, body: &Bytes) -> Option<String> {
+    fn recompute(&self, keys: Keys, service: Service, request: &Parts, body: &Bytes) -> Option<String> {
         let mut headers = Vec::new();
         for name in self.signed_headers.split(';') {
             for value in request.headers.get_all(name) {
@@ -110,6 +113,10 @@ impl Claim<'_> {
         }
         let mut settings = SigningSettings::default();
         settings.excluded_headers = None; // exactly what was signed
+        if service == Service::S3 {
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        }
         let identity = keys.into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
@@ -122,7 +129,10 @@ impl Claim<'_> {
             .into();
         // Only path and query count here: the host is among the headers.
         let uri = format!("http://lab{}", request.uri.path_and_query()?);
-        let body = SignableBody::Bytes(body);
+        // S3 may have the body left out, or signed chunk by chunk; the header then says so instead of naming its hash.
+        let how = request.headers.get(CONTENT_SHA256).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let apart = service == Service::S3 && (how == "UNSIGNED-PAYLOAD" || how.starts_with("STREAMING-"));
+        let body = if apart { SignableBody::Precomputed(how.to_owned()) } else { SignableBody::Bytes(body) };
         let signable = SignableRequest::new(request.method.as_str(), uri, headers.into_iter(), body).ok()?;
         Some(sign(signable, &parameters).ok()?.into_parts().1)
     }

@@ -18,6 +18,12 @@ impl Fleet {
             "hub.table",
             "3 to 255 letters, digits, `_`, `.` or `-`",
         );
+        problems.check(
+            (3..=63).contains(&self.hub.bucket.len())
+                && self.hub.bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b)),
+            "hub.bucket",
+            "3 to 63 lower-case letters, digits, `-` or `.`",
+        );
         for (i, region) in self.regions.iter().enumerate() {
             problems.filled(&format!("regions[{i}]"), region);
         }

@@ -7,23 +7,25 @@ use aws_credential_types::Credentials as Keys;
 use bytes::Bytes;
 use hyper::http::request::Parts;
 
+use crate::bucket::Bucket;
 use crate::calls::{Call, CallLog, InFlight};
 use crate::dynamodb::Table;
 use crate::error::{AwsError, Credentials};
 use crate::fault::{Counters, End, Strike, Subject};
 use crate::fleet::{Fleet, Service};
-use crate::policy::any_matches;
+use crate::policy::{action, any_matches};
 use crate::request::{Input, Request};
 use crate::server::{Reply, Stop, reply};
 use crate::session::{Caller, HUB_ACCESS_KEY, HUB_SECRET_KEY, Random, Sessions};
 use crate::signature::{self, Claim};
-use crate::{Error, drs, sts};
+use crate::{Error, drs, s3, sts};
 
 /// Everything behind the endpoint.
 pub(crate) struct World {
     /// Its `targets` are in `table` instead.
     fleet: RwLock<Arc<Fleet>>,
     pub table: Table,
+    pub bucket: Bucket,
     pub calls: CallLog,
     sessions: Sessions,
     counters: Mutex<Counters>,
@@ -44,6 +46,7 @@ impl World {
         let targets = std::mem::take(&mut fleet.targets);
         Ok(Self {
             table: Table::new(&fleet.hub, &targets)?,
+            bucket: Bucket::default(),
             fleet: RwLock::new(Arc::new(fleet)),
             calls: CallLog::default(),
             sessions: Sessions::default(),
@@ -84,6 +87,8 @@ impl World {
             target: request.target().map(str::to_owned).or_else(|| account.clone()),
             account,
             page_token: request.continues(),
+            object: request.s3().and_then(s3::Input::object),
+            conditional: request.s3().is_some_and(s3::Input::conditional),
             status: None,
             error: None,
         });
@@ -113,7 +118,7 @@ impl World {
                 stop.stopped().await;
                 return Err(Cut::Stopped);
             }
-            (Ok(_), Some(End::Body(body))) => Ok(body),
+            (Ok(_), Some(End::Body(body))) => Ok(reply(200, content_type(request.service), body)),
             (Ok(_), Some(End::Error(error))) => {
                 let message = error.message.unwrap_or_else(|| format!("{} from the lab's faults", error.code));
                 Err(AwsError { status: error.status, ..AwsError::new(&error.code, message) })
@@ -130,12 +135,12 @@ impl World {
                 self.process(&request, &caller, region, body, &request_id).await
             }
         };
-        let reply = match &outcome {
-            Ok(body) => reply(200, content_type(request.service), body.clone()),
-            Err(error) => error.reply(request.service, &request_id),
+        let (reply, code) = match outcome {
+            Ok(reply) => (reply, None),
+            Err(error) => (error.reply(request.service, &request_id), Some(error.code)),
         };
-        call.answered(reply.status().as_u16(), outcome.err().map(|error| error.code));
-        Ok(with_request_id(reply, &request_id))
+        call.answered(reply.status().as_u16(), code);
+        Ok(with_request_id(reply, request.service, &request_id))
     }
 
     fn authenticate(
@@ -185,6 +190,7 @@ impl World {
         let page = match &request.input {
             Input::Drs(input) => drs::page(&request.operation, input, drs::Place { account: caller.account(), region }),
             Input::DynamoDb(peek) => self.table.page(&request.operation, peek),
+            Input::S3(input) => input.page(&request.operation),
             Input::Sts(_) | Input::Invalid(_) | Input::Unknown => None,
         };
         let subject = Subject { service, operation: &request.operation, region, account, page };
@@ -200,7 +206,7 @@ impl World {
         region: &str,
         body: Bytes,
         request_id: &str,
-    ) -> Result<String, AwsError> {
+    ) -> Result<Reply, AwsError> {
         let (Some(service), operation) = (request.service, request.operation.as_str()) else {
             return Err(AwsError::unknown_operation());
         };
@@ -214,7 +220,7 @@ impl World {
         if operation != "GetCallerIdentity" {
             authorize(&fleet, service, operation, caller)?;
         }
-        match &request.input {
+        let body = match &request.input {
             Input::Sts(form) => sts::answer(operation, form, caller, &fleet, &self.sessions, request_id),
             Input::Drs(input) => {
                 let account = caller.account();
@@ -222,21 +228,27 @@ impl World {
             }
             Input::DynamoDb(_) if region == fleet.hub.region => self.table.answer(operation, body).await,
             Input::DynamoDb(_) => Err(AwsError::new("ResourceNotFoundException", "Requested resource not found")),
+            Input::S3(input) => {
+                let (name, hub) = (&fleet.hub.bucket, &fleet.hub.region);
+                let place = s3::Place { bucket: &self.bucket, name, region: hub };
+                return s3::answer(operation, input, &body, region, place);
+            }
             Input::Invalid(error) => Err(error.clone()),
             Input::Unknown => Err(AwsError::unknown_operation()),
-        }
+        };
+        Ok(reply(200, content_type(request.service), body?))
     }
 }
 
 /// Whether the caller may do this at all.
 fn authorize(fleet: &Fleet, service: Service, operation: &str, caller: &Caller) -> Result<(), AwsError> {
     let denied = |why: &str| Err(AwsError::access_denied(service, caller.arn(), operation, "", why));
-    let action = format!("{}:{operation}", service.name());
+    let action = action(service, operation);
     let no_identity_policy = format!("no identity-based policy allows the {action} action");
     let session = match (service, caller) {
-        // The hub may use its table and assume roles, but not DRS in the accounts; a role, nothing of the hub's.
-        (Service::Sts | Service::DynamoDb, Caller::Hub { .. }) => return Ok(()),
-        (Service::Drs, Caller::Hub { .. }) | (Service::DynamoDb, Caller::Session(_)) => {
+        // The hub may use its table and bucket and assume roles, but not DRS in the accounts; a role, nothing of the hub's.
+        (Service::Sts | Service::DynamoDb | Service::S3, Caller::Hub { .. }) => return Ok(()),
+        (Service::Drs, Caller::Hub { .. }) | (Service::DynamoDb | Service::S3, Caller::Session(_)) => {
             return denied(&no_identity_policy);
         }
         (Service::Sts | Service::Drs, Caller::Session(session)) => session,
@@ -264,14 +276,16 @@ fn partition(region: &str) -> &'static str {
 fn content_type(service: Option<Service>) -> &'static str {
     match service {
         Some(Service::Sts) => "text/xml",
+        Some(Service::S3) => "application/xml",
         Some(Service::DynamoDb) => "application/x-amz-json-1.0",
         Some(Service::Drs) | None => "application/json",
     }
 }
 
-fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
+fn with_request_id(mut reply: Reply, service: Option<Service>, request_id: &str) -> Reply {
+    let header = if service == Some(Service::S3) { "x-amz-request-id" } else { "x-amzn-requestid" };
     if let Ok(id) = request_id.parse() {
-        reply.headers_mut().insert("x-amzn-requestid", id);
+        reply.headers_mut().insert(header, id);
     }
     reply
 }

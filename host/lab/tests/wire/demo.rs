@@ -38,7 +38,7 @@ fn mistakes_in_a_fleet_are_named_by_their_path() {
         (r#"{"accounts": {"1": {}}}"#, "fleet: accounts.1: expected an account id of 12 digits, found \"1\""),
         (r#"{"targets": [{}]}"#, "fleet: targets[0].accountId: expected the table's key"),
         (r#"{"faults": [{"region": "eu-west-1"}]}"#, "fleet: faults[0]: expected one effect: error,"),
-        (r#"{"faults": [{"service": "s3", "hang": true}]}"#, "fleet: faults[0].service: unknown variant `s3`"),
+        (r#"{"faults": [{"service": "ec2", "hang": true}]}"#, "fleet: faults[0].service: unknown variant `ec2`"),
         (r#"{"faults": [{"hang": true, "reset": true}]}"#, "fleet: faults[0]: expected one effect: error,"),
         (
             r#"{"targets": [{"accountId": "1", "tags": {"$dynamodb": {"SS": 1}}}]}"#,

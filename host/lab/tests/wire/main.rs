@@ -4,6 +4,7 @@ mod demo;
 mod drs;
 mod dynamodb;
 mod faults;
+mod s3;
 mod signature;
 mod sts;
 mod support;

@@ -151,6 +151,16 @@ async fn every_request_gets_an_answer() {
         (drs, scope("A/20200101/eu-west-1/drs/aws4_request"), "Signature expired"),
         (drs, scope("A/\u{e9}/eu-west-1/drs/aws4_request"), "HTTP/1.1 403"),
         ("GET /%00%ff?%zz=%&&== HTTP/1.1\r\n", String::new(), "HTTP/1.1 403"),
+        (
+            "GET /policies/%00%ff HTTP/1.1\r\n",
+            scope("A/20200101/us-east-1/s3/aws4_request"),
+            "<Code>SignatureDoesNotMatch",
+        ),
+        (
+            "PUT /?&&=%zz HTTP/1.1\r\n",
+            scope("A/20200101/us-east-1/s3/aws4"),
+            "valid terminator: &apos;aws4_request&apos;",
+        ),
         ("OPTIONS * HTTP/1.1\r\n", scope("A/20200101/eu-west-1/drs/aws4_request"), "HTTP/1.1 403"),
     ] {
         let answer = raw(&lab, &format!("{start}{headers}Host: lab\r\nConnection: close\r\n\r\n")).await;

@@ -11,6 +11,7 @@ pub const TARGET: &str = "111122223333";
 pub const ROLE: &str = "arn:aws:iam::111122223333:role/DRSOrchestrationRole";
 pub const EXTERNAL_ID: &str = "drs-orchestration-111122223333";
 pub const TABLE: &str = "drs-orchestration-target-accounts";
+pub const BUCKET: &str = "policies";
 
 /// A lab with one target that has staging accounts in eu-west-1.
 pub async fn lab() -> Lab {
@@ -57,10 +58,16 @@ macro_rules! client {
 client!(sts, aws_sdk_sts);
 client!(drs, aws_sdk_drs);
 client!(dynamodb, aws_sdk_dynamodb);
+client!(s3, aws_sdk_s3);
 
 /// The hub's client for its own table.
 pub fn table(lab: &Lab) -> aws_sdk_dynamodb::Client {
     dynamodb(lab, hub(lab), "us-east-1")
+}
+
+/// The hub's client for its own bucket.
+pub fn bucket(lab: &Lab) -> aws_sdk_s3::Client {
+    s3(lab, hub(lab), "us-east-1")
 }
 
 /// A session of the target's role.

@@ -23,11 +23,15 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let fleet = fleet(arguments.fleet.as_deref())?;
+    let bucket = fleet.hub.bucket.clone();
     let lab = Lab::start_on(fleet, arguments.port).await.map_err(|error| match error {
         Error::Bind { .. } => Unable(format!("lab: {error}: choose another port with --port")),
         error => Unable(format!("lab: {error}")),
     })?;
-    println!("# DynamoDB, STS and DRS at {}; use it from another shell with:", lab.url());
+    println!(
+        "# DynamoDB, S3, STS and DRS at {}; policies go to s3://{bucket}; use it from another shell with:",
+        lab.url()
+    );
     for (name, value) in lab.env() {
         println!("export {name}={value}");
     }

@@ -55,7 +55,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs one tick against the AWS that the environment points to.
     Tick(tick::Arguments),
-    /// Serves a fleet on loopback as DynamoDB, STS and DRS, until it's interrupted.
+    /// Serves a fleet on loopback as DynamoDB, S3, STS and DRS, until it's interrupted.
     Lab(lab::Arguments),
     /// Measures ticks over a fleet on this machine, against the least time that their AWS calls can take.
     Bench(bench::Arguments),
