@@ -2,11 +2,20 @@
 //!
 //! `event.json`, `tape.json`, `summary.json`, and `settings.json` where the policy's settings are other than the
 //! tape's. Replaying a case opens no socket and reads nothing but these files and the policy.
+//!
+//! `check` compares with what a case expects. `invariants` need no expectation: `faults` holds them against what
+//! else could have happened, `verify` against every small world.
 
 mod check;
 pub mod compare;
+pub mod faults;
 pub mod find;
+pub mod invariants;
+mod judge;
 mod record;
+pub mod small;
+pub mod verify;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +30,7 @@ use crate::tape::{self, Played, Player, Tape};
 use crate::tick::{Report, Runtime, Tick};
 
 pub use check::{Verdict, check};
+pub use judge::Judged;
 pub use record::{Recorded, Recording, record, vacant};
 
 /// A case, read from its directory.

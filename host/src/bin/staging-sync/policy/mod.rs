@@ -6,6 +6,7 @@ mod inspect;
 mod language;
 mod measure;
 mod new;
+mod verify;
 
 use std::path::Path;
 
@@ -27,10 +28,19 @@ enum Command {
     Build(build::Arguments),
     /// Shows what a policy is, what it imports (all that it may do), and whether this host can run it.
     Inspect(inspect::Arguments),
+    /// Judges a policy in every small world by the invariants, and shows the smallest in which one breaks.
+    Verify(verify::Arguments),
     /// Measures policies: size, compile time, time an account.
     Measure(measure::Arguments),
     /// Makes a component of a core module that was built against the WIT package.
     Encode(encode::Arguments),
+}
+
+impl Arguments {
+    /// Whether it's about `verify`, whose ticks are nobody's news.
+    pub fn is_verify(&self) -> bool {
+        matches!(self.command, Command::Verify(_))
+    }
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
@@ -38,6 +48,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Inspect(arguments) => inspect::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
         Command::Measure(arguments) => measure::run(arguments).await,
         Command::Encode(arguments) => encode::run(&arguments),
     }
