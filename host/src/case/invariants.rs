@@ -166,8 +166,9 @@ pub fn settled(first: &Ticked, second: &Ticked) -> Vec<Violation> {
         };
         let before = first.turn.accounts.get(&of.account_id).and_then(|seen| seen.writes.last());
         let change = Change::of(again);
-        let held = change.added.is_empty() && change.removed.iter().all(|id| of.outcome.held_removals.contains(id));
-        if before.is_none_or(|write| write.done) && !(held && !change.removed.is_empty()) {
+        let was_held = |id: &String| of.outcome.held_removals.contains(id);
+        let only_held = !change.removed.is_empty() && change.removed.iter().all(was_held) && change.added.is_empty();
+        if !only_held && before.is_none_or(|write| write.done) {
             broken.push(Violation {
                 invariant: Invariant::Settled,
                 account: Some(of.account_id.clone()),

@@ -90,7 +90,7 @@ proptest! {
         for (at, to) in changes {
             let mut found = Vec::new();
             pointers(&tape, String::new(), &mut found);
-            change(&mut tape, at.get(&found), to);
+            change(&mut tape, at.get::<String>(&found), to);
         }
         let mut text = serde_json::to_string_pretty(&tape).expect("JSON");
         if let Some(cut) = cut {

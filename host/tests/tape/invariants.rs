@@ -135,7 +135,7 @@ async fn a_bad_policy_is_shown_in_the_smallest_world() {
         lines([
             ("stored", "nothing"),
             ("eu-west-1", "names nothing"),
-            ("us-east-1", "names nothing, and breaks off before its last page"),
+            ("us-east-1", "is throttled"),
             ("decided", "unchanged"),
             ("broken", "says unchanged, and us-east-1 wasn't read to its last page"),
         ])
@@ -171,7 +171,7 @@ async fn removals_without_a_look_are_found_and_always_in_the_same_world() {
         lines([
             ("stored", "300000000001 (added by an operator)"),
             ("eu-west-1", "names nothing"),
-            ("us-east-1", "names nothing, and breaks off before its last page"),
+            ("us-east-1", "is throttled"),
             (
                 "decided",
                 "failed: policy: asked for a removal, but us-east-1 wasn't read to its last page; nothing was written",
@@ -201,15 +201,18 @@ fn a_case_under_faults_tells_which_and_writes_it_down() {
     let ran = staging_sync(&arguments);
     assert_eq!(ran.status.code(), Some(1), "{}{}", stdout(&ran), stderr(&ran));
     let text = stdout(&ran);
-    let fault = "call 4 (drs:ListStagingAccounts in us-east-1 of 111122223333): one more page, which never comes";
-    assert!(text.contains("BROKEN") && text.contains(fault), "{text}");
+    let call = "call 4 (drs:ListStagingAccounts in us-east-1 of 111122223333): ";
+    assert!(text.contains("BROKEN   only-one-account") && text.contains("broken: the policy decides"), "{text}");
+    for fault in ["throttled", "access denied", "slower than the host waits", "one more page, which never comes"] {
+        assert!(text.contains(&format!("{call}{fault}\n")), "{text}");
+    }
     assert!(text.contains("but us-east-1 wasn't read to its last page"), "{text}");
 
     let written: BTreeSet<String> = std::fs::read_dir(&out)
         .expect("cases")
         .map(|case| case.expect("a case").file_name().to_string_lossy().into_owned())
         .collect();
-    let name = "only-one-account-111122223333-4-last-page-missing";
+    let name = "only-one-account-111122223333-4-throttled";
     assert!(written.contains(name), "{written:?}");
     let case = out.join(name);
     let replayed = staging_sync(&["replay", &case.display().to_string(), "--policy", &policy]);

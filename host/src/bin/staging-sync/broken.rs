@@ -4,6 +4,7 @@ use std::path::Path;
 
 use staging_sync::case::Case;
 use staging_sync::case::faults::Broken;
+use staging_sync::case::invariants::Violation;
 use staging_sync::policy::Policy;
 
 /// Where the cases are written, unless something else is said.
@@ -15,18 +16,33 @@ pub async fn write(case: &Case, policy: &Policy, about: String, dir: &Path) -> R
     recorded.write_undecided(dir)
 }
 
-/// A variant of a case in which something didn't hold, in some lines, and written below `out`.
-pub async fn variant(case: &Case, broken: &Broken, policy: &Policy, out: &Path) -> Result<String, String> {
-    let fault = if broken.variant.about.is_empty() { "as recorded" } else { &broken.variant.about };
-    let mut lines = vec![format!("  {fault}")];
-    for violation in &broken.violations {
-        lines.push(format!("    broken: {}", violation.invariant.text()));
-        let whose = violation.account.as_ref().map(|account| format!("{account} ")).unwrap_or_default();
-        lines.push(format!("      {whose}{}", violation.what));
+/// What didn't hold of a case, each thing once, with the faults under which it didn't; the first of them is written
+/// as a case below `out`.
+pub async fn told(case: &Case, broken: &[Broken], policy: &Policy, out: &Path) -> Result<String, String> {
+    let mut groups: Vec<(&[Violation], Vec<&Broken>)> = Vec::new();
+    for variant in broken {
+        match groups.iter_mut().find(|(violations, _)| *violations == variant.violations) {
+            Some((_, group)) => group.push(variant),
+            None => groups.push((&variant.violations, vec![variant])),
+        }
     }
-    let dir = out.join(format!("{}-{}", case.name, broken.variant.name));
-    let about = format!("{}; {fault}", case.tape.about);
-    write(&broken.case, policy, about, &dir).await?;
-    lines.push(format!("    written: {}", dir.display()));
+    let mut lines = Vec::new();
+    for (violations, group) in groups {
+        for violation in violations {
+            let whose = violation.account.as_ref().map(|account| format!("{account} ")).unwrap_or_default();
+            lines.push(format!("  broken: {}", violation.invariant.text()));
+            lines.push(format!("    {whose}{}", violation.what));
+        }
+        lines.extend(group.iter().map(|broken| format!("    {}", fault(broken))));
+        let Some(first) = group.first() else { continue };
+        let dir = out.join(format!("{}-{}", case.name, first.variant.name));
+        let about = format!("{}; {}", case.tape.about, fault(first));
+        write(&first.case, policy, about, &dir).await?;
+        lines.push(format!("    written: {}", dir.display()));
+    }
     Ok(lines.join("\n"))
+}
+
+fn fault(broken: &Broken) -> &str {
+    if broken.variant.about.is_empty() { "as recorded" } else { &broken.variant.about }
 }

@@ -126,12 +126,11 @@ async fn under_faults(case: &Case, policy: &Policy, out: &Path) -> Result<(Strin
     if found.beyond > 0 {
         about += &format!(", {} of them ask for what isn't on the tape", found.beyond);
     }
-    let mut parts = Vec::new();
-    for broken in &found.broken {
-        parts.push(broken::variant(case, broken, policy, out).await?);
+    if found.broken.is_empty() {
+        return Ok((about, Verdict::Same));
     }
-    let verdict = if parts.is_empty() { Verdict::Same } else { Verdict::Differs(parts.join("\n")) };
-    Ok((about, verdict))
+    let broken = broken::told(case, &found.broken, policy, out).await?;
+    Ok((about, Verdict::Differs(broken)))
 }
 
 fn show(line: &Line, faults: bool) {

@@ -98,7 +98,9 @@ async fn show(invariant: Invariant, found: &Verified, policy: &Policy, arguments
         Some(world) => world.lines(),
         None => vec![("in", format!("a tick over {worlds} accounts, and in none of them alone"))],
     };
-    lines.push(("decided", decided.clone()));
+    if !decided.contains(&violation.what) {
+        lines.push(("decided", decided.clone()));
+    }
     lines.push(("broken", violation.what.clone()));
     if *worlds > 1 && world.is_some() {
         lines.push(("", format!("and in {} more of the {} worlds judged", worlds - 1, found.judged)));
