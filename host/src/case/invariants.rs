@@ -347,3 +347,6 @@ fn summary(summary: &Value, outcomes: &[AccountOutcome]) -> Vec<Violation> {
 fn shown(value: &Value) -> String {
     if value.is_null() { "nothing".into() } else { value.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

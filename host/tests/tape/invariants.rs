@@ -25,7 +25,7 @@ async fn verified(policy: &Policy, staging_accounts: u8, settings: Value) -> Ver
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_default_policy_keeps_them_in_every_small_world() {
-    // Three staging accounts, as by default, show no more and take many times as long.
+    // With three, as by default, it takes six times as long.
     let found = verified(&policy().await, 2, json!({})).await;
     assert!(found.broken.is_empty(), "{:#?}", found.broken);
     assert_eq!((found.judged, found.counts.total), (found.all, found.all));
