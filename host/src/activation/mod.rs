@@ -131,7 +131,12 @@ pub enum Offer {
 impl Gate {
     /// The way from an offer to a release that can decide; `at` is where the offer was found, `known` are releases
     /// that have come this way already.
-    pub async fn activate(&self, at: &Location, offer: Offer, known: &[Arc<Release>]) -> Result<Arc<Release>, Rejected> {
+    pub async fn activate(
+        &self,
+        at: &Location,
+        offer: Offer,
+        known: &[Arc<Release>],
+    ) -> Result<Arc<Release>, Rejected> {
         let settings = self.settings_of(&offer);
         let known = |digest: &str| known.iter().find(|release| release.is(digest, &settings)).cloned();
         let (bytes, entry, cases) = match offer {
@@ -212,7 +217,9 @@ impl Gate {
                 let reason = format!("isn't signed, and POLICY_PUBLIC_KEY is set: expected a signature in {place}");
                 return Err(Rejected::new(Step::Signature, reason));
             }
-            Err(error) => return Err(Rejected { retryable: error.retryable, ..Rejected::new(Step::Fetch, error.message) }),
+            Err(error) => {
+                return Err(Rejected { retryable: error.retryable, ..Rejected::new(Step::Fetch, error.message) });
+            }
         };
         key.verify(bytes, &signature).map_err(|reason| Rejected::new(Step::Signature, reason))
     }
@@ -221,7 +228,8 @@ impl Gate {
         let cache = self.cache.clone();
         // It computes for a while, and accounts may be under way on this thread.
         let compiled = tokio::task::spawn_blocking(move || Candidate::compile_once(&bytes, &cache)).await;
-        let compiled = compiled.map_err(|error| Rejected::new(Step::Compile, format!("host: {error}; please report it")))?;
+        let compiled =
+            compiled.map_err(|error| Rejected::new(Step::Compile, format!("host: {error}; please report it")))?;
         compiled.map_err(|error| Rejected::from(Step::Compile, error))
     }
 }

@@ -223,10 +223,8 @@ impl Slot {
             }
         };
         state.demoted = None;
-        state.rejected = shadow_rejected.map(|rejected| Rejected {
-            reason: format!("the shadow policy: {}", rejected.reason),
-            ..rejected
-        });
+        state.rejected = shadow_rejected
+            .map(|rejected| Rejected { reason: format!("the shadow policy: {}", rejected.reason), ..rejected });
         let old = state.standing.take();
         let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.active, &release) && !old.stands_in);
         let before = match (attempt.manifest, &old) {
@@ -239,7 +237,9 @@ impl Slot {
         };
         // What is at hand needn't be loaded.
         let before = match (before, &old) {
-            (Before::Listed(entry), Some(old)) if old.active.is(&entry.sha256, &self.gate.settings_of_entry(&entry)) => {
+            (Before::Listed(entry), Some(old))
+                if old.active.is(&entry.sha256, &self.gate.settings_of_entry(&entry)) =>
+            {
                 Before::AtHand(Arc::clone(&old.active))
             }
             (before, _) => before,
@@ -275,7 +275,8 @@ impl Slot {
         }
         let packaged = self.packaged.as_ref().filter(|_| is_manifest || !self.at.is_manifest())?;
         let Ok(Fetched::Found { bytes, .. }) = packaged.get(None, COMPONENT).await else { return None };
-        let gate = Gate { key: None, settings: self.gate.settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
+        let gate =
+            Gate { key: None, settings: self.gate.settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
         let release = gate.activate(packaged, Offer::Plain(bytes), &[]).await.ok()?;
         Some(stand(unserved(release, taken).ok()?, true))
     }

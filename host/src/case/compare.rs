@@ -151,7 +151,7 @@ fn outcomes(run: &Run) -> BTreeMap<&String, &AccountOutcome> {
 }
 
 /// A decision in one line, like `updated +777788889999 -444455556666`.
-fn told(account: &AccountOutcome) -> String {
+pub(super) fn told(account: &AccountOutcome) -> String {
     let outcome = &account.outcome;
     let ids = |sign: &'static str, ids: &[String]| ids.iter().map(|id| format!(" {sign}{id}")).collect::<String>();
     let mut text = status_name(outcome.status).to_owned();

@@ -2,6 +2,9 @@
 //!
 //! `event.json`, `tape.json`, `summary.json`, and `settings.json` where the policy's settings are other than the
 //! tape's. Replaying a case opens no socket and reads nothing but these files and the policy.
+//!
+//! `check` compares with what a case expects. `invariants` need no expectation: `faults` holds them against what
+//! else could have happened, `verify` against every small world.
 
 pub mod bundle;
 #[cfg(feature = "cli")]
@@ -9,9 +12,21 @@ mod check;
 #[cfg(feature = "cli")]
 pub mod compare;
 #[cfg(feature = "cli")]
+pub mod faults;
+#[cfg(feature = "cli")]
 pub mod find;
 #[cfg(feature = "cli")]
+pub mod invariants;
+#[cfg(feature = "cli")]
+mod judge;
+#[cfg(feature = "cli")]
 mod record;
+#[cfg(feature = "cli")]
+pub mod small;
+#[cfg(feature = "cli")]
+pub mod verify;
+#[cfg(feature = "cli")]
+mod view;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,6 +43,8 @@ use crate::tick::{Report, Runtime, Tick};
 
 #[cfg(feature = "cli")]
 pub use check::{Verdict, check};
+#[cfg(feature = "cli")]
+pub use judge::Judged;
 #[cfg(feature = "cli")]
 pub use record::{Recorded, Recording, record, vacant};
 

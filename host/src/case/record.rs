@@ -92,6 +92,20 @@ pub fn vacant(dir: &Path) -> Result<(), String> {
 impl Recorded {
     /// Writes the case's directory, in one step: nobody ever sees half a case.
     pub fn write(&self, dir: &Path) -> Result<(), String> {
+        self.write_with(dir, Some(&self.result))
+    }
+
+    /// The same without `summary.json`, where what came out isn't what must come out. Replaces one that was written
+    /// like this before.
+    pub fn write_undecided(&self, dir: &Path) -> Result<(), String> {
+        let mut names = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        if names.all(|name| name == "event.json" || name == "tape.json") {
+            let _ = std::fs::remove_dir_all(dir); // it may not be there
+        }
+        self.write_with(dir, None)
+    }
+
+    fn write_with(&self, dir: &Path, summary: Option<&Value>) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
         vacant(dir)?;
         let mut part = dir.as_os_str().to_owned();
@@ -101,7 +115,9 @@ impl Recorded {
             std::fs::create_dir_all(part)?;
             std::fs::write(part.join("event.json"), tape::pretty(&self.tape.event))?;
             std::fs::write(part.join("tape.json"), self.tape.text())?;
-            std::fs::write(part.join("summary.json"), tape::pretty(&self.result))?;
+            if let Some(summary) = summary {
+                std::fs::write(part.join("summary.json"), tape::pretty(summary))?;
+            }
             std::fs::rename(part, dir)
         };
         write().map_err(|error| {

@@ -3,7 +3,7 @@
 //! A file is the SHA-256 of the policy, that of the compiled code, and the code. Whatever isn't as it should be is
 //! passed over: then the policy is compiled.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};

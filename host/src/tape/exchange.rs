@@ -74,6 +74,13 @@ impl TryFrom<Raw> for Exchange {
     }
 }
 
+impl Failure {
+    /// An error with its code, what was said, and whether the same call may succeed later.
+    pub fn of(code: &str, message: &str, retryable: bool) -> Self {
+        Self { code: code.into(), message: message.into(), retryable }
+    }
+}
+
 impl Exchange {
     /// A call with its answer, as a tape has it.
     pub(super) fn of(call: &Call, answer: &Result<Value, AwsError>) -> Self {
@@ -101,6 +108,14 @@ impl Exchange {
             Answer::Error(Failure { code, message, retryable }) => {
                 Err(AwsError { code: code.clone(), message: message.clone(), retryable: *retryable })
             }
+        }
+    }
+
+    /// The error that came back, if one did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.answer {
+            Answer::Response(_) => None,
+            Answer::Error(failure) => Some(failure),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tapes: what a tick asked of AWS and what came back, as JSON that people read, write and compare.
 //!
-//! `exchange` is one call with its answer, `record` and `replay` are the two doors, `secrets` is what no tape
+//! `exchange` is one call with its answer; `record`, `replay` and `world` are the doors; `secrets` is what no tape
 //! holds, and `anonymize` makes a tape fit for others' eyes.
 
 pub mod anonymize;
@@ -8,6 +8,7 @@ mod exchange;
 mod record;
 mod replay;
 mod secrets;
+mod world;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -17,9 +18,10 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-pub use exchange::{Exchange, differences};
+pub use exchange::{Answer, Exchange, Failure, differences};
 pub use record::Recorder;
 pub use replay::{Asked, Matched, Played, Player};
+pub use world::{CONDITION_FAILED, Seen, Turn, World, Writing};
 
 /// The version of the format. One that can't be read as before gets the next number.
 pub const VERSION: u32 = 1;

@@ -15,7 +15,7 @@ use super::exchange::{Answer, Exchange, target};
 use crate::aws::{AwsError, Call, Door};
 
 /// The code of a read that isn't on the tape.
-const NOT_ON_TAPE: &str = "NotOnTape";
+pub(super) const NOT_ON_TAPE: &str = "NotOnTape";
 
 /// A door that answers from a tape.
 pub struct Player {

@@ -82,7 +82,7 @@ impl Run {
 
     async fn account(&self, place: removals::Account, account: Account) -> Decided {
         let (key, mut by) = (account.key, Arc::clone(&self.runtime.active));
-        let mut done = |account_name, outcome| {
+        let done = |account_name, outcome| {
             let account = AccountOutcome { account_id: key.clone(), account_name, outcome };
             Decided { account, by: Arc::clone(&by) }
         };
@@ -135,8 +135,7 @@ impl Run {
                 (_, None) => return (outcome::failed("host: the account's scope was lost"), by, None),
             };
             let staged = decided_scope.staged.clone().filter(|_| !self.tick.dry_run);
-            let decision =
-                |scope: Scope| Some(Decision { decided: Ok(outcome.clone()), scope: Some(scope) });
+            let decision = |scope: Scope| Some(Decision { decided: Ok(outcome.clone()), scope: Some(scope) });
             let Some(staged) = staged else {
                 let decision = decision(decided_scope);
                 return (outcome, by, decision);
@@ -161,8 +160,7 @@ impl Run {
             let item = match self.in_time(by.aws.get_item(&id)).await {
                 Ok(Some(item)) => item,
                 Ok(None) => {
-                    let outcome =
-                        outcome::failed("conflict: the item was deleted meanwhile; it wasn't written again");
+                    let outcome = outcome::failed("conflict: the item was deleted meanwhile; it wasn't written again");
                     return (outcome, by, None);
                 }
                 Err(error) => return (outcome::unwritten(&error), by, None),

@@ -12,7 +12,9 @@ use crate::version;
 /// The one file of a cache.
 fn kept(parent: &Path) -> Vec<PathBuf> {
     let folders = fs::read_dir(parent).expect("a folder").map(|entry| entry.expect("an entry").path());
-    folders.flat_map(|folder| fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())).collect()
+    folders
+        .flat_map(|folder| fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()))
+        .collect()
 }
 
 /// The version that a policy has when it's compiled, or taken from a cache.

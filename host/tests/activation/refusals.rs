@@ -30,7 +30,11 @@ fn says(rejected: &Rejected, step: &str, what: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_manifest_names_must_be_there_and_be_it() {
     let good = version("1.0.0");
-    says(&refusal(gate(), &good, |_, entry| entry.component = "other.wasm".into()).await, "fetch", "there's no such file");
+    says(
+        &refusal(gate(), &good, |_, entry| entry.component = "other.wasm".into()).await,
+        "fetch",
+        "there's no such file",
+    );
     for outside in ["../policy.wasm", "/etc/passwd", "s3://bucket/key", "a//b", ".hidden", ""] {
         let rejected = refusal(gate(), &good, |_, entry| entry.component = outside.into()).await;
         says(&rejected, "manifest", "isn't a reference");

@@ -2,7 +2,7 @@
 
 use staging_sync_lab::Lab;
 
-use crate::guest::{ADDED, Guest, TEXT, SUMMARY};
+use crate::guest::{ADDED, Guest, SUMMARY, TEXT};
 use crate::support::{id, stored_ids, targets};
 use crate::{folder, publish, service, tick, trapping, version};
 
@@ -76,7 +76,9 @@ async fn a_summary_that_a_new_policy_cannot_make_is_made_by_the_last_good_one() 
     // It passes the proof, whose summaries are of one or two accounts.
     let guest = Guest {
         version: "2.0.0",
-        summarize: format!("(if (i32.gt_u (local.get $left) (i32.const 2)) (then (unreachable))) (i32.store (i32.const {SUMMARY}) (i32.const 0))"),
+        summarize: format!(
+            "(if (i32.gt_u (local.get $left) (i32.const 2)) (then (unreachable))) (i32.store (i32.const {SUMMARY}) (i32.const 0))"
+        ),
         ..Guest::default()
     };
     let path = publish(folder.path(), &guest, Some(&version("1.0.0")), None);

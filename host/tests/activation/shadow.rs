@@ -19,7 +19,8 @@ async fn it_changes_nothing_and_costs_no_call() {
         tick(&service(&lab, &publish(folder.path(), &version("1.0.0"), None, None), &[])).await;
         lab.calls().len()
     };
-    for shadow in [version("2.0.0"), trapping("2.0.0"), Guest { sync: "(loop $l (br $l))".into(), ..version("2.0.0") }] {
+    for shadow in [version("2.0.0"), trapping("2.0.0"), Guest { sync: "(loop $l (br $l))".into(), ..version("2.0.0") }]
+    {
         let (lab, folder) = (Lab::start(fleet()).await.expect("a lab"), folder());
         let path = publish(folder.path(), &version("1.0.0"), None, Some(&shadow));
         let summary = tick(&service(&lab, &path, &[("POLICY_FUEL", "20000000")])).await;

@@ -73,7 +73,10 @@ async fn a_component_that_is_missing_is_looked_for_again() {
     fs::remove_file(&component).expect("it was there");
     let slot = slot(&path, gate());
     look(&slot).await;
-    put(folder.path(), &staging_sync::activation::manifest::Manifest { active: entry, previous: None, shadow: None }.text());
+    put(
+        folder.path(),
+        &staging_sync::activation::manifest::Manifest { active: entry, previous: None, shadow: None }.text(),
+    );
     let (standing, rejected) = look(&slot).await;
     assert_eq!(active(standing.as_ref()), "1.0.0");
     assert_eq!(rejected.expect("a rejection").step.name(), "fetch");

@@ -59,6 +59,10 @@ pub struct Guest {
     pub items: String,
     /// What `sync` does first, for an account whose id ends in 1.
     pub sync: String,
+    /// Whether it does so for every account.
+    pub everywhere: bool,
+    /// The operation that it serves instead of `sync_staging_accounts`.
+    pub operation: Option<&'static str>,
     /// What `summarize` does first.
     pub summarize: String,
     /// What `info` does first.
@@ -84,6 +88,7 @@ impl Guest {
         if !self.version.is_empty() {
             texts[1] = self.version;
         }
+        texts[2] = self.operation.unwrap_or(texts[2]);
         let mut at = TEXTS;
         let mut pairs = Vec::new();
         for text in &texts {
@@ -97,6 +102,7 @@ impl Guest {
         let (pairs, info, texts) = (words(&pairs), words(&info), escaped(texts.concat().as_bytes()));
         let (discovered, added, count) = (OUTCOME + 28, RECEIPT, OUTCOME + 64);
         let total = RECEIPT + 36;
+        let everywhere = i32::from(self.everywhere);
         format!(
             r#"(module
   (import "drs:staging-sync/account@0.1.0" "describe" (func $describe (param i32)))
@@ -127,7 +133,8 @@ impl Guest {
 
   (func (export "sync") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
     (call $describe (i32.const {ACCOUNT}))
-    (if (i32.eq (i32.load8_u offset=11 (i32.load (i32.const {ACCOUNT}))) (i32.const 0x31)) (then
+    (if (i32.or (i32.const {everywhere})
+        (i32.eq (i32.load8_u offset=11 (i32.load (i32.const {ACCOUNT}))) (i32.const 0x31))) (then
       {sync}))
     (call $behave)
     (i32.const {OUTCOME}))

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use crate::recording::directory;
 
 /// Runs a command in the project's directory, with nothing in its environment.
-fn staging_sync(arguments: &[&str]) -> Output {
+pub fn staging_sync(arguments: &[&str]) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let policy = root.join("target/policy.wasm");
     let mut command = Command::new(env!("CARGO_BIN_EXE_staging-sync"));
@@ -14,11 +14,11 @@ fn staging_sync(arguments: &[&str]) -> Output {
     command.output().expect("the command runs")
 }
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

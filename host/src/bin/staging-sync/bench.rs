@@ -64,7 +64,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     for name in ["first, all change", "warm, nothing changes"] {
         lab.clear_calls();
         let began = Instant::now();
-        let report = tick::with_progress(async |progress| runtime.tick(Tick::of(Event::of("sync_staging_accounts")), progress).await).await?;
+        let report = tick::with_progress(async |progress| {
+            runtime.tick(Tick::of(Event::of("sync_staging_accounts")), progress).await
+        })
+        .await?;
         let took = began.elapsed();
         if report.counts.failed > 0 {
             return Err(Unable(format!("{} accounts failed: {}", report.counts.failed, show::json(&report.summary))));

@@ -34,7 +34,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     for (title, then) in [("The first tick:", "The table after it:"), ("A second tick, in which nothing changes:", "")]
     {
         lab.clear_calls();
-        let report = tick::with_progress(async |progress| runtime.tick(Tick::of(Event::of("sync_staging_accounts")), progress).await).await?;
+        let report = tick::with_progress(async |progress| {
+            runtime.tick(Tick::of(Event::of("sync_staging_accounts")), progress).await
+        })
+        .await?;
         println!("\n{title}\n{}", show::summary(&report.summary));
         println!("{}", calls(&lab.calls()));
         if !then.is_empty() {

@@ -1,6 +1,7 @@
 //! The command line, for operators and policy authors. stdout is data, stderr is talk.
 
 mod bench;
+mod broken;
 mod choice;
 mod compare;
 mod demo;
@@ -63,7 +64,7 @@ enum Command {
     Record(record::Arguments),
     /// Lets a policy decide a case, without AWS, and prints the summary.
     Replay(replay::Arguments),
-    /// Tells whether a policy decides the cases as they expect.
+    /// Tells whether a policy decides the cases as they expect, or keeps the invariants under faults.
     Test(test::Arguments),
     /// Tells what two policies decide differently on the same cases.
     Compare(compare::Arguments),
@@ -75,10 +76,11 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // These show all there is to say themselves. What libraries warn of ends in our own errors.
-    let quiet = matches!(
-        arguments.command,
-        Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Test(_) | Command::Compare(_)
-    );
+    let quiet = match &arguments.command {
+        Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Test(_) | Command::Compare(_) => true,
+        Command::Policy(arguments) => arguments.is_verify(),
+        Command::Tick(_) | Command::Lab(_) | Command::Bench(_) => false,
+    };
     let level = if quiet { "off" } else { "error,staging_sync=warn" };
     log::init(log::Style::Plain, level);
     let done = match arguments.command {

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
-use staging_sync::{Config, Event, Service};
-use staging_sync::aws::live::Live;
 use staging_sync::case::{Recording, record, vacant};
+use staging_sync::{Config, Event, Service};
 
 use crate::{Exit, Unable, show, tick};
 

@@ -23,7 +23,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
 
 /// Makes a component of the core module in a file, in another file.
 pub fn encode(module: &Path, out: &Path) -> Result<Exit, Unable> {
-    let component = encode::component(&read(module)?).map_err(|error| Unable(format!("{}: {error}", module.display())))?;
+    let component =
+        encode::component(&read(module)?).map_err(|error| Unable(format!("{}: {error}", module.display())))?;
     // Beside it first, then in one step: nobody ever sees half a component.
     let part = out.with_extension("part");
     std::fs::write(&part, &component)

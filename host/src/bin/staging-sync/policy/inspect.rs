@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use staging_sync::capability;
-use staging_sync::policy::{Candidate, Limits, Shape, contract};
+use staging_sync::policy::{Candidate, Limits, Shape, contract, encode, sha256};
 
-use super::{encode, read};
+use super::read;
 use crate::{Exit, Unable, show};
 
 #[derive(Args)]

@@ -66,11 +66,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
 
 async fn measure(path: &Path, accounts: u32) -> Result<Cost, Unable> {
     let policy = path.display().to_string();
-    let variables = [
-        ("TARGET_ACCOUNTS_TABLE", "measured"),
-        ("DRS_REGIONS", "eu-central-1,us-east-1"),
-        ("MAX_CONCURRENCY", "1"),
-    ];
+    let variables =
+        [("TARGET_ACCOUNTS_TABLE", "measured"), ("DRS_REGIONS", "eu-central-1,us-east-1"), ("MAX_CONCURRENCY", "1")];
     let get = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
     let config = Config::read(&get)?;
     let bytes = super::read(path)?;

@@ -12,6 +12,7 @@ mod precompile;
 mod publish;
 mod source;
 mod status;
+mod verify;
 
 use std::path::Path;
 
@@ -33,6 +34,8 @@ enum Command {
     Build(build::Arguments),
     /// Shows what a policy is, what it imports (all that it may do), and whether this host can run it.
     Inspect(inspect::Arguments),
+    /// Judges a policy in every small world by the invariants, and shows the smallest in which one breaks.
+    Verify(verify::Arguments),
     /// Measures policies: size, compile time, time an account.
     Measure(measure::Arguments),
     /// Makes a component of a core module that was built against the WIT package.
@@ -51,11 +54,19 @@ enum Command {
     Keygen(keygen::Arguments),
 }
 
+impl Arguments {
+    /// Whether it's about `verify`, whose ticks are nobody's news.
+    pub fn is_verify(&self) -> bool {
+        matches!(self.command, Command::Verify(_))
+    }
+}
+
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     match arguments.command {
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Inspect(arguments) => inspect::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
         Command::Measure(arguments) => measure::run(arguments).await,
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Precompile(arguments) => precompile::run(&arguments),
