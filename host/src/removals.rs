@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_a_share_but_at_least_ten_and_zero_is_none() {
-        let limit = |accounts, percent| Removals::new(accounts, percent).limit();
+        let limit = |accounts, percent| Removals::new(accounts, percent).limit;
         assert_eq!((limit(300, 20), limit(5, 20), limit(300, 0), limit(1000, 100)), (60, 10, 0, 1000));
     }
 

@@ -81,7 +81,8 @@ async fn settings_and_cases_are_judged_before_a_policy_goes_live() {
     let guest = Guest { validate_settings: refuses, ..version("1.0.0") };
     says(&refusal(gate(), &guest, |_, _| ()).await, "settings", "POLICY_SETTINGS");
     // Cases that another policy's summary is expected of.
-    let rejected = refusal(gate(), &version("1.0.0"), |folder, entry| {
+    let good = version("1.0.0");
+    let rejected = refusal(gate(), &good, |folder, entry| {
         let case = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin/cases/seed-scenario");
         let case = staging_sync::case::Case::read(&case).expect("a case");
         let text = staging_sync::case::bundle::text(&[case]).expect("a bundle");
@@ -89,7 +90,7 @@ async fn settings_and_cases_are_judged_before_a_policy_goes_live() {
         entry.cases = Some(Cases { file: "cases.json".into(), sha256: policy::sha256(text.as_bytes()) });
     });
     says(&rejected.await, "proof", "case seed-scenario: comes out differently");
-    let rejected = refusal(gate(), &version("1.0.0"), |folder, entry| {
+    let rejected = refusal(gate(), &good, |folder, entry| {
         fs::write(folder.join("cases.json"), "{\"cases\": {\"x\": 1}}").expect("a file");
         let sha256 = policy::sha256(b"{\"cases\": {\"x\": 1}}");
         entry.cases = Some(Cases { file: "cases.json".into(), sha256 });

@@ -45,7 +45,8 @@ fn updated(added: &[&str], removed: &[&str], count: u32) -> Outcome {
 
 fn report(outcome: Outcome) -> Report {
     let outcomes = vec![AccountOutcome { account_id: ID.into(), account_name: None, outcome }];
-    Report { summary: json!({}), counts: Counts::of(&outcomes), outcomes }
+    let counts = Counts::of(&outcomes);
+    Report { summary: json!({}), counts, outcomes, demoted: false, shadow: Default::default() }
 }
 
 /// What is broken by an outcome, this write, and a region that names these.
