@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -46,10 +47,19 @@ fn allowed(line: &Metadata<'_>) -> bool {
     !line.target().starts_with("aws_") || *line.level() <= Level::INFO
 }
 
+/// Whether lines are JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether lines are JSON, so that CloudWatch finds metrics in them.
+pub fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
 /// Starts logging, as `RUST_LOG` says, or as `default` does without it; lines that could hold a secret are never
 /// printed.
 pub fn init(style: Style, default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    JSON.store(style == Style::Json, Ordering::Relaxed);
     let builder = tracing_subscriber::fmt().with_env_filter(filter);
     // A second call, in tests, changes nothing.
     let _ = match style {

@@ -18,7 +18,6 @@ use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::log::Json;
 use crate::outcome::{self, Counts};
 use crate::policy::{Policy, Release};
 use crate::removals::Removals;
@@ -203,7 +202,7 @@ impl Runtime {
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let shadow = Shadow { different: count(&run.different), failed: count(&run.shadow_failed) };
         tracing::info!(
-            _aws = Json::of(&metrics::directive(tick.now, &["operation"], &METRICS)),
+            _aws = metrics::directive(tick.now, &["operation"], &METRICS),
             operation = event.operation,
             totalAccounts = counts.total,
             accountsProcessed = counts.updated + counts.unchanged,

@@ -4,6 +4,7 @@
 //! a tick waits for it only so long, then goes by the release that was good before.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -13,7 +14,6 @@ use super::location::Location;
 use super::manifest::{self, Entry, Manifest};
 use super::store::Fetched;
 use super::{Gate, Offer, Rejected, Step};
-use crate::log::Json;
 use crate::metrics;
 use crate::policy::{COMPONENT, Release};
 use crate::tick::{LastGood, Policies};
@@ -115,7 +115,7 @@ impl Slot {
         }
         if let Some(rejected) = &state.rejected {
             tracing::error!(
-                _aws = Json::of(&metrics::directive(std::time::SystemTime::now(), &[], &[("policyRejected", "Count")])),
+                _aws = metrics::directive(SystemTime::now(), &[], &[("policyRejected", "Count")]),
                 policyRejected = 1,
                 source = %self.at,
                 step = rejected.step.name(),
@@ -171,12 +171,11 @@ impl Slot {
             }
             Ok(Ok(Fetched::Same)) if state.rejected.as_ref().is_some_and(|rejected| rejected.retryable) => None,
             Ok(Ok(Fetched::Same)) => return,
-            Ok(Ok(Fetched::Missing)) => Some(format!(
-                "{}: there's no such policy: set POLICY to one, or build the default one with `make policy`",
-                self.at
-            )),
+            Ok(Ok(Fetched::Missing)) => Some(
+                "there's no such policy: set POLICY to one, or build the default one with `make policy`".to_owned(),
+            ),
             Ok(Err(error)) => Some(error.message),
-            Err(_) => Some(format!("{}: wasn't read in time", self.at)),
+            Err(_) => Some("wasn't read in time".to_owned()),
         };
         if let Some(reason) = unread {
             state.rejected = Some(Rejected::new(Step::Fetch, reason));

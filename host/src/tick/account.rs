@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
+use tracing::instrument::WithSubscriber;
 
 use super::decider::{Decider, gist};
 use super::{Runtime, Times};
@@ -71,7 +72,8 @@ impl Run {
         async move {
             let place = run.removals.account(position);
             let active = Arc::clone(&run.runtime.active);
-            let task = tokio::spawn(async move { run.account(place, account).await });
+            let work = async move { run.account(place, account).await };
+            let task = tokio::spawn(work.with_current_subscriber()); // a proof's ticks are silent
             task.await.unwrap_or_else(|_| {
                 let outcome = outcome::failed("host: a defect ended this account's work; please report it");
                 let account = AccountOutcome { account_id: key, account_name: None, outcome };

@@ -65,7 +65,8 @@ async fn run(lab: &Lab, line: &str) -> String {
     let port = lab.url().rsplit(':').next().unwrap_or_default().to_owned();
     let mut command = staging_sync();
     command.envs(lab.env());
-    let mut words = words(&line.replace("PORT", &port)).into_iter();
+    let mut words =
+        words(&line.replace("PORT", &port).replace("POLICY.wasm", &policy().display().to_string())).into_iter();
     for word in words.by_ref() {
         match word.split_once('=') {
             Some((name, "")) => command.env_remove(name),
@@ -109,7 +110,9 @@ fn words(line: &str) -> Vec<String> {
 /// The text with names for what differs from run to run.
 fn named(text: &str) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_staging-sync")).parent().expect("a folder");
+    let digest = staging_sync::policy::sha256(&std::fs::read(policy()).expect("run `make policy` first"));
     let text = text.replace(&policy().display().to_string(), "POLICY.wasm").replace(&bin.display().to_string(), "BIN");
+    let text = text.replace(&digest, "DIGEST").replace(&digest[..12], "DIGEST");
     let mut parts = text.split("127.0.0.1:");
     let mut named = parts.next().unwrap_or_default().to_owned();
     for part in parts {
