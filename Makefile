@@ -3,16 +3,18 @@
 STAGING_SYNC := target/debug/staging-sync
 POLICY := target/policy.wasm
 POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/build.sh Cargo.lock
+DRIFT_REPORT := target/drift-report.wasm
+DRIFT_REPORT_SOURCES := $(shell find plugin/examples/drift-report/src plugin/examples/drift-report/Cargo.toml wit -type f)
 EXAMPLES := target/examples/tested
 EXAMPLES_SOURCES := $(shell find plugin/examples host/src/bin/staging-sync/policy \( -name target -o -name node_modules \
     -o -name __pycache__ \) -prune -o -type f -print)
 
 .PHONY: demo test lint bench policy examples help FORCE
 
-demo: $(STAGING_SYNC) $(POLICY) ## Two ticks over a fleet on loopback, explained
+demo: $(STAGING_SYNC) $(POLICY) ## Ticks over a fleet on loopback, and a change of policy between them, explained
 	@$(STAGING_SYNC) demo --policy $(POLICY)
 
-test: $(POLICY) $(EXAMPLES) ## All tests
+test: $(POLICY) $(DRIFT_REPORT) $(EXAMPLES) ## All tests
 	cargo test --workspace --locked
 
 lint: ## Format and clippy, warnings as errors
@@ -34,6 +36,10 @@ $(STAGING_SYNC): FORCE
 $(POLICY): $(POLICY_SOURCES) | $(STAGING_SYNC)
 	@POLICY_PROFILE=policy plugin/build.sh plugin target/policy.core.wasm
 	@$(STAGING_SYNC) policy encode target/policy.core.wasm --out $@
+
+$(DRIFT_REPORT): $(DRIFT_REPORT_SOURCES) plugin/build.sh Cargo.lock | $(STAGING_SYNC)
+	@POLICY_PROFILE=policy plugin/build.sh plugin/examples/drift-report target/drift-report.core.wasm
+	@$(STAGING_SYNC) policy encode target/drift-report.core.wasm --out $@
 
 $(EXAMPLES): $(POLICY) $(EXAMPLES_SOURCES) | $(STAGING_SYNC)
 	@plugin/examples/test.sh $(STAGING_SYNC) $(POLICY)

@@ -77,6 +77,15 @@ impl Service {
         Ok(())
     }
 
+    /// Why sources aren't followed that aren't: which, at what step, and why.
+    pub async fn rejected(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for slot in &self.slots {
+            all.extend(slot.rejected().await.map(|rejected| format!("{}: {rejected}", slot.location())));
+        }
+        all
+    }
+
     /// The way to AWS.
     pub fn door(&self) -> Arc<dyn Door> {
         Arc::clone(&self.door)

@@ -4,6 +4,7 @@ mod cache;
 mod cold_start;
 mod refusals;
 mod rescue;
+mod several;
 mod shadow;
 mod swap;
 mod under_load;

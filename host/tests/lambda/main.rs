@@ -162,7 +162,7 @@ async fn an_invocation_that_cannot_be_a_tick_fails_with_a_stable_error_type() {
         (json!({}), "EventInvalid", "missing field `operation`"),
         (json!([1]), "EventInvalid", "event at $: expected an object"),
         (json!({"operation": "sync_staging_accounts", "dryRun": "no"}), "EventInvalid", "event at $.dryRun"),
-        (json!({"operation": "get_accounts"}), "UnknownOperation", "this policy serves sync_staging_accounts"),
+        (json!({"operation": "get_accounts"}), "UnknownOperation", "this host serves sync_staging_accounts"),
     ] {
         let (found, message) = lambda.error(event.clone()).await;
         assert_eq!(found, error_type, "{event}");
@@ -201,4 +201,36 @@ async fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
     assert_eq!((&summary["dryRun"], &summary["totalAccounts"]), (&json!(true), &json!(1)));
     assert_eq!(summary["details"][0]["added"], json!(["777788889999"]));
     assert_eq!(lab.items().expect("items"), before);
+}
+
+#[tokio::test]
+async fn a_policy_is_changed_between_invocations_and_the_log_says_who_decided() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("policy.wasm");
+    let good = std::fs::read(policy()).expect("a policy");
+    let put = |bytes: &[u8]| {
+        let part = folder.path().join("part");
+        std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, &path)).expect("a file");
+    };
+    put(&good);
+    let mut lambda = Lambda::start(&lab, &[("POLICY", path.to_str().expect("UTF-8"))]).await;
+    assert_eq!(lambda.summary(sync_event()).await["accountsUpdated"], 1);
+    put(b"no policy at all");
+    assert_eq!(lambda.summary(sync_event()).await["accountsFailed"], 0, "the last good policy goes on");
+
+    let log = lambda.log().await;
+    let of = |message: &str| -> Vec<&Value> { log.iter().filter(|line| line["message"] == message).collect() };
+    let digest = staging_sync::policy::sha256(&good);
+    for message in ["staging account sync completed", "staging account sync: account updated", "policy activated"] {
+        for line in of(message) {
+            let found = (&line["policy"], &line["policyVersion"], &line["policyDigest"]);
+            assert_eq!(found, (&json!("staging-account-sync"), &json!("0.1.0"), &json!(digest)), "{line}");
+        }
+    }
+    assert_eq!(of("staging account sync completed").len(), 2, "a proof's ticks are silent");
+    let [rejected] = of("policy rejected")[..] else { panic!("one line in {log:?}") };
+    assert_eq!((&rejected["step"], &rejected["reason"]), (&json!("compile"), &json!("isn't WebAssembly")));
+    assert_eq!(rejected["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "policyRejected");
+    assert_eq!(rejected["policyRejected"], 1);
 }

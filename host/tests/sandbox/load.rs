@@ -84,7 +84,10 @@ async fn what_is_not_a_component() {
     let mut later = component.clone();
     later[4] = 0x0e;
     for (bytes, says) in [
-        (text("(module)"), "is a core module, not a component: `staging-sync policy encode` makes it one"),
+        (
+            text("(module)"),
+            "doesn't export info, validate-settings, sync, summarize: it isn't a policy of drs:staging-sync@0.1.0",
+        ),
         (later, "is WebAssembly of a version that this host doesn't know"),
         (b"\0as".to_vec(), "isn't WebAssembly"),
         (b"#!/bin/sh\nexit 0\n".to_vec(), "isn't WebAssembly"),

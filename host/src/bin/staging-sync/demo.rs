@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::json;
+use staging_sync::activation::bucket::Objects;
+use staging_sync::activation::location::Location;
 use staging_sync::aws::live::Patience;
-use staging_sync::{Config, Event, Runtime, Tick};
+use staging_sync::{Config, Event, Service, Tick};
 use staging_sync_lab::{Call, Lab};
 
-use crate::{Exit, Unable, choice, lab, show, tick};
+use crate::{Exit, Unable, choice, lab, show, swap, tick};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -23,19 +26,27 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let failed = |error: staging_sync_lab::Error| Unable(format!("lab: {error}"));
     let lab = Lab::start(lab::fleet(arguments.fleet.as_deref())?).await.map_err(failed)?;
     let variables = lab.env();
-    let config = Config::read(&|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()))?;
+    let manifest = format!("s3://{}/live/policy.json", lab.edit(|fleet| fleet.hub.bucket.clone()));
+    let config = Config::read(&|name| match name {
+        "POLICY" => Some(manifest.clone()),
+        name => variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()),
+    })?;
     let policy = arguments.policy.load().await?;
+    let bytes = std::fs::read(arguments.policy.path()).map_err(|error| Unable(format!("the policy: {error}")))?;
+    let objects = Arc::new(Objects::at(lab::endpoint(&lab), Patience::default()));
+    let at = Location::parse(&manifest, Some(&objects)).map_err(Unable)?;
+    swap::publish(&at, &policy, &bytes, json!({})).await?;
     println!("Policy {} {} from {}", policy.info().name, policy.info().version, arguments.policy.path().display());
-    println!("A fleet on loopback, with DynamoDB, STS and DRS at {}", lab.url());
+    println!("A fleet on loopback, with DynamoDB, S3, STS and DRS at {}", lab.url());
     let door = Arc::new(lab::live(&lab, config.max_concurrency, Patience::default()));
-    let runtime = Arc::new(Runtime::with(config, policy, door).await?);
+    let service = Service::with(config, door, Some(objects))?;
 
     println!("\nThe table before:\n{}", show::targets(&lab.plain_items().map_err(failed)?));
     for (title, then) in [("The first tick:", "The table after it:"), ("A second tick, in which nothing changes:", "")]
     {
         lab.clear_calls();
         let report = tick::with_progress(async |progress| {
-            runtime.tick(Tick::of(Event::of("sync_staging_accounts")), progress).await
+            service.tick(Tick::of(Event::of("sync_staging_accounts")), progress).await
         })
         .await?;
         println!("\n{title}\n{}", show::summary(&report.summary));
@@ -44,6 +55,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             println!("\nIts summary, as the Lambda returns it:\n{}", show::json(&report.summary));
             println!("\n{then}\n{}", show::targets(&lab.plain_items().map_err(failed)?));
         }
+    }
+    if arguments.fleet.is_none() {
+        swap::run(&lab, &service, &at, &policy, &bytes).await?;
     }
     lab.shutdown().await;
     Ok(Exit::Well)

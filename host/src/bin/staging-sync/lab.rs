@@ -56,6 +56,11 @@ pub fn fleet(path: Option<&std::path::Path>) -> Result<Fleet, Unable> {
 
 /// The way to a running lab, whatever the process's own environment says.
 pub fn live(lab: &Lab, max_concurrency: usize, patience: Patience) -> Live {
+    Live::at(endpoint(lab), max_concurrency, patience)
+}
+
+/// Where a running lab is, and the hub's credentials.
+pub fn endpoint(lab: &Lab) -> Endpoint {
     let env = lab.env();
     let get = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()).unwrap_or_default();
     let credentials = aws_credential_types::Credentials::new(
@@ -65,5 +70,5 @@ pub fn live(lab: &Lab, max_concurrency: usize, patience: Patience) -> Live {
         None,
         "lab",
     );
-    Live::at(Endpoint { url: lab.url(), region: get("AWS_REGION"), credentials }, max_concurrency, patience)
+    Endpoint { url: lab.url(), region: get("AWS_REGION"), credentials }
 }

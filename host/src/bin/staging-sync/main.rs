@@ -10,6 +10,7 @@ mod policy;
 mod record;
 mod replay;
 mod show;
+mod swap;
 mod test;
 mod tick;
 

@@ -80,21 +80,24 @@ fn drift(account: &Account, views: &[RegionView], complete: bool) -> Value {
 
 /// The report: how many accounts differ, and each of them with what would change.
 pub fn summary(tick: &Tick, outcomes: &[AccountOutcome]) -> Value {
-    let (mut drifted, mut in_sync, mut skipped, mut failed) = (0, 0, 0, 0);
+    let (mut drifted, mut in_sync, mut unknown, mut skipped, mut failed) = (0, 0, 0, 0, 0);
     let mut details = Vec::new();
     for AccountOutcome { account_id, account_name, outcome } in outcomes {
         let extra = outcome.extra.as_deref().and_then(|extra| serde_json::from_str::<Map<String, Value>>(extra).ok());
-        let differs = extra.iter().flat_map(|extra| extra.values()).any(|part| part != &json!({}));
+        let said = |part: &str| extra.as_ref().and_then(|extra| extra.get(part)).is_some_and(|part| *part != json!({}));
+        let differs = said("wouldAdd") || said("wouldRemove");
         let status = match outcome.status {
             Status::Skipped => "skipped",
             Status::Failed => "failed",
             _ if differs => "drifted",
+            _ if !outcome.incomplete_regions.is_empty() => "unknown",
             _ => "inSync",
         };
         *match status {
             "skipped" => &mut skipped,
             "failed" => &mut failed,
             "drifted" => &mut drifted,
+            "unknown" => &mut unknown,
             _ => &mut in_sync,
         } += 1;
         let mut detail = Map::new();
@@ -103,7 +106,7 @@ pub fn summary(tick: &Tick, outcomes: &[AccountOutcome]) -> Value {
         detail.insert("status".into(), status.into());
         detail.extend(outcome.reason.as_deref().map(|reason| ("reason".to_owned(), reason.into())));
         detail.extend(outcome.error.as_deref().map(|error| ("error".to_owned(), error.into())));
-        if differs {
+        if differs || said("unknown") {
             detail.extend(extra.into_iter().flatten());
         }
         if !outcome.incomplete_regions.is_empty() {
@@ -118,6 +121,7 @@ pub fn summary(tick: &Tick, outcomes: &[AccountOutcome]) -> Value {
         "totalAccounts": outcomes.len(),
         "accountsDrifted": drifted,
         "accountsInSync": in_sync,
+        "accountsUnknown": unknown,
         "accountsSkipped": skipped,
         "accountsFailed": failed,
         "details": details,

@@ -1,0 +1,73 @@
+//! Several policies in one host: the event's operation picks the one that serves it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use staging_sync::case::{Case, Verdict, check, find};
+use staging_sync::policy::{Limits, Policy};
+use staging_sync::{ErrorKind, Event, Service, Tick};
+use staging_sync_lab::Lab;
+
+use crate::support::{self, patience, stored_ids, targets};
+use crate::{folder, version};
+
+fn drift_report() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/drift-report.wasm");
+    assert!(path.exists(), "{}: run `make target/drift-report.wasm` first", path.display());
+    path
+}
+
+fn service(lab: &Lab, policies: &[&Path]) -> Service {
+    let list: Vec<&str> = policies.iter().map(|path| path.to_str().expect("UTF-8")).collect();
+    let (config, live) = support::config_and_live(lab, &[("POLICY", &list.join(","))], patience()).expect("settings");
+    Service::with(config, Arc::new(live), None).expect("a service")
+}
+
+async fn tick(service: &Service, operation: &str) -> Result<Value, staging_sync::Error> {
+    service.tick(Tick::of(Event::of(operation)), |_, _| ()).await.map(|report| report.summary)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operation_picks_the_policy() {
+    let lab = Lab::start(targets([(vec!["333333333333".into()], vec!["444444444444".into()])])).await.expect("a lab");
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policy.wasm");
+    let service = service(&lab, &[&default, &drift_report()]);
+    let report = tick(&service, "staging_drift_report").await.expect("a report");
+    assert_eq!(report["accountsDrifted"], 1);
+    assert_eq!(report["details"][0]["wouldAdd"]["444444444444"], "named by us-east-1");
+    assert_eq!(stored_ids(&lab), [["333333333333"]], "a report changes nothing");
+    let summary = tick(&service, "sync_staging_accounts").await.expect("a summary");
+    assert_eq!(summary["accountsUpdated"], 1);
+    assert_eq!(tick(&service, "staging_drift_report").await.expect("a report")["accountsInSync"], 1);
+    let error = tick(&service, "another").await.expect_err("nobody serves it");
+    assert_eq!(error.kind, ErrorKind::UnknownOperation);
+    assert!(error.message.ends_with("this host serves sync_staging_accounts, staging_drift_report"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_serve_the_same_are_refused_and_the_first_goes_on() {
+    let lab = Lab::start(targets([(vec![], vec![])])).await.expect("a lab");
+    let folder = folder();
+    let path = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, version(if name == "one" { "1.0.0" } else { "2.0.0" }).component()).expect("a component");
+        path
+    };
+    let service = service(&lab, &[&path("one"), &path("other")]);
+    let refused = service.prepare().await.expect_err("a refusal");
+    assert!(refused.message.contains("serves sync_staging_accounts, and hostile 1.0.0"), "{refused}");
+    assert!(tick(&service, "sync_staging_accounts").await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_drift_report_decides_its_cases_as_they_say() {
+    let policy = Policy::load(&drift_report(), Limits::default()).await.expect("a policy");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin/examples/drift-report/cases");
+    for dir in find::find(&[cases.to_string_lossy().into_owned()]).expect("cases") {
+        let case = Case::read(&dir).expect("a case");
+        let run = case.run(&policy).await.expect("a run");
+        let verdict = check(&case, &run, false);
+        assert!(matches!(verdict, Ok(Verdict::Same)), "{}: {verdict:?}", case.name);
+    }
+}
