@@ -30,8 +30,11 @@ pub struct Service {
     door: Arc<dyn Door>,
     slots: Vec<Slot>,
     /// The runtime of each slot's standing, by its count of changes: sessions last from tick to tick.
-    runtimes: Vec<Mutex<Option<(u64, Arc<Runtime>)>>>,
+    runtimes: Vec<Mutex<Option<Counted>>>,
 }
+
+/// A runtime and the count of changes that it's of.
+type Counted = (u64, Arc<Runtime>);
 
 impl Service {
     /// Makes the AWS clients. Policies are looked at with every tick, or before by `prepare`.

@@ -125,7 +125,7 @@ pub enum Offer {
     /// A component or core module by itself.
     Plain(Vec<u8>),
     /// What a manifest says of it.
-    Listed(Entry),
+    Listed(Box<Entry>),
 }
 
 impl Gate {
@@ -160,7 +160,7 @@ impl Gate {
         if let Some(release) = known(&policy::sha256(&bytes)) {
             return Ok(release);
         }
-        self.judge(bytes, settings, entry.as_ref(), cases).await.map(Arc::new)
+        self.judge(bytes, settings, entry.as_deref(), cases).await.map(Arc::new)
     }
 
     /// The way of a policy that is at hand: compiled, judged, proven on its cases (a bundle's text).

@@ -65,7 +65,7 @@ pub struct Standing {
 enum Before {
     None,
     AtHand(Arc<Release>),
-    Listed(Entry),
+    Listed(Box<Entry>),
 }
 
 /// What became of a document: of the policy that it offers, and of those that it names besides.
@@ -227,7 +227,7 @@ impl Slot {
         let old = state.standing.take();
         let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.active, &release) && !old.stands_in);
         let before = match (attempt.manifest, &old) {
-            (Some(Manifest { previous: Some(previous), .. }), _) => Before::Listed(previous),
+            (Some(Manifest { previous: Some(previous), .. }), _) => Before::Listed(Box::new(previous)),
             (Some(_), _) => Before::None,
             // A policy by itself: the one before it in this process.
             (None, Some(old)) if same => old.before.clone(),
@@ -267,7 +267,7 @@ impl Slot {
     ) -> Option<Standing> {
         let stand = |active, stands_in| Standing { active, before: Before::None, shadow: None, stands_in, change: 0 };
         if let Some(previous) = previous
-            && let Some(release) = self.load(&Before::Listed(previous), &[]).await
+            && let Some(release) = self.load(&Before::Listed(Box::new(previous)), &[]).await
             && let Ok(release) = unserved(release, taken)
         {
             return Some(stand(release, false));
@@ -311,7 +311,7 @@ impl Slot {
 
 /// Brings a release of a manifest back.
 async fn load(at: &Location, gate: &Gate, entry: &Entry, known: &[Arc<Release>]) -> Option<Arc<Release>> {
-    match gate.activate(at, Offer::Listed(entry.clone()), known).await {
+    match gate.activate(at, Offer::Listed(Box::new(entry.clone())), known).await {
         Ok(release) => Some(release),
         Err(rejected) => {
             tracing::error!(source = %at, reason = %rejected, "the policy before it can't stand in either");
@@ -344,9 +344,9 @@ async fn attempt(at: &Location, gate: &Gate, bytes: &Arc<Vec<u8>>, known: &[Arc<
         Ok(manifest) => manifest,
         Err(error) => return failed(Rejected::new(Step::Manifest, format!("{at}: {error}"))),
     };
-    let active = gate.activate(at, Offer::Listed(manifest.active.clone()), known).await;
+    let active = gate.activate(at, Offer::Listed(Box::new(manifest.active.clone())), known).await;
     let shadow = match &manifest.shadow {
-        Some(shadow) => Some(gate.activate(at, Offer::Listed(shadow.clone()), known).await),
+        Some(shadow) => Some(gate.activate(at, Offer::Listed(Box::new(shadow.clone())), known).await),
         None => None,
     };
     Attempt { active, shadow, manifest: Some(manifest) }

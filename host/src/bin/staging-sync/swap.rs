@@ -46,7 +46,7 @@ async fn change(
 pub async fn run(lab: &Lab, service: &Service, at: &Location, policy: &Policy, bytes: &[u8]) -> Result<(), Unable> {
     lab.edit(|fleet| {
         if let Some(account) = fleet.accounts.get_mut(ACCOUNT) {
-            account.regions.insert(REGION.into(), Region::extended([]));
+            account.regions.insert(REGION.into(), Region::extended([""; 0]));
         }
     });
     println!(

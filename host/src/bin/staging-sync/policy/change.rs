@@ -52,7 +52,7 @@ async fn change(
     let stored = publish::read(&at).await?.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?;
     let manifest = edit(stored.manifest.clone()).map_err(|error| Unable(format!("{at}: {error}")))?;
     let gate = source::gate(arguments.public_key.as_deref())?;
-    gate.activate(&at, Offer::Listed(manifest.active.clone()), &[]).await.map_err(|rejected| {
+    gate.activate(&at, Offer::Listed(Box::new(manifest.active.clone())), &[]).await.map_err(|rejected| {
         let title = source::title(&manifest.active);
         Unable(format!("{at}: is as it was, for no host would take {title}: {rejected}"))
     })?;

@@ -1,6 +1,6 @@
 //! `staging-sync policy publish`: a policy goes live on the next tick, or into the shadow.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -44,7 +44,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let to = source::locate(&arguments.to).await?;
     let bytes = bytes(&source::locate(&arguments.policy).await?).await?;
     let settings = arguments.settings.as_ref().map(settings).transpose()?;
-    let cases = arguments.cases.as_ref().map(cases).transpose()?;
+    let cases = arguments.cases.as_deref().map(cases).transpose()?;
     let before = publish::read(&to).await?;
 
     // What a host would do with it, done here first. A signature is looked at once there is one.
@@ -117,7 +117,7 @@ fn settings(path: &PathBuf) -> Result<Map<String, Value>, Unable> {
     tape::parse(&text).and_then(tape::read).map_err(unable)
 }
 
-fn cases(dir: &PathBuf) -> Result<Vec<u8>, Unable> {
+fn cases(dir: &Path) -> Result<Vec<u8>, Unable> {
     let found = find::find(&[dir.to_string_lossy().into_owned()]).map_err(Unable)?;
     let cases: Vec<Case> = found.iter().map(|dir| Case::read(dir)).collect::<Result<_, _>>().map_err(Unable)?;
     Ok(bundle::text(&cases).map_err(Unable)?.into_bytes())

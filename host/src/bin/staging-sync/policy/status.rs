@@ -29,7 +29,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let mut found = serde_json::Map::new();
     for (path, entry) in stored.manifest.entries() {
         let role = path.strip_prefix("$.").unwrap_or("active");
-        let verdict = gate.activate(&at, Offer::Listed(entry.clone()), &[]).await;
+        let verdict = gate.activate(&at, Offer::Listed(Box::new(entry.clone())), &[]).await;
         let signature = match (&entry.signature, &gate.key) {
             (None, _) => "unsigned",
             (Some(_), None) => "signed, and no POLICY_PUBLIC_KEY is set to verify it",
