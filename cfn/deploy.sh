@@ -108,11 +108,11 @@ described() {
         fail "the stack can't be looked at: $answer"
     fi
 }
+parameter() { described "Stacks[0].Parameters[?ParameterKey=='$1'].ParameterValue | [0]"; }
 status=$(described 'Stacks[0].StackStatus')
 if [[ -n $status ]]; then
     # A platform may have a stack of this name already; ours in its place would delete all that is in it.
-    description=$(described 'Stacks[0].Description')
-    [[ $description == staging-sync:* ]] ||
+    [[ $(parameter TemplatePrefix) == staging-sync/templates/* ]] ||
         fail "there is a stack $stack, and it isn't staging-sync's: nothing was changed." \
             "Choose another name: a line StackName=... in $settings"
     case $status in
@@ -125,8 +125,6 @@ if [[ -n $status ]]; then
 fi
 
 # --- The schedule alone
-
-parameter() { described "Stacks[0].Parameters[?ParameterKey=='$1'].ParameterValue | [0]"; }
 
 # Sets the stack's parameter and keeps all others.
 set_enabled() { # VALUE
@@ -196,22 +194,11 @@ template_prefix=staging-sync/templates/$(digest "${nested[@]}")
 bucket=$(setting ArtifactBucket)
 bucket=${bucket:-$project-artifacts-$account-$region}
 
-tls_only() {
-    local bucket_arn
-    bucket_arn=arn:$(cut -d: -f2 <<<"$arn"):s3:::$bucket
-    cat <<JSON
-{"Version": "2012-10-17", "Statement": [{"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
- "Resource": ["$bucket_arn", "$bucket_arn/*"], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}
-JSON
-}
 if ! exists aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account"; then
-    location=()
-    [[ $region == us-east-1 ]] || location=(--create-bucket-configuration "LocationConstraint=$region")
-    change aws s3api create-bucket --bucket "$bucket" ${location[@]+"${location[@]}"} --output text
-    change aws s3api put-public-access-block --bucket "$bucket" --expected-bucket-owner "$account" \
-        --public-access-block-configuration \
-        BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
-    change aws s3api put-bucket-policy --bucket "$bucket" --expected-bucket-owner "$account" --policy "$(tls_only)"
+    change aws cloudformation deploy --stack-name "$project-artifacts" --template-file $HERE/artifact-bucket.yaml \
+        --parameter-overrides "BucketName=$bucket" --no-fail-on-empty-changeset >&2 ||
+        fail "no bucket $bucket for the package: does another account own that name?" \
+            "To use one that you have, a line ArtifactBucket=... in $settings"
 fi
 upload() { # FILE KEY
     exists aws s3api head-object --bucket "$bucket" --key "$2" --expected-bucket-owner "$account" ||

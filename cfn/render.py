@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="the rendered template")
     parser.add_argument("--only", metavar="NAME", help="print what the settings say of this one, and no default")
     parser.add_argument("values", nargs="*", metavar="Name=Value", help="more, which the settings can't change")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
     chosen = settings(arguments.settings) if arguments.settings else {}
     fixed = dict(value.split("=", 1) for value in arguments.values)
