@@ -99,17 +99,19 @@ say "$stack in $region of account $account, as $arn"
 
 # --- What there is
 
-# The text that a query of the stack's description gives; empty where there is no such stack.
-described() {
-    local answer
-    if answer=$(aws cloudformation describe-stacks --stack-name "$stack" --query "$1" --output text 2>&1); then
-        [[ $answer == None ]] || echo "$answer"
-    elif [[ $answer != *"does not exist"* ]]; then
-        fail "the stack can't be looked at: $answer"
+look() {
+    if ! found=$(aws cloudformation describe-stacks --stack-name "$stack" --output json 2>&1); then
+        [[ $found == *"does not exist"* ]] || fail "the stack can't be looked at: $found"
+        found='{"Stacks": [{}]}'
     fi
 }
-parameter() { described "Stacks[0].Parameters[?ParameterKey=='$1'].ParameterValue | [0]"; }
-status=$(described 'Stacks[0].StackStatus')
+# What Python makes of the stack that was found.
+described() { python3 -c "import json, sys; stack = json.load(sys.stdin)['Stacks'][0]; print($1)" <<<"$found"; }
+parameter() { # NAME
+    described "next((one['ParameterValue'] for one in stack.get('Parameters', []) if one['ParameterKey'] == '$1'), '')"
+}
+look
+status=$(described "stack.get('StackStatus', '')")
 if [[ -n $status ]]; then
     # A platform may have a stack of this name already; ours in its place would delete all that is in it.
     [[ $(parameter TemplatePrefix) == staging-sync/templates/* ]] ||
@@ -133,7 +135,7 @@ set_enabled() { # VALUE
         return
     fi
     local parameters=("ParameterKey=EnableStagingAccountSync,ParameterValue=$1") name
-    for name in $(described 'Stacks[0].Parameters[].ParameterKey'); do
+    for name in $(described "*(one['ParameterKey'] for one in stack['Parameters'])"); do
         [[ $name == EnableStagingAccountSync ]] || parameters+=("ParameterKey=$name,UsePreviousValue=true")
     done
     change aws cloudformation update-stack --stack-name "$stack" --use-previous-template \
@@ -200,15 +202,17 @@ if ! exists aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$a
         fail "no bucket $bucket for the package: does another account own that name?" \
             "To use one that you have, a line ArtifactBucket=... in $settings"
 fi
+uploaded() { exists aws s3api head-object --bucket "$bucket" --key "$1" --expected-bucket-owner "$account"; }
 upload() { # FILE KEY
-    exists aws s3api head-object --bucket "$bucket" --key "$2" --expected-bucket-owner "$account" ||
-        change aws s3api put-object --bucket "$bucket" --key "$2" --body "$1" \
-            --expected-bucket-owner "$account" --output text >&2
+    change aws s3api put-object --bucket "$bucket" --key "$2" --body "$1" \
+        --expected-bucket-owner "$account" --output text >&2
 }
-upload "$package" "$code_key"
-for template in "${nested[@]}"; do
-    upload "$template" "$template_prefix/$(basename "$template")"
-done
+uploaded "$code_key" || upload "$package" "$code_key"
+if ! uploaded "$template_prefix/$(basename "${nested[2]}")"; then # the last one, so all of them
+    for template in "${nested[@]}"; do
+        upload "$template" "$template_prefix/$(basename "$template")"
+    done
+fi
 
 # --- The stack
 
@@ -234,6 +238,6 @@ if [[ $dry_run == yes ]]; then
     say "nothing was changed"
     exit 0
 fi
-aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' \
-    --output text
+look
+described "*(one['OutputKey'] + '\t' + one['OutputValue'] for one in stack.get('Outputs', [])), sep='\n'"
 say "the schedule is $([[ $(parameter EnableStagingAccountSync) == true ]] && echo on || echo off)"

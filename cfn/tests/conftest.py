@@ -1,5 +1,6 @@
 """What the checks share: an AWS on loopback (moto), and deploy.sh run against it with the real AWS CLI."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -48,11 +49,22 @@ class Cloud:
         return self.run("cfn/deploy.sh", "test", *arguments, *more)
 
     def rule(self) -> dict:
-        return self.client("events").describe_rule(Name="aws-drs-orchestration-staging-account-sync-test")
+        rule = self.client("events").describe_rule(Name="aws-drs-orchestration-staging-account-sync-test")
+        return {name: value for name, value in rule.items() if name != "ResponseMetadata"}
 
     def function(self) -> dict:
         name = "aws-drs-orchestration-query-handler-test"
         return self.client("lambda").get_function_configuration(FunctionName=name)
+
+    def statements(self, role: str) -> list[dict]:
+        """What the role's own policy says."""
+        iam = self.client("iam")
+        assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+        [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        # moto gives what CloudFormation made as Python writes it.
+        document = ast.literal_eval(document) if isinstance(document, str) else document
+        return document["Statement"]
 
     def parameters(self) -> dict[str, str]:
         [stack] = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]

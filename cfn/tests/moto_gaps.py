@@ -1,6 +1,7 @@
-"""What CloudFormation does and moto doesn't: outputs of nested stacks."""
+"""What CloudFormation does and moto doesn't: outputs of nested stacks, and previous values of parameters that were never
+named."""
 
-from moto.cloudformation.models import Stack
+from moto.cloudformation.models import CloudFormationBackend, Stack
 
 
 def _output(self: Stack, attribute: str) -> str:
@@ -8,5 +9,15 @@ def _output(self: Stack, attribute: str) -> str:
     return next(output.value for output in self.output_map.values() if f"Outputs.{output.key}" == attribute)
 
 
+_resolve = CloudFormationBackend._resolve_update_parameters
+
+
+def _resolve_update_parameters(self, instance, incoming_params):
+    """Parameters that were left at their defaults have a previous value as well."""
+    instance.parameters = {one["ParameterKey"]: one["ParameterValue"] for one in instance.parameter_list}
+    return _resolve(self, instance, incoming_params)
+
+
 def fill() -> None:
     Stack.get_cfn_attribute = _output
+    CloudFormationBackend._resolve_update_parameters = _resolve_update_parameters

@@ -17,7 +17,7 @@ class Call:
         if target := headers.get("x-amz-target"):
             request = json.loads(body)
             self.action = "dynamodb:" + target.rpartition(".")[2]
-            self.resource = "table/" + request["TableName"]
+            self.resource = f"arn:aws:dynamodb:us-east-1:123456789012:table/{request['TableName']}"
             named = " ".join(request.get(part, "") for part in ("UpdateExpression", "ConditionExpression"))
             words = re.findall(r"[:#]?\w+", re.sub(r"\b(SET|AND|attribute_(not_)?exists)\b", " ", named))
             assert not any(word.startswith("#") for word in words), "a name behind a placeholder"

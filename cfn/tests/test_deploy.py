@@ -27,8 +27,15 @@ NOT_FOUND = [
     *([[word], 254, "not found"] for word in ("get-function", "describe-rule", "describe-table", "head-bucket")),
     [["head-object"], 254, "not found"],
 ]
-TEMPLATE_PREFIX = "Stacks[0].Parameters[?ParameterKey=='TemplatePrefix'].ParameterValue | [0]"
 QUOTA = [["get-account-settings"], 0, "1000"]
+
+
+def stack(status: str, template_prefix: str | None) -> list:
+    parameters = [{"ParameterKey": "EnableStagingAccountSync", "ParameterValue": "true"}]
+    if template_prefix:
+        parameters.append({"ParameterKey": "TemplatePrefix", "ParameterValue": template_prefix})
+    found = {"Stacks": [{"StackStatus": status, "Parameters": parameters}]}
+    return [["describe-stacks"], 0, json.dumps(found)]
 
 
 @pytest.fixture
@@ -81,12 +88,7 @@ def test_without_a_region_or_credentials_it_says_so(deploy):
 
 @pytest.mark.parametrize("arguments", [("test",), ("test", "--disable"), ("test", "--enable")])
 def test_the_stack_of_somebody_else_is_left_alone(deploy, arguments):
-    answers = [
-        CALLER,
-        [["describe-stacks", "Stacks[0].StackStatus"], 0, "UPDATE_COMPLETE"],
-        [["describe-stacks", TEMPLATE_PREFIX], 0, "None"],
-    ]
-    done = deploy(*arguments, answers=answers)
+    done = deploy(*arguments, answers=[CALLER, stack("UPDATE_COMPLETE", None)])
     assert done.returncode == 1
     assert "isn't staging-sync's" in done.stderr and "StackName=" in done.stderr
     assert {asked[1] for asked in deploy.asked()} == {"get-caller-identity", "describe-stacks"}
@@ -94,12 +96,7 @@ def test_the_stack_of_somebody_else_is_left_alone(deploy, arguments):
 
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "UPDATE_IN_PROGRESS"])
 def test_a_stack_that_cannot_be_updated_is_not(deploy, status):
-    answers = [
-        CALLER,
-        [["describe-stacks", "Stacks[0].StackStatus"], 0, status],
-        [["describe-stacks", TEMPLATE_PREFIX], 0, "staging-sync/templates/0"],
-    ]
-    done = deploy("test", answers=answers)
+    done = deploy("test", answers=[CALLER, stack(status, "staging-sync/templates/0")])
     assert (done.returncode, status in done.stderr) == (1, True)
 
 

@@ -15,11 +15,6 @@ def template(name: str) -> dict:
     return load(str(CFN / name))
 
 
-def role_policy(iam, role: str, policy: str) -> dict:
-    document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-    return json.loads(document) if isinstance(document, str) else document
-
-
 def test_the_rule_invokes_the_function_every_five_minutes(cloud):
     rule = cloud.rule()
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(5 minutes)", "ENABLED")
@@ -41,13 +36,8 @@ def test_only_the_rule_may_invoke_the_function(cloud):
 
 
 def test_the_role_of_the_function_statement_by_statement(cloud):
-    iam = cloud.client("iam")
-    role = "aws-drs-orchestration-staging-account-sync-test"
-    assert cloud.function()["Role"].endswith(f":role/{role}")
-    assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
-    assert iam.list_role_policies(RoleName=role)["PolicyNames"] == ["StagingAccountSync"]
-    document = role_policy(iam, role, "StagingAccountSync")
-    statements = {one.pop("Sid"): one for one in document["Statement"]}
+    role = cloud.function()["Role"].rpartition("/")[2]
+    statements = {one.pop("Sid"): one for one in cloud.statements(role)}
     table = "arn:aws:dynamodb:us-east-1:123456789012:table/aws-drs-orchestration-target-accounts-test"
     [bucket] = [name for name in buckets(cloud) if "policybucket" in name]
     assert statements == {
@@ -182,8 +172,7 @@ def test_the_role_of_a_target_account(cloud):
         Parameters=[{"ParameterKey": "HostRoleArn", "ParameterValue": host_role}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
-    iam = cloud.client("iam")
-    [trust] = iam.get_role(RoleName="DRSOrchestrationRole")["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    [trust] = cloud.client("iam").get_role(RoleName="DRSOrchestrationRole")["Role"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust == {
         "Effect": "Allow",
         "Principal": {"AWS": "arn:aws:iam::999988887777:root"},
@@ -193,8 +182,7 @@ def test_the_role_of_a_target_account(cloud):
             "StringEquals": {"sts:ExternalId": "drs-orchestration-123456789012"},
         },
     }
-    policy = role_policy(iam, "DRSOrchestrationRole", "ReadStagingAccounts")
-    assert policy["Statement"] == [{"Effect": "Allow", "Action": ["drs:ListStagingAccounts"], "Resource": "*"}]
+    assert cloud.statements("DRSOrchestrationRole") == [{"Effect": "Allow", "Action": ["drs:ListStagingAccounts"], "Resource": "*"}]
     cloudformation.delete_stack(StackName="target")
 
 
