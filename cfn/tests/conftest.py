@@ -62,13 +62,18 @@ class Cloud:
         assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
         [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
         document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        # moto gives what CloudFormation made as Python writes it.
-        document = ast.literal_eval(document) if isinstance(document, str) else document
-        return document["Statement"]
+        # moto gives what CloudFormation made as Python writes it, and None where AWS::NoValue leaves nothing.
+        return without_none(ast.literal_eval(document))["Statement"]
 
     def parameters(self) -> dict[str, str]:
         [stack] = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+
+
+def without_none(value):
+    if isinstance(value, dict):
+        return {name: without_none(one) for name, one in value.items() if one is not None}
+    return [without_none(one) for one in value if one is not None] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="session")

@@ -45,11 +45,11 @@ class Recorder:
                 pass
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 calls.append(Call(self.path, self.headers, body))
                 connection = http.client.HTTPConnection(upstream, timeout=60)
                 # The host is signed, so it stays the one that the program asked.
-                connection.request("POST", self.path, body, dict(self.headers))
+                connection.request(self.command, self.path, body, dict(self.headers))
                 answer = connection.getresponse()
                 content = answer.read()
                 self.send_response(answer.status)
@@ -60,6 +60,8 @@ class Recorder:
                 self.end_headers()
                 self.wfile.write(content)
                 connection.close()
+
+            do_GET = do_POST
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
