@@ -62,7 +62,8 @@ settings=$HERE/environments/$environment.env
 render() { # ARGUMENTS...
     local from=()
     [[ ! -f $settings ]] || from=(--settings "$settings")
-    python3 $HERE/render.py --template $HERE/master-template.yaml ${from[@]+"${from[@]}"} "Environment=$environment" "$@"
+    python3 $HERE/render.py --template $HERE/master-template.yaml ${from[@]+"${from[@]}"} \
+        "Environment=$environment" "$@"
 }
 setting() { sed -n "s/^$1=//p" <<<"$values"; }
 

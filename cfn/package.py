@@ -1,4 +1,4 @@
-"""Zips the Lambda's files so that the same contents give the same bytes, after a look at whether Lambda can run them."""
+"""Zips the Lambda's files, the same contents to the same bytes, after a look at whether Lambda can start them."""
 
 import argparse
 import hashlib

@@ -1,5 +1,5 @@
-"""What CloudFormation does and moto doesn't: outputs of nested stacks, and previous values of parameters that were never
-named."""
+"""What CloudFormation does and moto doesn't: outputs of nested stacks, and previous values of parameters that were
+never named."""
 
 from moto.cloudformation.models import CloudFormationBackend, Stack
 

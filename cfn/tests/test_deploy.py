@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cfnlint.decode.cfn_yaml import load
 from conftest import CFN
 
 STUB = """#!/usr/bin/env python3
@@ -138,12 +139,11 @@ def test_settings_become_parameters_and_defaults(deploy):
     # A new stack begins with its default; the state of one that is there is kept.
     assert not [value for value in asked if value.startswith(("EnableStagingAccountSync", "StackName"))]
 
-    from cfnlint.decode.cfn_yaml import load
-
     rendered = load(str(deploy.folder / "target/package/master-test.yaml"))
     source = load(str(CFN / "master-template.yaml"))
+    overrides = asked[asked.index("--parameter-overrides") + 1 : asked.index("--capabilities")]
+    expected = dict(value.split("=", 1) for value in overrides)
     for name, parameter in rendered["Parameters"].items():
-        expected = dict(value.split("=", 1) for value in asked[asked.index("--parameter-overrides") + 1 :] if "=" in value)
         assert str(parameter["Default"]) == expected.get(name, "true"), name
         parameter["Default"] = source["Parameters"][name]["Default"]
     assert rendered == source

@@ -172,7 +172,8 @@ def test_the_role_of_a_target_account(cloud):
         Parameters=[{"ParameterKey": "HostRoleArn", "ParameterValue": host_role}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
-    [trust] = cloud.client("iam").get_role(RoleName="DRSOrchestrationRole")["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    role = cloud.client("iam").get_role(RoleName="DRSOrchestrationRole")["Role"]
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust == {
         "Effect": "Allow",
         "Principal": {"AWS": "arn:aws:iam::999988887777:root"},
@@ -182,7 +183,8 @@ def test_the_role_of_a_target_account(cloud):
             "StringEquals": {"sts:ExternalId": "drs-orchestration-123456789012"},
         },
     }
-    assert cloud.statements("DRSOrchestrationRole") == [{"Effect": "Allow", "Action": ["drs:ListStagingAccounts"], "Resource": "*"}]
+    allowed = {"Effect": "Allow", "Action": ["drs:ListStagingAccounts"], "Resource": "*"}
+    assert cloud.statements("DRSOrchestrationRole") == [allowed]
     cloudformation.delete_stack(StackName="target")
 
 
