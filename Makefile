@@ -9,13 +9,17 @@ EXAMPLES := target/examples/tested
 EXAMPLES_SOURCES := $(shell find plugin/examples host/src/bin/staging-sync/policy \( -name target -o -name node_modules \
     -o -name __pycache__ \) -prune -o -type f -print)
 
-.PHONY: demo test lint bench policy examples help FORCE
+.PHONY: demo test test-cfn lint bench policy examples package help FORCE
 
 demo: $(STAGING_SYNC) $(POLICY) ## Ticks over a fleet on loopback, and a change of policy between them, explained
 	@$(STAGING_SYNC) demo --policy $(POLICY)
 
 test: $(POLICY) $(DRIFT_REPORT) $(EXAMPLES) ## All tests
 	cargo test --workspace --locked
+	@cfn/tests/run.sh
+
+test-cfn: $(POLICY) ## The tests of the CloudFormation templates and scripts alone
+	@cfn/tests/run.sh
 
 lint: ## Format and clippy, warnings as errors
 	cargo fmt --all --check
@@ -23,6 +27,9 @@ lint: ## Format and clippy, warnings as errors
 
 bench: $(STAGING_SYNC) $(POLICY) ## How fast a tick is, against the lab with latency
 	@$(STAGING_SYNC) bench --policy $(POLICY)
+
+package: $(POLICY) ## The Lambda's zip; ARCH=arm64 for the other architecture, ZIG=1 to link by cargo-zigbuild
+	@cfn/package.sh --arch $(or $(ARCH),x86_64) $(if $(ZIG),--zig) $(POLICY)
 
 policy: $(POLICY) ## The default policy, as a component
 
@@ -45,4 +52,4 @@ $(EXAMPLES): $(POLICY) $(EXAMPLES_SOURCES) | $(STAGING_SYNC)
 	@plugin/examples/test.sh $(STAGING_SYNC) $(POLICY)
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)

@@ -1,0 +1,244 @@
+#!/usr/bin/env bash
+# Deploys one environment: packages the function, uploads it and the templates, and makes or updates the stack.
+#
+#   cfn/deploy.sh ENVIRONMENT [--dry-run] [--package ZIP]   e.g. cfn/deploy.sh test
+#   cfn/deploy.sh ENVIRONMENT --disable | --enable [--dry-run]
+#
+# Settings are in cfn/environments/ENVIRONMENT.env, if there is such a file: one Name=Value a line, the names being the
+# parameters of master-template.yaml, or StackName (default <ProjectName>-<ENVIRONMENT>). Deploying again without a
+# change changes nothing. --dry-run asks AWS what there is, changes nothing, and tells what would be run. --disable
+# and --enable stop and start the schedule, and nothing else. Exit code: 0 done, 1 it can't be, 2 bad arguments.
+set -euo pipefail
+
+readonly HERE=cfn
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+exec 3>&1 # the plan of a dry run, wherever else a command's output goes
+say() { echo "deploy.sh: $*" >&2; }
+fail() {
+    say "error: $*"
+    exit 1
+}
+usage() {
+    sed -n '3,5s/^# *//p' "$HERE/deploy.sh" >&2
+    exit 2
+}
+
+# A command that changes something in AWS.
+change() {
+    if [[ $dry_run == yes ]]; then
+        echo "would run:$(printf ' %q' "$@")" >&3
+    else
+        "$@"
+    fi
+}
+
+# --- Arguments and settings
+
+environment='' dry_run=no schedule='' package=''
+while (($#)); do
+    case $1 in
+    --dry-run) dry_run=yes ;;
+    --disable | --enable)
+        [[ -z $schedule ]] || usage
+        schedule=${1#--}
+        ;;
+    --package)
+        [[ $# -ge 2 ]] || usage
+        package=$2
+        shift
+        ;;
+    -*) usage ;;
+    *)
+        [[ -z $environment ]] || usage
+        environment=$1
+        ;;
+    esac
+    shift
+done
+[[ $environment =~ ^[a-z0-9][a-z0-9-]{0,11}$ ]] || usage
+
+settings=$HERE/environments/$environment.env
+render() { # ARGUMENTS...
+    local from=()
+    [[ ! -f $settings ]] || from=(--settings "$settings")
+    python3 $HERE/render.py --template $HERE/master-template.yaml ${from[@]+"${from[@]}"} \
+        "Environment=$environment" "$@"
+}
+setting() { sed -n "s/^$1=//p" <<<"$values"; }
+
+# --- Tools and credentials
+
+missing=()
+command -v aws >/dev/null || missing+=("the AWS CLI ('pip install awscli', or version 2 from AWS)")
+command -v python3 >/dev/null || missing+=("python3")
+if [[ -z $schedule && -z $package ]]; then
+    command -v make >/dev/null || missing+=("make")
+    command -v cargo >/dev/null || missing+=("cargo (Rust 1.95, https://rustup.rs)")
+fi
+((${#missing[@]} == 0)) || fail "missing: $(printf '%s; ' "${missing[@]}")install it and try again"
+
+values=$(render) || fail "the settings can't be used"
+project=$(setting ProjectName)
+stack=$(setting StackName)
+stack=${stack:-$project-$environment}
+architecture=$(setting Architecture)
+function=$(setting FunctionName)
+function=${function:-$project-query-handler-$environment}
+table=$(setting TargetAccountsTable)
+concurrency=$(setting ReservedConcurrency)
+rule=$project-staging-account-sync-$environment
+
+export AWS_PAGER=''
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
+[[ -n $region ]] || fail "no AWS region: set AWS_REGION to the region of the table of target accounts"
+export AWS_REGION=$region AWS_DEFAULT_REGION=$region # version 1 of the CLI knows the second only
+caller=$(aws sts get-caller-identity --query '[Account,Arn]' --output text 2>&1) ||
+    fail "no AWS credentials that work: set AWS_PROFILE, or log in; the CLI says: $caller"
+read -r account arn <<<"$caller"
+say "$stack in $region of account $account, as $arn"
+
+# --- What there is
+
+look() {
+    if ! found=$(aws cloudformation describe-stacks --stack-name "$stack" --output json 2>&1); then
+        [[ $found == *"does not exist"* ]] || fail "the stack can't be looked at: $found"
+        found='{"Stacks": [{}]}'
+    fi
+}
+# What Python makes of the stack that was found.
+described() { python3 -c "import json, sys; stack = json.load(sys.stdin)['Stacks'][0]; print($1)" <<<"$found"; }
+parameter() { # NAME
+    described "next((one['ParameterValue'] for one in stack.get('Parameters', []) if one['ParameterKey'] == '$1'), '')"
+}
+look
+status=$(described "stack.get('StackStatus', '')")
+if [[ -n $status ]]; then
+    # A platform may have a stack of this name already; ours in its place would delete all that is in it.
+    [[ $(parameter TemplatePrefix) == staging-sync/templates/* ]] ||
+        fail "there is a stack $stack, and it isn't staging-sync's: nothing was changed." \
+            "Choose another name: a line StackName=... in $settings"
+    case $status in
+    ROLLBACK_COMPLETE | DELETE_FAILED | ROLLBACK_FAILED)
+        fail "the stack is in $status: see why in its events, delete it" \
+            "(aws cloudformation delete-stack --stack-name $stack), and deploy again"
+        ;;
+    *_IN_PROGRESS) fail "the stack is in $status: wait until that is done, and try again" ;;
+    esac
+fi
+
+# --- The schedule alone
+
+# Sets the stack's parameter and keeps all others.
+set_enabled() { # VALUE
+    if [[ $(parameter EnableStagingAccountSync) == "$1" ]]; then
+        say "the stack has EnableStagingAccountSync=$1 already"
+        return
+    fi
+    local parameters=("ParameterKey=EnableStagingAccountSync,ParameterValue=$1") name
+    for name in $(described "*(one['ParameterKey'] for one in stack['Parameters'])"); do
+        [[ $name == EnableStagingAccountSync ]] || parameters+=("ParameterKey=$name,UsePreviousValue=true")
+    done
+    change aws cloudformation update-stack --stack-name "$stack" --use-previous-template \
+        --parameters "${parameters[@]}" --capabilities CAPABILITY_NAMED_IAM --output text
+    change aws cloudformation wait stack-update-complete --stack-name "$stack"
+}
+
+if [[ -n $schedule ]]; then
+    [[ -n $status ]] || fail "there is no stack $stack in $region: deploy it first"
+    if [[ $schedule == disable ]]; then
+        change aws events disable-rule --name "$rule" # at once; then so that it stays
+        set_enabled false
+    else
+        set_enabled true
+        change aws events enable-rule --name "$rule" # it may have been disabled by hand
+    fi
+    [[ $dry_run == yes ]] || say "the schedule $rule is ${schedule}d"
+    exit 0
+fi
+
+# --- Names that are taken, before CloudFormation finds out halfway
+
+exists() { "$@" >/dev/null 2>&1; }
+if [[ -z $status ]]; then
+    ! exists aws lambda get-function --function-name "$function" ||
+        fail "there is a function $function already: name another, FunctionName=... in $settings"
+    ! exists aws events describe-rule --name "$rule" ||
+        fail "there is a rule $rule already, so something else synchronises already: remove it," \
+            "or choose another ProjectName=... in $settings"
+    if [[ -z $table ]] && exists aws dynamodb describe-table --table-name "$project-target-accounts-$environment"; then
+        fail "there is a table $project-target-accounts-$environment already: to use it," \
+            "TargetAccountsTable=$project-target-accounts-$environment in $settings"
+    fi
+    unreserved=$(aws lambda get-account-settings --query AccountLimit.UnreservedConcurrentExecutions \
+        --output text 2>/dev/null) || unreserved=''
+    if [[ -n $concurrency && $unreserved =~ ^[0-9]+$ ]] && ((unreserved - concurrency < 100)); then
+        fail "of this account's concurrent executions $unreserved are not reserved, and Lambda keeps 100 of them:" \
+            "ask for a higher quota, or reserve none: a line ReservedConcurrency= (and nothing more) in $settings"
+    fi
+fi
+if [[ -n $table ]] && ! exists aws dynamodb describe-table --table-name "$table"; then
+    fail "there is no table $table in $region, or it may not be looked at: TargetAccountsTable in $settings"
+fi
+
+# --- The package, and where it goes
+
+if [[ -z $package ]]; then
+    make package ARCH="$architecture" >&2 || fail "no package; the messages above say why"
+    package=target/package/staging-sync-$architecture.zip
+fi
+[[ -f $package ]] || fail "there is no package $package"
+
+digest() { cat "$@" | python3 -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'; }
+nested=("$HERE/lambda-stack.yaml" "$HERE/eventbridge-stack.yaml" "$HERE/monitoring-stack.yaml")
+# Named by their digests: what is there already is the same, and what a stack refers to never changes.
+code_key=staging-sync/code/$(digest "$package").zip
+template_prefix=staging-sync/templates/$(digest "${nested[@]}")
+bucket=$(setting ArtifactBucket)
+bucket=${bucket:-$project-artifacts-$account-$region}
+
+if ! exists aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account"; then
+    change aws cloudformation deploy --stack-name "$project-artifacts" --template-file $HERE/artifact-bucket.yaml \
+        --parameter-overrides "BucketName=$bucket" --no-fail-on-empty-changeset >&2 ||
+        fail "no bucket $bucket for the package: does another account own that name?" \
+            "To use one that you have, a line ArtifactBucket=... in $settings"
+fi
+uploaded() { exists aws s3api head-object --bucket "$bucket" --key "$1" --expected-bucket-owner "$account"; }
+upload() { # FILE KEY
+    change aws s3api put-object --bucket "$bucket" --key "$2" --body "$1" \
+        --expected-bucket-owner "$account" --output text >&2
+}
+uploaded "$code_key" || upload "$package" "$code_key"
+if ! uploaded "$template_prefix/$(basename "${nested[2]}")"; then # the last one, so all of them
+    for template in "${nested[@]}"; do
+        upload "$template" "$template_prefix/$(basename "$template")"
+    done
+fi
+
+# --- The stack
+
+mkdir -p target/package
+rendered=target/package/master-$environment.yaml
+values=$(render --out "$rendered" "ArtifactBucket=$bucket" "TemplatePrefix=$template_prefix" "CodeKey=$code_key")
+enabled=$(render --only EnableStagingAccountSync)
+overrides=()
+while IFS= read -r value; do
+    # Whether the schedule is on stays as it is, unless the settings say otherwise.
+    case $value in
+    StackName=*) ;;
+    EnableStagingAccountSync=*) [[ -z $enabled ]] || overrides+=("$value") ;;
+    *) overrides+=("$value") ;;
+    esac
+done <<<"$values"
+change aws cloudformation deploy --stack-name "$stack" --template-file "$rendered" \
+    --parameter-overrides "${overrides[@]}" --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset >&2 ||
+    fail "the deployment failed, and CloudFormation went back to what was: 'aws cloudformation describe-stack-events" \
+        "--stack-name $stack' says why; look for the first CREATE_FAILED or UPDATE_FAILED, in the nested stacks as well"
+
+if [[ $dry_run == yes ]]; then
+    say "nothing was changed"
+    exit 0
+fi
+look
+described "*(one['OutputKey'] + '\t' + one['OutputValue'] for one in stack.get('Outputs', [])), sep='\n'"
+say "the schedule is $([[ $(parameter EnableStagingAccountSync) == true ]] && echo on || echo off)"

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Checks the templates, the scripts and that they fit the program. Arguments go to pytest.
+#
+# The tools are installed once, in target/cfn-venv. Without Python the checks are skipped, unless CI is set.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+say() { echo "cfn/tests/run.sh: $*" >&2; }
+
+readonly venv=target/cfn-venv requirements=cfn/tests/requirements.txt
+if ! python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    say "SKIPPED: Python 3.11 with venv isn't there: 'apt-get install python3-venv'"
+    [[ -z ${CI:-} ]] || exit 1
+    exit 0
+fi
+if ! cmp -s "$requirements" "$venv/installed"; then
+    say "installing the tools in $venv (a minute or two, the first time)"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+    cp "$requirements" "$venv/installed"
+fi
+PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/pytest" -q -p no:cacheprovider \
+    -W 'ignore:Tried to parse' cfn/tests "$@" # moto says of each kind of resource that it doesn't make it
