@@ -39,6 +39,7 @@ arm64) rust=aarch64-unknown-linux-gnu ;;
 esac
 [[ -f $1 ]] || fail "there is no policy $1: 'make policy' builds the default one"
 policy=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+staging_sync=target/debug/staging-sync # `make package` has built it
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for tool in cargo rustc python3; do
@@ -70,11 +71,15 @@ say "building bootstrap for $target (10 minutes on 2 cores, the first time)"
     --target-dir target >&2 || fail "the build failed; its messages are above"
 
 mkdir -p target/package
+# Compiled here for any processor of the architecture, so that a cold start has nothing to compile.
+"$staging_sync" policy precompile "$policy" --target "${rust%%-*}" --out target/package/policy.cwasm ||
+    fail "the policy could not be compiled; the message is above"
 package=target/package/staging-sync-$arch.zip
 # What the package holds: a file and its name in it.
 files=(
     "target/$rust/release/bootstrap=bootstrap"
     "$policy=policy.wasm"
+    "target/package/policy.cwasm=policy.cwasm"
 )
 python3 cfn/package.py --arch "$arch" --glibc "$GLIBC" --out "$package" "${files[@]}" >&2
 echo "$package"

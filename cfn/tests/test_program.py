@@ -17,8 +17,6 @@ from runtime_api import RuntimeApi
 STAGING_SYNC = ROOT / "target/debug/staging-sync"
 POLICY = ROOT / "target/policy.wasm"
 RULE = "aws-drs-orchestration-staging-account-sync-test"
-# Variables that a host to come reads.
-ANNOUNCED = {"POLICY_PUBLIC_KEY", "RESCUE_LIMIT"}
 
 
 def role(account: str) -> str:
@@ -170,9 +168,9 @@ def test_every_variable_of_the_host_is_a_parameter_and_no_other():
     deployed = resources["Function"]["Properties"]["Environment"]["Variables"]
     known = set(re.findall(r'\.(?:get|flag|number)\(\s*"([A-Z_]+)"', host_config())) - {"AWS_REGION"} | {"RUST_LOG"}
     assert len(known) > 8
-    assert set(deployed) == known | ANNOUNCED
+    assert set(deployed) == known
     table = re.findall(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert {name for row in table for name in re.findall(r"`([A-Z_]+)`", row)} - ANNOUNCED == known
+    assert {name for row in table for name in re.findall(r"`([A-Z_]+)`", row)} == known
 
 
 def test_numbers_have_the_default_and_the_limits_of_the_host():

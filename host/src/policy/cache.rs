@@ -29,7 +29,12 @@ pub struct Cache {
 impl Cache {
     /// The file beside this program's packaged policy, and a folder of this user's own among the temporary ones.
     pub fn standard(packaged_policy: &Path) -> Self {
-        Self { packaged: Some(packaged_policy.with_extension("cwasm")), ..Self::own() }
+        Self::of(packaged_policy, &std::env::temp_dir())
+    }
+
+    /// The file beside a packaged policy, and a folder in this one.
+    pub fn of(packaged_policy: &Path, parent: &Path) -> Self {
+        Self { packaged: Some(packaged_policy.with_extension("cwasm")), ..Self::at(parent) }
     }
 
     /// Only the folder of this user's own.

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use staging_sync::policy::cache::precompile;
 use staging_sync::policy::{Cache, Candidate, Limits};
 
 use crate::folder;
@@ -67,4 +68,21 @@ async fn what_is_corrupt_or_anybody_elses_is_passed_over() {
     std::os::unix::fs::symlink(real.path(), linked.path().join(own.file_name().expect("a name"))).expect("a link");
     assert_eq!(load(&one, &Cache::at(linked.path())).await, "1.0.0");
     assert_eq!(fs::read_dir(real.path()).expect("a folder").count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_package_has_compiled_is_taken_if_it_is_of_the_packaged_policy() {
+    let (package, elsewhere) = (folder(), folder());
+    let (one, other) = (version("1.0.0").component(), version("2.0.0").component());
+    let compiled = precompile(&other, std::env::consts::ARCH).expect("compiled");
+    fs::write(package.path().join("policy.cwasm"), &compiled).expect("a file");
+    let cache = Cache::of(&package.path().join("policy.wasm"), elsewhere.path());
+    assert_eq!(load(&one, &cache).await, "1.0.0", "it's of another policy");
+    // Of this policy by its digest: so it's seen to be used.
+    let digests = [&other, &one].map(|bytes| staging_sync::policy::sha256(bytes));
+    let at = compiled.windows(64).position(|window| window == digests[0].as_bytes()).expect("the digest");
+    let renamed = [&compiled[..at], digests[1].as_bytes(), &compiled[at + 64..]].concat();
+    fs::write(package.path().join("policy.cwasm"), renamed).expect("a file");
+    assert_eq!(load(&one, &cache).await, "2.0.0");
+    assert!(precompile(b"no policy", "x86_64").is_err());
 }
