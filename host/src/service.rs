@@ -52,19 +52,21 @@ impl Service {
         let invalid = |error: String| Error::new(ErrorKind::ConfigurationInvalid, format!("environment: {error}"));
         let packaged = config::default_policy();
         let key = config.policy_public_key.as_deref().map(Key::parse).transpose();
-        let gate = Arc::new(Gate {
-            limits: config.limits,
-            key: key.map_err(|error| invalid(format!("POLICY_PUBLIC_KEY {error}")))?,
-            settings: config.settings.clone(),
-            cache: Cache::standard(&packaged),
-        });
+        let key = key.map_err(|error| invalid(format!("POLICY_PUBLIC_KEY {error}")))?;
+        let gate = |key| {
+            let (settings, cache) = (config.settings.clone(), Cache::standard(&packaged));
+            Arc::new(Gate { limits: config.limits, key, settings, cache })
+        };
+        // What is packaged with this program is as good as the program: it needs no signature.
+        let (gate, of_packaged) = (gate(key), gate(None));
         let mut slots = Vec::new();
         for policy in &config.policies {
             let at = Location::parse(policy, objects.as_ref());
             let at = at.map_err(|error| Error::new(ErrorKind::PolicyUnavailable, format!("policy {error}")))?;
-            let packaged = packaged.to_str().filter(|packaged| packaged != policy);
-            let packaged = packaged.and_then(|packaged| Location::parse(packaged, None).ok());
-            slots.push(Slot::new(at, Arc::clone(&gate), packaged));
+            let stand_in = packaged.to_str().filter(|packaged| packaged != policy);
+            let gate = if stand_in.is_some() { &gate } else { &of_packaged };
+            let stand_in = stand_in.and_then(|packaged| Location::parse(packaged, None).ok());
+            slots.push(Slot::new(at, Arc::clone(gate), stand_in));
         }
         let runtimes = slots.iter().map(|_| Mutex::default()).collect();
         Ok(Self { config, door, slots, runtimes })

@@ -93,7 +93,7 @@ impl Slot {
         let mut state = self.state.lock().await;
         let until = if state.standing.is_some() { until } else { latest };
         if state.under_way.is_none() {
-            self.see(&mut state, until).await;
+            self.see(&mut state, until, taken).await;
         }
         if let Some(task) = &mut state.under_way {
             match timeout_at(until, task).await {
@@ -161,7 +161,7 @@ impl Slot {
     }
 
     /// Reads the source, if it's another than the one seen before, and sets off what it offers.
-    async fn see(&self, state: &mut State, until: Instant) {
+    async fn see(&self, state: &mut State, until: Instant, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
         let most = if self.at.is_manifest() { manifest::MAX_BYTES } else { COMPONENT };
         let known = state.seen.as_ref().map(|seen| seen.version.as_str());
         let unread = match timeout_at(until, self.at.get(known, most)).await {
@@ -179,6 +179,9 @@ impl Slot {
         };
         if let Some(reason) = unread {
             state.rejected = Some(Rejected::new(Step::Fetch, reason));
+            if state.standing.is_none() && !self.at.is_manifest() {
+                state.standing = self.start_without(None, &self.gate.settings, taken).await;
+            }
             return;
         }
         let Some(seen) = &state.seen else { return };
@@ -214,8 +217,14 @@ impl Slot {
             Ok(release) => release,
             Err(rejected) => {
                 if state.standing.is_none() {
-                    let previous = attempt.manifest.as_ref().and_then(|manifest| manifest.previous.clone());
-                    state.standing = self.start_without(previous, attempt.manifest.is_some(), taken).await;
+                    state.standing = match attempt.manifest {
+                        Some(Manifest { active, previous, .. }) => {
+                            let settings = self.gate.settings_of_entry(&active);
+                            self.start_without(previous, &settings, taken).await
+                        }
+                        None if self.at.is_manifest() => None,
+                        None => self.start_without(None, &self.gate.settings, taken).await,
+                    };
                 }
                 state.rejected = Some(rejected);
                 return;
@@ -257,12 +266,12 @@ impl Slot {
         state.standing = Some(Standing { active: release, before, shadow, stands_in: false, change });
     }
 
-    /// What stands in at the start: the policy that the manifest had before, else the packaged one. It needs its
-    /// settings for that; whatever isn't known of them must not be made up.
+    /// What stands in at the start: the policy that the manifest had before, else the packaged one with these
+    /// settings. Where they aren't known, because the manifest isn't, nothing does: they must not be made up.
     async fn start_without(
         &self,
         previous: Option<Entry>,
-        is_manifest: bool,
+        settings: &str,
         taken: &(dyn Fn(&str) -> Option<String> + Sync),
     ) -> Option<Standing> {
         let stand = |active, stands_in| Standing { active, before: Before::None, shadow: None, stands_in, change: 0 };
@@ -272,10 +281,9 @@ impl Slot {
         {
             return Some(stand(release, false));
         }
-        let packaged = self.packaged.as_ref().filter(|_| is_manifest || !self.at.is_manifest())?;
+        let packaged = self.packaged.as_ref()?;
         let Ok(Fetched::Found { bytes, .. }) = packaged.get(None, COMPONENT).await else { return None };
-        let gate =
-            Gate { key: None, settings: self.gate.settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
+        let gate = Gate { key: None, settings: settings.to_owned(), cache: self.gate.cache.clone(), ..*self.gate };
         let release = gate.activate(packaged, Offer::Plain(bytes), &[]).await.ok()?;
         Some(stand(unserved(release, taken).ok()?, true))
     }

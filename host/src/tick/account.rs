@@ -193,11 +193,16 @@ impl Run {
     async fn decider(&self) -> Arc<Decider> {
         let active = &self.runtime.active;
         if self.demoted()
-            && let Some(last_good) = self.runtime.last_good(&self.tick.operation).await
+            && let Some(last_good) = self.last_good().await
         {
             return last_good;
         }
         Arc::clone(active)
+    }
+
+    /// The last good policy, if it's there in time.
+    async fn last_good(&self) -> Option<Arc<Decider>> {
+        timeout_at(self.times.stop, self.runtime.last_good(&self.tick.operation)).await.ok().flatten()
     }
 
     /// Whether the active policy has failed on as many accounts as it may.
@@ -211,7 +216,7 @@ impl Run {
         if !Arc::ptr_eq(failed, &self.runtime.active) {
             return None;
         }
-        let last_good = self.runtime.last_good(&self.tick.operation).await?;
+        let last_good = self.last_good().await?;
         self.rescued.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
             accountId = account,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use staging_sync::activation::Slot;
+use staging_sync::activation::manifest::Manifest;
 
 use crate::guest::Guest;
-use crate::{active, at, folder, gate, look, publish, put, slot, version};
+use crate::{active, at, entry, folder, gate, look, publish, put, slot, version};
 
 fn bad() -> Guest {
     Guest { version: "2.0.0", info: "unreachable".into(), ..Guest::default() }
@@ -40,6 +41,23 @@ async fn the_packaged_policy_stands_in_last_and_removes_nothing() {
     assert_eq!(active(Some(&standing)), "3.0.0");
     assert!(slot.policies(&standing).last_good.is_none());
     assert!(slot.policies(&standing).hold_removals.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_packaged_policy_stands_in_with_the_settings_of_the_one_that_it_stands_in_for() {
+    let folder = folder();
+    let packaged = folder.path().join("packaged.wasm");
+    std::fs::write(&packaged, version("0.9.0").component()).expect("a component");
+    let mut broken = entry(folder.path(), &bad());
+    broken.settings = serde_json::json!({"externalIdTemplate": "x-{id}"}).as_object().cloned();
+    let manifest = Manifest { active: broken, previous: None, shadow: None };
+    let slot = Slot::new(at(&put(folder.path(), &manifest.text())), Arc::new(gate()), Some(at(&packaged)));
+    let standing = look(&slot).await.0.expect("a standing");
+    assert_eq!(standing.active.settings(), r#"{"externalIdTemplate":"x-{id}"}"#);
+    // A component by itself has those of the environment, also where it can't be read.
+    let slot = Slot::new(at(&folder.path().join("nowhere.wasm")), Arc::new(gate()), Some(at(&packaged)));
+    let (standing, rejected) = look(&slot).await;
+    assert_eq!((active(standing.as_ref()), rejected.expect("a rejection").step.name()), ("0.9.0", "fetch"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
