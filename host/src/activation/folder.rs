@@ -4,6 +4,7 @@ use std::fs::{File, Metadata};
 use std::io::ErrorKind as Io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::AsyncReadExt;
 
@@ -35,29 +36,43 @@ pub(super) async fn read(path: &Path, known: Option<&str>, most: u64) -> Result<
     Ok(Fetched::Found { bytes, version })
 }
 
-/// Writes beside the file, then renames, under a lock that other publishers take as well.
+/// Writes beside the file, then puts it in its place in one step: nobody ever sees half of it.
 pub(super) fn write(path: &Path, bytes: &[u8], when: When<'_>) -> Result<Put, StoreError> {
     let failed = |error: std::io::Error| failure(path, &error);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    let lock = File::create(beside(path, "lock")).map_err(failed)?;
-    lock.lock().map_err(failed)?;
-    let found = match std::fs::metadata(path) {
-        Ok(metadata) => Some(version(&metadata)),
-        Err(error) if error.kind() == Io::NotFound => None,
-        Err(error) => return Err(failed(error)),
+    static PARTS: AtomicU64 = AtomicU64::new(0);
+    let part = beside(path, &format!("{}-{}.part", std::process::id(), PARTS.fetch_add(1, Ordering::Relaxed)));
+    std::fs::write(&part, bytes).map_err(failed)?;
+    let put = match when {
+        When::Missing => create(&part, path),
+        When::Is(version) => replace(&part, path, version),
     };
-    let holds = match when {
-        When::Missing => found.is_none(),
-        When::Is(version) => found.as_deref() == Some(version),
-    };
-    if holds {
-        let part = beside(path, "part");
-        std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(failed)?;
+    let _ = std::fs::remove_file(&part); // it's in its place, or not wanted
+    put.map_err(failed)
+}
+
+/// A link is made only where there's nothing.
+fn create(part: &Path, path: &Path) -> std::io::Result<Put> {
+    match std::fs::hard_link(part, path) {
+        Ok(()) => Ok(Put::Done),
+        Err(error) if error.kind() == Io::AlreadyExists => Ok(Put::Changed),
+        Err(error) => Err(error),
     }
-    // The lock's file stays: who waits for it would otherwise hold the lock of a file that is gone.
-    Ok(if holds { Put::Done } else { Put::Changed })
+}
+
+/// Looks and renames under a lock that other publishers take as well. Its file stays: who waits for it would
+/// otherwise hold the lock of a file that is gone.
+fn replace(part: &Path, path: &Path, known: &str) -> std::io::Result<Put> {
+    let lock = File::create(beside(path, "lock"))?;
+    lock.lock()?;
+    match std::fs::metadata(path) {
+        Ok(found) if version(&found) == known => std::fs::rename(part, path).map(|()| Put::Done),
+        Ok(_) => Ok(Put::Changed),
+        Err(error) if error.kind() == Io::NotFound => Ok(Put::Changed),
+        Err(error) => Err(error),
+    }
 }
 
 /// `policy.json` → `.policy.json.lock`, which nothing else is named like.

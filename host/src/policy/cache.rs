@@ -99,6 +99,7 @@ pub fn precompile(component: &[u8], target: &str) -> Result<Vec<u8>, String> {
     let engine = super::limits::engine_for(target).map_err(failed)?;
     let digest = super::sha256(component);
     let encoded = super::encode::component_of(component)?;
+    super::contract::is_component(&encoded)?;
     Ok(pack(&engine.precompile_component(&encoded).map_err(failed)?, &digest))
 }
 

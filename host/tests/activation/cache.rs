@@ -84,5 +84,5 @@ async fn what_the_package_has_compiled_is_taken_if_it_is_of_the_packaged_policy(
     let renamed = [&compiled[..at], digests[1].as_bytes(), &compiled[at + 64..]].concat();
     fs::write(package.path().join("policy.cwasm"), renamed).expect("a file");
     assert_eq!(load(&one, &cache).await, "2.0.0");
-    assert!(precompile(b"no policy", "x86_64").is_err());
+    assert_eq!(precompile(b"no policy", "x86_64").expect_err("a refusal"), "isn't WebAssembly");
 }

@@ -2,6 +2,7 @@
 
 mod cache;
 mod cold_start;
+mod publishing;
 mod refusals;
 mod rescue;
 mod several;

@@ -1,7 +1,7 @@
 //! `staging-sync policy keygen`: a pair of keys to sign policies with.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
 
 /// Writes a file that isn't there yet: a key that is lost can't be made again.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Unable> {
-    let unable = |error: std::io::Error| Unable(format!("{}: {error}", path.display()));
+    let unable = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => Unable(format!("{}: is there already, and isn't overwritten", path.display())),
+        _ => Unable(format!("{}: {error}", path.display())),
+    };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(unable)?;
     file.write_all(text.as_bytes()).map_err(unable)
 }
