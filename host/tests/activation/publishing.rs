@@ -35,7 +35,7 @@ async fn of_many_publishers_that_read_the_same_manifest_one_wins_each_round() {
             }
         }
         let now = read(&at(&path)).await.expect("readable").expect("a manifest").manifest;
-        assert_eq!(won, [now.clone()], "round {round}");
+        assert_eq!(won, std::slice::from_ref(&now), "round {round}");
         assert_eq!(now.previous, before.map(|before| before.active), "nothing in between is lost");
     }
     let files: Vec<String> = std::fs::read_dir(folder.path())
