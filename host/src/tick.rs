@@ -28,15 +28,19 @@ use decider::{Decider, Rescue};
 pub use decider::{LastGood, Policies};
 
 /// The numbers of the last line of a tick, as CloudWatch has them.
-const METRICS: [(&str, &str); 9] = [
+const METRICS: [(&str, &str); 13] = [
     ("totalAccounts", "Count"),
     ("accountsUpdated", "Count"),
+    ("accountsUnchanged", "Count"),
     ("accountsSkipped", "Count"),
     ("accountsFailed", "Count"),
     ("accountsHeld", "Count"),
     ("accountsDeferred", "Count"),
     ("accountsRescued", "Count"),
     ("shadowDifferences", "Count"),
+    ("awsCalls", "Count"),
+    ("awsThrottles", "Count"),
+    ("awsErrors", "Count"),
     ("durationMs", "Milliseconds"),
 ];
 
@@ -139,6 +143,7 @@ impl Runtime {
             "{title} started"
         );
 
+        let calls_before = self.active.aws.calls();
         let mut accounts = timeout_at(times.stop, self.read(event)).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::TableUnavailable, "out of time while reading the table of target accounts"))
         })?;
@@ -200,6 +205,7 @@ impl Runtime {
         let (mut summary, demoted) = self.summarize(&run, &outcomes).await?;
         summary::name_deciders(&mut summary, &others);
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let calls = self.active.aws.calls().since(calls_before);
         let shadow = Shadow { different: count(&run.different), failed: count(&run.shadow_failed) };
         tracing::info!(
             _aws = metrics::directive(tick.now, &["operation"], &METRICS),
@@ -207,6 +213,7 @@ impl Runtime {
             totalAccounts = counts.total,
             accountsProcessed = counts.updated + counts.unchanged,
             accountsUpdated = counts.updated,
+            accountsUnchanged = counts.unchanged,
             accountsSkipped = counts.skipped + counts.unchanged,
             accountsFailed = counts.failed,
             accountsHeld = counts.held,
@@ -215,6 +222,9 @@ impl Runtime {
             shadowPolicy = self.shadow.as_ref().map(|shadow| shadow.release().to_string()),
             shadowDifferences = shadow.different,
             shadowFailures = shadow.failed,
+            awsCalls = calls.made,
+            awsThrottles = calls.throttled,
+            awsErrors = calls.failed,
             policy = policy.info().name,
             policyVersion = policy.info().version,
             policyDigest = policy.digest(),

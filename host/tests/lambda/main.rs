@@ -144,6 +144,9 @@ async fn the_seed_example_field_by_field() {
     let completed = line("staging account sync completed");
     assert_eq!((&completed["accountsUpdated"], &completed["totalAccounts"]), (&json!(1), &json!(2)));
     assert!(!log.iter().any(|line| line["message"] == "staging account sync: account unchanged"));
+    let last = log.iter().rfind(|line| line["message"] == "staging account sync completed").expect("a last line");
+    let counted = (&last["awsCalls"], &last["awsThrottles"], &last["awsErrors"]);
+    assert_eq!(counted, (&json!(calls.len()), &json!(0), &json!(0)));
     // CloudWatch reads the last line's numbers as metrics.
     let metrics = &completed["_aws"]["CloudWatchMetrics"][0];
     assert_eq!((&metrics["Namespace"], &metrics["Dimensions"]), (&json!("StagingSync"), &json!([["operation"]])));
