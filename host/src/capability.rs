@@ -90,9 +90,7 @@ impl Scope {
     /// The same account with the same observations for another policy to decide, with the AWS that it may use.
     pub fn handed_to(mut self, aws: Arc<Aws>) -> Self {
         self.aws = Some(aws);
-        self.staged = None;
-        self.updated = false;
-        self.held = false;
+        self.undecided();
         self
     }
 
@@ -116,6 +114,11 @@ impl Scope {
     /// Takes the account as it was read again, for the policy to decide anew.
     pub fn reread(&mut self, target: Target) {
         self.target = target;
+        self.undecided();
+    }
+
+    /// Forgets what a policy asked for, not what was observed.
+    fn undecided(&mut self) {
         self.staged = None;
         self.updated = false;
         self.held = false;

@@ -146,7 +146,7 @@ impl Slot {
         let Some(standing) = state.standing.clone().filter(|standing| Arc::ptr_eq(&standing.active, failed)) else {
             return;
         };
-        let Some(last_good) = self.load(&standing.before, &[]).await else { return };
+        let Some(last_good) = self.load(&standing.before).await else { return };
         let reason = format!("{failed} failed on as many accounts as RESCUE_LIMIT lets it: {last_good} goes on");
         state.rejected = Some(Rejected::new(Step::Run, reason));
         state.demoted = Some(Arc::clone(failed));
@@ -276,7 +276,7 @@ impl Slot {
     ) -> Option<Standing> {
         let stand = |active, stands_in| Standing { active, before: Before::None, shadow: None, stands_in, change: 0 };
         if let Some(previous) = previous
-            && let Some(release) = self.load(&Before::Listed(Box::new(previous)), &[]).await
+            && let Some(release) = self.load(&Before::Listed(Box::new(previous))).await
             && let Ok(release) = unserved(release, taken)
         {
             return Some(stand(release, false));
@@ -288,11 +288,11 @@ impl Slot {
         Some(stand(unserved(release, taken).ok()?, true))
     }
 
-    async fn load(&self, before: &Before, known: &[Arc<Release>]) -> Option<Arc<Release>> {
+    async fn load(&self, before: &Before) -> Option<Arc<Release>> {
         match before {
             Before::None => None,
             Before::AtHand(release) => Some(Arc::clone(release)),
-            Before::Listed(entry) => load(&self.at, &self.gate, entry, known).await,
+            Before::Listed(entry) => load(&self.at, &self.gate, entry).await,
         }
     }
 
@@ -307,7 +307,7 @@ impl Slot {
                     let (at, gate, entry) = (self.at.clone(), Arc::clone(&self.gate), entry.clone());
                     Some(LastGood::found_by(move || {
                         let (at, gate, entry) = (at.clone(), Arc::clone(&gate), entry.clone());
-                        Box::pin(async move { load(&at, &gate, &entry, &[]).await })
+                        Box::pin(async move { load(&at, &gate, &entry).await })
                     }))
                 }
             },
@@ -318,8 +318,8 @@ impl Slot {
 }
 
 /// Brings a release of a manifest back.
-async fn load(at: &Location, gate: &Gate, entry: &Entry, known: &[Arc<Release>]) -> Option<Arc<Release>> {
-    match gate.activate(at, Offer::Listed(Box::new(entry.clone())), known).await {
+async fn load(at: &Location, gate: &Gate, entry: &Entry) -> Option<Arc<Release>> {
+    match gate.activate(at, Offer::Listed(Box::new(entry.clone())), &[]).await {
         Ok(release) => Some(release),
         Err(rejected) => {
             tracing::error!(source = %at, reason = %rejected, "the policy before it can't stand in either");

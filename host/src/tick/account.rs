@@ -62,7 +62,7 @@ pub(super) struct Run {
 /// An account that has been decided: what the policy said, and the account as it knew it.
 struct Decision {
     decided: Result<Outcome, Fault>,
-    scope: Option<Scope>,
+    scope: Scope,
 }
 
 impl Run {
@@ -128,7 +128,7 @@ impl Run {
                 (Err(fault), Some(given_back)) => {
                     let Some(last_good) = self.rescue(&by, id.as_str(), &fault).await else {
                         let outcome = outcome::failed(&fault);
-                        return (outcome, by, Some(Decision { decided: Err(fault), scope: Some(given_back) }));
+                        return (outcome, by, Some(Decision { decided: Err(fault), scope: given_back }));
                     };
                     scope = given_back.handed_to(Arc::clone(&last_good.aws));
                     by = last_good;
@@ -137,7 +137,7 @@ impl Run {
                 (_, None) => return (outcome::failed("host: the account's scope was lost"), by, None),
             };
             let staged = decided_scope.staged.clone().filter(|_| !self.tick.dry_run);
-            let decision = |scope: Scope| Some(Decision { decided: Ok(outcome.clone()), scope: Some(scope) });
+            let decision = |scope: Scope| Some(Decision { decided: Ok(outcome.clone()), scope });
             let Some(staged) = staged else {
                 let decision = decision(decided_scope);
                 return (outcome, by, decision);
@@ -230,7 +230,7 @@ impl Run {
 
     /// Lets the shadow policy decide on the same observations, and says where it would decide differently.
     async fn shadow(&self, Decision { decided, scope }: Decision) {
-        let (Some(shadow), Some(scope)) = (&self.runtime.shadow, scope) else { return };
+        let Some(shadow) = &self.runtime.shadow else { return };
         let decision = timeout_at(self.times.stop, shadow.sync(&self.tick, scope.shadow())).await;
         let Ok((shadows, _)) = decision else { return };
         self.shadow_failed.fetch_add(usize::from(shadows.is_err()), Ordering::Relaxed);
