@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::bindings::types::PolicyInfo;
+use crate::policy;
 use crate::tape;
 
 /// How large a manifest may be, in bytes: hundred times what settings usually take.
@@ -55,6 +57,20 @@ pub struct Manifest {
 }
 
 impl Entry {
+    /// The entry of a policy that says this of itself, in a file that has its digest for a name.
+    pub fn of(info: &PolicyInfo, file: &[u8], settings: Option<Map<String, Value>>) -> Self {
+        let sha256 = policy::sha256(file);
+        Self {
+            name: info.name.clone(),
+            version: info.version.clone(),
+            component: format!("sha256-{sha256}.wasm"),
+            sha256,
+            settings,
+            signature: None,
+            cases: None,
+        }
+    }
+
     /// What a signature is of: all that decides how the policy behaves, in one order and without spaces. Each
     /// entry has its own, so that a rollback needs no key.
     pub fn statement(&self) -> String {

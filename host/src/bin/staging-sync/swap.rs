@@ -7,7 +7,7 @@ use staging_sync::account::AccountId;
 use staging_sync::activation::location::Location;
 use staging_sync::activation::manifest::{Entry, Manifest};
 use staging_sync::activation::publish::{self, published, rolled_back};
-use staging_sync::policy::{self, Policy};
+use staging_sync::policy::Policy;
 use staging_sync::{Event, Service, Tick};
 use staging_sync_lab::{Lab, Region};
 
@@ -19,16 +19,8 @@ const REGION: &str = "us-west-2";
 
 /// Puts a policy at the head of the manifest, as `staging-sync policy publish` does.
 pub async fn publish(at: &Location, policy: &Policy, bytes: &[u8], settings: Value) -> Result<(), Unable> {
-    let (info, sha256) = (policy.info(), policy::sha256(bytes));
-    let entry = Entry {
-        name: info.name.clone(),
-        version: info.version.clone(),
-        component: format!("sha256-{sha256}.wasm"),
-        sha256,
-        settings: settings.as_object().cloned().filter(|settings| *settings != Map::new()),
-        signature: None,
-        cases: None,
-    };
+    let settings = settings.as_object().cloned().filter(|settings| *settings != Map::new());
+    let entry = Entry::of(policy.info(), bytes, settings);
     publish::keep(at, &entry.component, bytes.to_vec()).await?;
     change(at, |before| published(before, entry, false)).await
 }

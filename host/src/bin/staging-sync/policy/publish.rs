@@ -52,20 +52,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let text = settings.clone().map_or_else(|| "{}".into(), |settings| Value::Object(settings).to_string());
     let release = unsigned.judge(bytes.clone(), text, None, cases.clone()).await;
     let release = release.map_err(publish::Unchanged::from)?;
-    let info = release.policy().info();
-    let component = format!("sha256-{}.wasm", policy::sha256(&bytes));
     let cases = cases.map(|text| {
         let sha256 = policy::sha256(&text);
         (Cases { file: format!("sha256-{sha256}.cases.json"), sha256 }, text)
     });
     let mut entry = Entry {
-        name: info.name.clone(),
-        version: info.version.clone(),
-        component,
-        sha256: policy::sha256(&bytes),
-        settings,
-        signature: None,
         cases: cases.as_ref().map(|(cases, _)| cases.clone()),
+        ..Entry::of(release.policy().info(), &bytes, settings)
     };
     if let Some(key) = &arguments.sign {
         let public_key = source::signing_key(key)?.sign(&mut entry).map_err(Unable)?;
