@@ -16,6 +16,7 @@ use crate::bindings::types::{
     SourceServer, StagingAccount,
 };
 use crate::bindings::{account, logging, types};
+use crate::policy::meter::busy;
 use crate::policy::{Guest, Shape, contract};
 use crate::removals::{self, Removals};
 use crate::target::{RoleError, Target};
@@ -293,6 +294,17 @@ impl Guest {
         Ok(())
     }
 
+    /// What a listing says, with the time that it took the host kept apart from the policy's.
+    async fn discovered(
+        &mut self,
+        listing: Listing,
+        regions: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<RegionAnswer>, AwsError>> {
+        let (answers, took) = busy(self.scope()?.discover(listing, regions)).await;
+        self.host_time += took;
+        answers
+    }
+
     /// The account at hand; in the exports that have none, a call ends the instance.
     fn scope(&mut self) -> wasmtime::Result<&mut Scope> {
         self.called()?;
@@ -321,7 +333,7 @@ impl account::Host for Guest {
     }
 
     async fn discover(&mut self, regions: Vec<String>) -> wasmtime::Result<Result<Vec<RegionView>, WitAwsError>> {
-        let answers = self.scope()?.discover(Listing::StagingAccounts, regions).await?;
+        let answers = self.discovered(Listing::StagingAccounts, regions).await?;
         let view = |answer: RegionAnswer| RegionView {
             staging_account_ids: answer.staging_account_ids().into_iter().collect(),
             region: answer.region,
@@ -334,7 +346,7 @@ impl account::Host for Guest {
         &mut self,
         regions: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<RegionSourceServers>, WitAwsError>> {
-        let answers = self.scope()?.discover(Listing::SourceServers, regions).await?;
+        let answers = self.discovered(Listing::SourceServers, regions).await?;
         let view = |answer: RegionAnswer| {
             let mut source_servers: Vec<SourceServer> = answer.entries.iter().map(source_server).collect();
             source_servers.sort_by(|one, other| one.id.cmp(&other.id));

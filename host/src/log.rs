@@ -10,8 +10,10 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, time::FormatTime, time::SystemTime};
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::{
+    FmtContext, FormatEvent, FormatFields, FormattedFields, time::FormatTime, time::SystemTime,
+};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -63,19 +65,24 @@ pub fn init(style: Style, default: &str) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter);
     // A second call, in tests, changes nothing.
     let _ = match style {
-        Style::Json => builder.event_format(JsonLines).finish().with(filter_fn(allowed)).try_init(),
+        Style::Json => {
+            let builder = builder.fmt_fields(JsonFields::new()).event_format(JsonLines);
+            builder.finish().with(filter_fn(allowed)).try_init()
+        }
         Style::Plain => builder
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .with_target(false)
             .without_time()
             .finish()
-            .with(filter_fn(allowed))
+            .with(filter_fn(|line| allowed(line) && !line.is_span())) // lines for people say it themselves
             .try_init(),
     };
 }
 
-/// `{"timestamp": …, "level": …, "message": …, fields…}`
+/// `{"timestamp": …, "level": …, "message": …, fields…}`, with the fields of the spans that the line is in: the
+/// invocation's ids, the account. A field `metrics` is left out and its members are members of the line, which is
+/// where CloudWatch looks for them.
 struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -83,14 +90,24 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut line = Map::new();
         line.insert("timestamp".into(), time.into());
         line.insert("level".into(), event.metadata().level().as_str().into());
         line.insert("message".into(), Value::Null); // keeps its place
+        for span in context.event_scope().into_iter().flat_map(|spans| spans.from_root()) {
+            let extensions = span.extensions();
+            let fields =
+                extensions.get::<FormattedFields<N>>().map(|fields| fields.fields.as_str()).unwrap_or_default();
+            line.extend(serde_json::from_str::<Map<String, Value>>(fields).unwrap_or_default());
+        }
         event.record(&mut Fields(&mut line));
+        if let Some(Value::Object(metrics)) = line.get_mut("metrics").map(Value::take) {
+            line.remove("metrics");
+            line.extend(metrics);
+        }
         writeln!(writer, "{}", Value::Object(line))
     }
 }

@@ -1,5 +1,7 @@
 //! What became of each account: the policy's outcomes, those that the host makes itself, and their log lines.
 
+use std::time::Duration;
+
 use crate::aws::AwsError;
 use crate::bindings::types::{AccountOutcome, Outcome, PolicyInfo, Receipt, Status};
 use crate::log::Json;
@@ -118,13 +120,13 @@ pub fn status_name(status: Status) -> &'static str {
     }
 }
 
+/// An account that takes longer is worth a line: regions usually answer within a second.
+const SLOW: Duration = Duration::from_secs(10);
+
 /// Logs `<title>: account <status>` for an account and the policy that decided it, unless it's unchanged with
-/// nothing held.
-pub fn log(title: &str, account: &AccountOutcome, policy: &PolicyInfo, digest: &str) {
+/// nothing held. An unchanged one has a line only if it was slow, or where `RUST_LOG` asks for debug lines.
+pub fn log(title: &str, account: &AccountOutcome, policy: &PolicyInfo, digest: &str, took: Duration) {
     let AccountOutcome { account_id, account_name, outcome } = account;
-    if outcome.status == Status::Unchanged && outcome.held_removals.is_empty() {
-        return;
-    }
     let regions: Vec<String> =
         outcome.incomplete_regions.iter().map(|at| format!("{} in {}", at.code, at.region)).collect();
     let list = |values: &[String]| (!values.is_empty()).then(|| Json::of(values));
@@ -144,12 +146,14 @@ pub fn log(title: &str, account: &AccountOutcome, policy: &PolicyInfo, digest: &
                 policy = policy.name,
                 policyVersion = policy.version,
                 policyDigest = digest,
+                durationMs = took.as_millis() as u64,
                 "{message}"
             )
         };
     }
     match outcome.status {
         Status::Failed => line!(error),
+        Status::Unchanged if outcome.held_removals.is_empty() && took < SLOW => line!(debug),
         _ if !outcome.held_removals.is_empty() || !regions.is_empty() => line!(warn),
         _ => line!(info),
     }

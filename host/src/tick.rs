@@ -12,37 +12,22 @@ use aws_smithy_types::date_time::{DateTime, Format};
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
-use crate::aws::{AwsError, Door};
+use crate::aws::{AwsError, Calls, Counter, Door};
 use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
+use crate::metrics::{self, Metric};
 use crate::outcome::{self, Counts};
 use crate::policy::{Policy, Release};
 use crate::removals::Removals;
-use crate::{metrics, summary};
+use crate::summary;
 use account::{Account, DEFERRED, Decided, Run};
 use decider::{Decider, Rescue};
 
 pub use decider::{LastGood, Policies};
-
-/// The numbers of the last line of a tick, as CloudWatch has them.
-const METRICS: [(&str, &str); 13] = [
-    ("totalAccounts", "Count"),
-    ("accountsUpdated", "Count"),
-    ("accountsUnchanged", "Count"),
-    ("accountsSkipped", "Count"),
-    ("accountsFailed", "Count"),
-    ("accountsHeld", "Count"),
-    ("accountsDeferred", "Count"),
-    ("accountsRescued", "Count"),
-    ("shadowDifferences", "Count"),
-    ("awsCalls", "Count"),
-    ("awsThrottles", "Count"),
-    ("awsErrors", "Count"),
-    ("durationMs", "Milliseconds"),
-];
 
 /// What a tick needs to know.
 #[derive(Debug, Clone)]
@@ -75,6 +60,8 @@ pub struct Report {
     pub demoted: bool,
     /// What the policy in the shadow came to.
     pub shadow: Shadow,
+    /// The tick in numbers, as its last log line has them.
+    pub metrics: Vec<Metric>,
 }
 
 /// How a policy in the shadow compares, in accounts.
@@ -95,6 +82,7 @@ pub struct Runtime {
     rescue: Option<Rescue>,
     shadow: Option<Arc<Decider>>,
     hold_removals: Option<String>,
+    counter: Arc<Counter>,
 }
 
 impl Runtime {
@@ -106,7 +94,8 @@ impl Runtime {
 
     /// Runs the ticks of these policies.
     pub fn new(config: Config, policies: Policies, door: Arc<dyn Door>) -> Self {
-        let decider = |release| Decider::new(release, Arc::clone(&door), &config.table);
+        let counter = Arc::<Counter>::default();
+        let decider = |release| Decider::new(release, &door, &config.table, &counter);
         Self {
             regions: config.regions.clone().into(),
             active: decider(policies.active),
@@ -115,16 +104,22 @@ impl Runtime {
             hold_removals: policies.hold_removals,
             config,
             door,
+            counter,
         }
     }
 
     /// The last good policy, if there's one for this operation.
     async fn last_good(&self, operation: &str) -> Option<Arc<Decider>> {
-        self.rescue.as_ref()?.find(operation, &self.door, &self.config.table).await
+        self.rescue.as_ref()?.find(operation, &self.door, &self.config.table, &self.counter).await
     }
 
     /// Runs one tick. `progress` hears how many accounts are done, of how many.
     pub async fn tick(self: &Arc<Self>, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
+        let span = tracing::info_span!("tick", operation = tick.event.operation);
+        self.run(tick, progress).instrument(span).await
+    }
+
+    async fn run(self: &Arc<Self>, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
         let began = Instant::now();
         let event = &tick.event;
         let policy = self.active.policy();
@@ -143,7 +138,7 @@ impl Runtime {
             "{title} started"
         );
 
-        let calls_before = self.active.aws.calls();
+        let (calls_before, used_before) = (self.counter.calls(), policy.used());
         let mut accounts = timeout_at(times.stop, self.read(event)).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::TableUnavailable, "out of time while reading the table of target accounts"))
         })?;
@@ -176,7 +171,7 @@ impl Runtime {
             .buffer_unordered(self.config.max_accounts())
             .inspect(|decided| {
                 let by = decided.by.policy();
-                outcome::log(title, &decided.account, by.info(), by.digest());
+                outcome::log(title, &decided.account, by.info(), by.digest(), decided.took);
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             })
             .collect()
@@ -205,34 +200,35 @@ impl Runtime {
         let (mut summary, demoted) = self.summarize(&run, &outcomes).await?;
         summary::name_deciders(&mut summary, &others);
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-        let calls = self.active.aws.calls().since(calls_before);
         let shadow = Shadow { different: count(&run.different), failed: count(&run.shadow_failed) };
+        let mut metrics = numbers(&counts);
+        metrics.extend([
+            Metric::count("accountsDeferred", deferred),
+            Metric::count("accountsRescued", count(&run.rescued)),
+            Metric::count("shadowDifferences", shadow.different),
+        ]);
+        metrics.extend(calls(calls_before, self.counter.calls()));
+        let used = policy.used().since(used_before);
+        metrics.push(Metric::count("policyFuel", used.fuel));
+        let microseconds = u64::try_from(used.time.as_micros()).unwrap_or(u64::MAX);
+        metrics.push(Metric { name: "policyTimeUs", unit: "Microseconds", value: microseconds });
+        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        metrics.push(Metric { name: "durationMs", unit: "Milliseconds", value: milliseconds });
         tracing::info!(
-            _aws = metrics::directive(tick.now, &["operation"], &METRICS),
+            _aws = metrics::directive(tick.now, &["operation"], &metrics),
+            functionName = metrics::function_name(),
             operation = event.operation,
-            totalAccounts = counts.total,
+            metrics = metrics::values(&metrics),
             accountsProcessed = counts.updated + counts.unchanged,
-            accountsUpdated = counts.updated,
-            accountsUnchanged = counts.unchanged,
-            accountsSkipped = counts.skipped + counts.unchanged,
-            accountsFailed = counts.failed,
-            accountsHeld = counts.held,
-            accountsDeferred = deferred,
-            accountsRescued = count(&run.rescued),
             shadowPolicy = self.shadow.as_ref().map(|shadow| shadow.release().to_string()),
-            shadowDifferences = shadow.different,
             shadowFailures = shadow.failed,
-            awsCalls = calls.made,
-            awsThrottles = calls.throttled,
-            awsErrors = calls.failed,
             policy = policy.info().name,
             policyVersion = policy.info().version,
             policyDigest = policy.digest(),
             dryRun = dry_run,
-            durationMs = began.elapsed().as_millis() as u64,
             "{title} completed"
         );
-        Ok(Report { summary, counts, outcomes, demoted, shadow })
+        Ok(Report { summary, counts, outcomes, demoted, shadow, metrics })
     }
 
     /// The summary, and whether the active policy shouldn't go on: the writes are made, so a policy that can't
@@ -271,6 +267,33 @@ impl Runtime {
         let reads: Vec<_> = stream::iter(reads).buffered(self.config.max_concurrency).collect().await;
         reads.into_iter().collect::<Result<_, _>>().map_err(unavailable)
     }
+}
+
+/// The accounts of a tick in numbers; `accountsSkipped` counts as the summary does.
+fn numbers(counts: &Counts) -> Vec<Metric> {
+    vec![
+        Metric::count("totalAccounts", counts.total),
+        Metric::count("accountsUpdated", counts.updated),
+        Metric::count("accountsUnchanged", counts.unchanged),
+        Metric::count("accountsSkipped", counts.skipped + counts.unchanged),
+        Metric::count("accountsFailed", counts.failed),
+        Metric::count("accountsHeld", counts.held),
+    ]
+}
+
+/// The calls of a tick in numbers: all, and by service.
+fn calls(before: [Calls; Counter::SERVICES.len()], after: [Calls; Counter::SERVICES.len()]) -> Vec<Metric> {
+    const NAMES: [[&str; 3]; Counter::SERVICES.len()] = [
+        ["dynamodbCalls", "dynamodbThrottles", "dynamodbErrors"],
+        ["drsCalls", "drsThrottles", "drsErrors"],
+        ["stsCalls", "stsThrottles", "stsErrors"],
+    ];
+    let services = after.iter().zip(before).map(|(after, before)| after.since(before));
+    let services: Vec<[u64; 3]> = services.map(|calls| [calls.made, calls.throttled, calls.failed]).collect();
+    let all = |place: usize| services.iter().map(|numbers| numbers[place]).sum::<u64>();
+    let totals = ["awsCalls", "awsThrottles", "awsErrors"].into_iter().zip([all(0), all(1), all(2)]);
+    let by_service = NAMES.into_iter().flatten().zip(services.iter().flatten().copied());
+    totals.chain(by_service).map(|(name, value)| Metric::count(name, value)).collect()
 }
 
 /// The error of an event that none of these policies serves.

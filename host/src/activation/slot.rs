@@ -14,7 +14,7 @@ use super::location::Location;
 use super::manifest::{self, Entry, Manifest};
 use super::store::Fetched;
 use super::{Gate, Offer, Rejected, Step};
-use crate::metrics;
+use crate::metrics::{self, Metric};
 use crate::policy::{COMPONENT, Release};
 use crate::tick::{LastGood, Policies};
 
@@ -114,9 +114,11 @@ impl Slot {
             }
         }
         if let Some(rejected) = &state.rejected {
+            let metrics = [Metric::count("policyRejected", 1_u64)];
             tracing::error!(
-                _aws = metrics::directive(SystemTime::now(), &[], &[("policyRejected", "Count")]),
-                policyRejected = 1,
+                _aws = metrics::directive(SystemTime::now(), &[], &metrics),
+                functionName = metrics::function_name(),
+                metrics = metrics::values(&metrics),
                 source = %self.at,
                 step = rejected.step.name(),
                 reason = rejected.reason,

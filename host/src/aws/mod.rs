@@ -2,11 +2,12 @@
 //!
 //! Behind it calls are made (`live`, with the settings of `environment`). Before it stand the operations as the
 //! rest of the host knows them: `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and
-//! what answers mean; `access` is what they need of IAM.
+//! what answers mean; `access` is what they need of IAM, and `calls` counts them.
 //! Secrets stay behind the door: an answer never holds credentials, and a call names its role.
 
 mod access;
 mod bound;
+mod calls;
 pub mod discovery;
 mod environment;
 mod json;
@@ -17,16 +18,19 @@ mod table;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::account::{ExternalId, Item, Role};
 
 pub use access::Access;
+pub use calls::{Calls, Counter};
 pub use table::{Segment, Write, Written};
 
 /// A way to AWS: live, recording or replaying.
@@ -199,42 +203,6 @@ impl fmt::Display for AwsError {
     }
 }
 
-/// How many calls were made, and how many of them failed after all their tries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Calls {
-    /// All of them.
-    pub made: u64,
-    /// Failed because there were too many of them.
-    pub throttled: u64,
-    /// Failed for whatever other reason; errors that are answers aren't among them.
-    pub failed: u64,
-}
-
-impl Calls {
-    /// Those since an earlier count.
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            made: self.made - before.made,
-            throttled: self.throttled - before.throttled,
-            failed: self.failed - before.failed,
-        }
-    }
-}
-
-/// What services call too many requests.
-const THROTTLED: [&str; 6] = [
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "TooManyRequestsException",
-];
-
-/// Errors that are answers: somebody edited the item; DRS isn't initialised there; the region isn't opted in.
-const ANSWERS: [&str; 3] =
-    ["ConditionalCheckFailedException", "UninitializedAccountException", "UnrecognizedClientException"];
-
 /// AWS as the host knows it.
 pub struct Aws {
     door: Arc<dyn Door>,
@@ -243,31 +211,36 @@ pub struct Aws {
     session_policy: String,
     /// Until when each role's session lasts; the credentials are behind the door.
     sessions: Mutex<HashMap<Arc<Role>, SystemTime>>,
-    calls: Mutex<Calls>,
+    counter: Arc<Counter>,
 }
 
 impl Aws {
     /// AWS through a door, for one table of target accounts and a policy that needs this access.
     pub fn new(door: Arc<dyn Door>, table: impl Into<String>, access: &Access) -> Self {
         let session_policy = access.session_policy().to_string();
-        Self { door, table: table.into(), session_policy, sessions: Mutex::default(), calls: Mutex::default() }
+        Self { door, table: table.into(), session_policy, sessions: Mutex::default(), counter: Arc::default() }
     }
 
-    /// How many calls were made so far.
-    pub fn calls(&self) -> Calls {
-        *self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same with its calls counted here.
+    pub fn counted_by(self, counter: Arc<Counter>) -> Self {
+        Self { counter, ..self }
     }
 
     async fn call(&self, region: Option<&str>, principal: Principal, request: Request) -> Result<Value, AwsError> {
-        let answer = self.door.call(&Call { region: region.map(str::to_owned), principal, request }).await;
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.made += 1;
-        match &answer {
-            Err(error) if THROTTLED.contains(&error.code.as_str()) => calls.throttled += 1,
-            Err(error) if !ANSWERS.contains(&error.code.as_str()) => calls.failed += 1,
-            _ => {}
-        }
-        drop(calls);
+        let (service, operation) = request.name();
+        let began = Instant::now();
+        let call = Call { region: region.map(str::to_owned), principal, request };
+        let span = tracing::debug_span!("aws", service, operation, region);
+        let answer = self.door.call(&call).instrument(span).await;
+        self.counter.count(service, answer.as_ref().err());
+        tracing::debug!(
+            service,
+            operation,
+            region,
+            error = answer.as_ref().err().map(|error| error.code.as_str()),
+            durationMs = began.elapsed().as_millis() as u64,
+            "AWS call"
+        );
         answer
     }
 }

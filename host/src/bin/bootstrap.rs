@@ -7,6 +7,7 @@ use serde_json::Value;
 use staging_sync::{Config, Error, Event, Service, Tick, log, summary};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// The AWS SDK allocates a lot: a fifth of a tick's processor time is saved by a fast allocator.
 #[global_allocator]
@@ -32,6 +33,12 @@ async fn service() -> Result<&'static Service, Error> {
 }
 
 async fn invoke(request: LambdaEvent<Value>) -> Result<Value, Error> {
+    let context = &request.context;
+    let span = tracing::info_span!("invocation", requestId = context.request_id, xrayTraceId = context.xray_trace_id);
+    answer(request).instrument(span).await
+}
+
+async fn answer(request: LambdaEvent<Value>) -> Result<Value, Error> {
     let answer = tick(request).await;
     if let Err(error) = &answer {
         tracing::error!(errorType = error.kind.error_type(), error = error.message, "invocation failed");

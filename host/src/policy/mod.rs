@@ -4,11 +4,13 @@ pub mod cache;
 pub mod contract;
 pub mod encode;
 mod limits;
+pub(crate) mod meter;
 mod release;
 mod shape;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
@@ -20,9 +22,11 @@ use crate::bindings::types::{AccountOutcome, Outcome, PolicyInfo, Tick};
 use crate::bindings::{Policy as Instance, PolicyPre};
 use crate::capability::{self, Refused, Scope};
 use crate::error::{Error, ErrorKind};
+use meter::Meter;
 
 pub use cache::Cache;
 pub use limits::{COMPONENT, Limits};
+pub use meter::Used;
 pub use release::Release;
 pub use shape::{Import, Shape};
 
@@ -34,6 +38,8 @@ pub struct Guest {
     pub(crate) calls: u32,
     /// How many lines it has logged.
     pub(crate) log_lines: u32,
+    /// How long the host's functions computed for it.
+    pub(crate) host_time: Duration,
     limiter: limits::Limiter,
 }
 
@@ -46,6 +52,7 @@ pub struct Policy {
     limits: Limits,
     shape: Shape,
     info: PolicyInfo,
+    meter: Arc<Meter>,
 }
 
 /// A component, compiled and not yet judged.
@@ -115,7 +122,7 @@ impl Candidate {
             operations: Vec::new(),
             settings_schema: String::new(),
         };
-        let mut policy = Policy { digest, engine, pre, limits, shape, info };
+        let mut policy = Policy { digest, engine, pre, limits, shape, info, meter: Arc::default() };
         let (info, _) = policy.run(None, 1, async |instance, store| instance.call_info(store).await).await;
         policy.info = info.map_err(|fault| Error::new(ErrorKind::PolicyFailed, format!("info: {fault}")))?;
         Ok(policy)
@@ -164,6 +171,11 @@ impl Policy {
         capability::access(&self.shape)
     }
 
+    /// What all its instances used so far.
+    pub fn used(&self) -> Used {
+        self.meter.used()
+    }
+
     /// What the policy says about itself.
     pub fn info(&self) -> &PolicyInfo {
         &self.info
@@ -210,14 +222,17 @@ impl Policy {
         call: impl AsyncFnOnce(&Instance, &mut Store<Guest>) -> wasmtime::Result<R>,
     ) -> (Result<R, Fault>, Option<Scope>) {
         let limiter = self.limits.limiter(scale);
-        let guest = Guest { scope, calls: 0, log_lines: 0, limiter };
+        let guest = Guest { scope, calls: 0, log_lines: 0, host_time: Duration::ZERO, limiter };
         let mut store = Store::new(&self.engine, guest);
         let result = async {
             self.limits.apply(&mut store, scale)?;
             let instance = self.pre.instantiate_async(&mut store).await?;
             call(&instance, &mut store).await
         };
-        let result = result.await.map_err(|error| self.blame(&error, scale));
+        let (result, time) = meter::busy(result).await;
+        let result = result.map_err(|error| self.blame(&error, scale));
+        let fuel = self.limits.fuel.saturating_mul(scale).saturating_sub(store.get_fuel().unwrap_or_default());
+        self.meter.count(Used { fuel, time: time.saturating_sub(store.data().host_time) });
         (result, store.into_data().scope)
     }
 

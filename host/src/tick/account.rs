@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
 use super::decider::{Decider, gist};
@@ -42,6 +44,8 @@ impl Account {
 pub(super) struct Decided {
     pub(super) account: AccountOutcome,
     pub(super) by: Arc<Decider>,
+    /// How long it took, its waits for AWS and for a place among the calls included.
+    pub(super) took: Duration,
 }
 
 /// One tick under way, as its accounts see it.
@@ -72,21 +76,22 @@ impl Run {
         async move {
             let place = run.removals.account(position);
             let active = Arc::clone(&run.runtime.active);
+            let began = Instant::now();
+            let span = tracing::info_span!("account", accountId = key);
             let work = async move { run.account(place, account).await };
-            let task = tokio::spawn(work.with_current_subscriber()); // a proof's ticks are silent
-            task.await.unwrap_or_else(|_| {
+            let task = tokio::spawn(work.instrument(span).with_current_subscriber()); // a proof's ticks are silent
+            let (account, by) = task.await.unwrap_or_else(|_| {
                 let outcome = outcome::failed("host: a defect ended this account's work; please report it");
-                let account = AccountOutcome { account_id: key, account_name: None, outcome };
-                Decided { account, by: active }
-            })
+                (AccountOutcome { account_id: key, account_name: None, outcome }, active)
+            });
+            Decided { account, by, took: began.elapsed() }
         }
     }
 
-    async fn account(&self, place: removals::Account, account: Account) -> Decided {
+    async fn account(&self, place: removals::Account, account: Account) -> (AccountOutcome, Arc<Decider>) {
         let (key, mut by) = (account.key, Arc::clone(&self.runtime.active));
         let done = |account_name, outcome| {
-            let account = AccountOutcome { account_id: key.clone(), account_name, outcome };
-            Decided { account, by: Arc::clone(&by) }
+            (AccountOutcome { account_id: key.clone(), account_name, outcome }, Arc::clone(&by))
         };
         let Some(item) = account.item else {
             let outcome = outcome::failed(format_args!("item: no target account {key} is stored"));
@@ -105,8 +110,7 @@ impl Run {
         if let Some(decision) = decision {
             self.shadow(decision).await;
         }
-        let account = AccountOutcome { account_id: key, account_name, outcome };
-        Decided { account, by }
+        (AccountOutcome { account_id: key, account_name, outcome }, by)
     }
 
     /// The outcome, who decided it, and the decision that it came from, if there is one.

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::aws::{Aws, Door};
+use crate::aws::{Aws, Counter, Door};
 use crate::bindings::types::{AccountOutcome, Outcome, Tick};
 use crate::capability::Scope;
 use crate::error::Error;
@@ -62,8 +62,9 @@ pub(super) struct Decider {
 }
 
 impl Decider {
-    pub(super) fn new(release: Arc<Release>, door: Arc<dyn Door>, table: &str) -> Arc<Self> {
-        let aws = Arc::new(Aws::new(door, table, &release.policy().access()));
+    pub(super) fn new(release: Arc<Release>, door: &Arc<dyn Door>, table: &str, counter: &Arc<Counter>) -> Arc<Self> {
+        let aws = Aws::new(Arc::clone(door), table, &release.policy().access());
+        let aws = Arc::new(aws.counted_by(Arc::clone(counter)));
         Arc::new(Self { release, aws })
     }
 
@@ -108,10 +109,16 @@ impl Rescue {
     }
 
     /// The last good release, if it serves the operation.
-    pub(super) async fn find(&self, operation: &str, door: &Arc<dyn Door>, table: &str) -> Option<Arc<Decider>> {
+    pub(super) async fn find(
+        &self,
+        operation: &str,
+        door: &Arc<dyn Door>,
+        table: &str,
+        counter: &Arc<Counter>,
+    ) -> Option<Arc<Decider>> {
         let find = || async {
             let release = (self.last_good.find)().await?;
-            Some(Decider::new(release, Arc::clone(door), table))
+            Some(Decider::new(release, door, table, counter))
         };
         let found = self.found.get_or_init(find).await.as_ref();
         found.filter(|decider| decider.policy().title(operation).is_some()).cloned()

@@ -147,10 +147,27 @@ async fn the_seed_example_field_by_field() {
     let last = log.iter().rfind(|line| line["message"] == "staging account sync completed").expect("a last line");
     let counted = (&last["awsCalls"], &last["awsThrottles"], &last["awsErrors"]);
     assert_eq!(counted, (&json!(calls.len()), &json!(0), &json!(0)));
+    let by_service = ["dynamodbCalls", "drsCalls", "stsCalls"].map(|name| last[name].as_u64().expect("a number"));
+    assert_eq!(by_service, [1, 4, 0], "{last}");
+    for metric in ["policyFuel", "policyTimeUs"] {
+        assert!(last[metric].as_u64() > Some(0), "{metric} in {last}");
+    }
+    // Lines of an invocation can be found by its ids.
+    for line in [completed, updated] {
+        assert_eq!(line["requestId"], "8476a536-e9f4-11e8-9739-2dfe598c3fcd", "{line}");
+        assert_eq!(line["xrayTraceId"], "Root=1-5759e988-bd862e3fe1be46a994272793", "{line}");
+    }
+    assert!(updated["durationMs"].is_u64(), "{updated}");
     // CloudWatch reads the last line's numbers as metrics.
     let metrics = &completed["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!((&metrics["Namespace"], &metrics["Dimensions"]), (&json!("StagingSync"), &json!([["operation"]])));
-    assert_eq!(completed["operation"], "sync_staging_accounts");
+    assert_eq!(
+        (&metrics["Namespace"], &metrics["Dimensions"]),
+        (&json!("StagingSync"), &json!([["functionName", "operation"]]))
+    );
+    assert_eq!(
+        (&completed["operation"], &completed["functionName"]),
+        (&json!("sync_staging_accounts"), &json!("sync"))
+    );
     for metric in metrics["Metrics"].as_array().expect("metrics") {
         let name = metric["Name"].as_str().expect("a name");
         assert!(completed[name].is_u64(), "{name} in {completed}");

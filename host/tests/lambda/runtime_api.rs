@@ -77,6 +77,7 @@ async fn serve(
         let deadline = (SystemTime::now() + timeout).duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
         let response = Response::builder()
             .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+            .header("lambda-runtime-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793")
             .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())
             .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:999988887777:function:sync")
             .body(Full::from(event))

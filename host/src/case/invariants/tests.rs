@@ -46,7 +46,7 @@ fn updated(added: &[&str], removed: &[&str], count: u32) -> Outcome {
 fn report(outcome: Outcome) -> Report {
     let outcomes = vec![AccountOutcome { account_id: ID.into(), account_name: None, outcome }];
     let counts = Counts::of(&outcomes);
-    Report { summary: json!({}), counts, outcomes, demoted: false, shadow: Default::default() }
+    Report { summary: json!({}), counts, outcomes, demoted: false, shadow: Default::default(), metrics: Vec::new() }
 }
 
 /// What is broken by an outcome, this write, and a region that names these.

@@ -1,0 +1,80 @@
+//! How many calls were made to each service, and what came of them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::AwsError;
+
+/// The calls of one service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// All of them.
+    pub made: u64,
+    /// Failed after all their tries because there were too many of them.
+    pub throttled: u64,
+    /// Failed for whatever other reason; errors that are answers aren't among them.
+    pub failed: u64,
+}
+
+/// What services call too many requests.
+const THROTTLED: [&str; 6] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+];
+
+/// Errors that are answers: somebody edited the item; DRS isn't initialised there; the region isn't opted in.
+const ANSWERS: [&str; 3] =
+    ["ConditionalCheckFailedException", "UninitializedAccountException", "UnrecognizedClientException"];
+
+/// Counts calls by service; shared by all that make calls in a tick.
+#[derive(Debug, Default)]
+pub struct Counter {
+    services: [Service; Counter::SERVICES.len()],
+}
+
+#[derive(Debug, Default)]
+struct Service {
+    made: AtomicU64,
+    throttled: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Counter {
+    /// The services, by their signing names.
+    pub const SERVICES: [&str; 3] = ["dynamodb", "drs", "sts"];
+
+    /// Counts a call to one of the services, and the error that it ended with.
+    pub(super) fn count(&self, service: &str, error: Option<&AwsError>) {
+        let Some(place) = Self::SERVICES.iter().position(|known| *known == service) else { return };
+        let counted = &self.services[place];
+        counted.made.fetch_add(1, Ordering::Relaxed);
+        match error.map(|error| error.code.as_str()) {
+            Some(code) if THROTTLED.contains(&code) => counted.throttled.fetch_add(1, Ordering::Relaxed),
+            Some(code) if !ANSWERS.contains(&code) => counted.failed.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+
+    /// What was counted so far, in the order of `SERVICES`.
+    pub fn calls(&self) -> [Calls; Self::SERVICES.len()] {
+        self.services.each_ref().map(|service| Calls {
+            made: service.made.load(Ordering::Relaxed),
+            throttled: service.throttled.load(Ordering::Relaxed),
+            failed: service.failed.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Calls {
+    /// Those since an earlier count.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            made: self.made - before.made,
+            throttled: self.throttled - before.throttled,
+            failed: self.failed - before.failed,
+        }
+    }
+}
