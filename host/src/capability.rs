@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::account::AccountId;
-use crate::aws::discovery::{Listing, RegionAnswer};
+use crate::aws::discovery::{Listing, RegionAnswer, Seen};
 use crate::aws::{Access, Aws, AwsError};
 use crate::bindings::types::{
     Account, AwsError as WitAwsError, Change, NewStagingAccount, Receipt, RegionSourceServers, RegionView,
@@ -73,6 +73,8 @@ pub struct Scope {
     answers: HashMap<Listing, BTreeMap<String, RegionAnswer>>,
     updated: bool,
     held: bool,
+    /// Whether every region is asked, whatever is known of it.
+    thorough: bool,
 }
 
 impl Scope {
@@ -85,7 +87,13 @@ impl Scope {
         removals: removals::Account,
     ) -> Self {
         let aws = Some(aws);
-        Self { target, staged: None, aws, regions, now, removals, answers: HashMap::new(), updated: false, held: false }
+        Self { target, staged: None, aws, regions, now, removals, answers: HashMap::new(), updated: false, held: false, thorough: false }
+    }
+
+    /// The same with every region asked, whatever is known of it.
+    pub fn thorough(mut self, thorough: bool) -> Self {
+        self.thorough = thorough;
+        self
     }
 
     /// The same account with the same observations for another policy to decide, with the AWS that it may use.
@@ -98,17 +106,18 @@ impl Scope {
     /// The same account with the same observations for a policy whose decision counts for nothing: it makes no
     /// AWS call, and its removals are held where they were held here.
     pub fn shadow(&self) -> Self {
-        let removals = if self.held { Removals::none(1, self.removals.reason()) } else { Removals::new(1, 100) };
+        let removals = if self.held { Removals::none(self.removals.reason()) } else { Removals::new(100, 1) };
         Self {
             target: self.target.clone(),
             staged: None,
             aws: None,
             regions: Arc::clone(&self.regions),
             now: Arc::clone(&self.now),
-            removals: removals.account(0),
+            removals: removals.account(),
             answers: self.answers.clone(),
             updated: false,
             held: false,
+            thorough: self.thorough,
         }
     }
 
@@ -149,7 +158,13 @@ impl Scope {
             regions.iter().filter(|region| known.is_none_or(|known| !known.contains_key(*region))).cloned().collect();
         if !unknown.is_empty() {
             let Some(aws) = &self.aws else { return Ok(Err(not_observed())) };
-            let answers = match aws.discover(Arc::new(role), listing, &unknown).await {
+            // Where the others name all that is stored nothing can be removed, and so nothing needs proof of absence.
+            let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
+            let enough = |answers: &[RegionAnswer]| {
+                let named: BTreeSet<String> = answers.iter().flat_map(RegionAnswer::staging_account_ids).collect();
+                !self.thorough && stored.iter().all(|id| named.contains(*id))
+            };
+            let answers = match aws.discover(Arc::new(role), listing, &unknown, &enough).await {
                 Ok(answers) => answers,
                 Err(error) => return Ok(Err(error)),
             };
@@ -158,6 +173,34 @@ impl Scope {
         }
         let known = self.answers.entry(listing).or_default();
         Ok(Ok(regions.iter().filter_map(|region| known.get(region)).cloned().collect()))
+    }
+
+    /// Asks the regions that weren't asked in this tick, because a removal needs all of them. Says why nothing may be
+    /// removed, if they say other than what the policy was told.
+    async fn proven(&mut self) -> Result<(), String> {
+        let Some(aws) = &self.aws else { return Ok(()) };
+        let Ok(role) = self.target.role() else { return Ok(()) };
+        let role = Arc::new(role);
+        for (listing, answers) in &mut self.answers {
+            let remembered = answers.values().filter(|answer| answer.seen == Seen::Remembered);
+            let remembered: Vec<String> = remembered.map(|answer| answer.region.clone()).collect();
+            let regions: Vec<&String> = remembered.iter().collect();
+            if remembered.is_empty() {
+                continue;
+            }
+            let found = aws.discover_left_out(&role, *listing, &regions).await;
+            let found = found.map_err(|error| format!("regions that weren't in use can't be read: {error}"))?;
+            for answer in found {
+                if let Some(error) = &answer.error {
+                    return Err(format!("{}, which wasn't in use, can't be read: {error}", answer.region));
+                }
+                if !answer.entries.is_empty() {
+                    return Err(format!("{} has come into use; the next tick decides", answer.region));
+                }
+                answers.insert(answer.region.clone(), answer);
+            }
+        }
+        Ok(())
     }
 
     /// The first region that no listing read to its last page.
@@ -179,7 +222,15 @@ impl Scope {
         let added: Vec<String> = add.keys().filter(|id| !stored.contains(id.as_str())).cloned().collect();
 
         let mut held = Vec::new();
-        if !removed.is_empty() && !self.removals.take().await {
+        let mut held_reason = None;
+        if !removed.is_empty() {
+            held_reason = match self.proven().await {
+                Ok(()) if self.removals.take().await => None,
+                Ok(()) => Some(self.removals.reason()),
+                Err(unproven) => Some(unproven),
+            };
+        }
+        if held_reason.is_some() {
             held = std::mem::take(&mut removed);
             self.held = true;
         }
@@ -192,7 +243,7 @@ impl Scope {
         let new = added.iter().filter_map(|id| add.get(id)).map(|entry| self.stored_entry(entry));
         let list: Vec<Value> = kept.chain(new).collect();
         let receipt = Receipt {
-            held_reason: (!held.is_empty()).then(|| self.removals.reason().to_owned()),
+            held_reason,
             total: u32::try_from(list.len()).unwrap_or(u32::MAX),
             added,
             removed,

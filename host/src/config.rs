@@ -71,6 +71,9 @@ pub struct Config {
     pub rescue_limit: usize,
     /// `MAX_CONCURRENCY`: how many AWS calls may be under way at once; default 128.
     pub max_concurrency: usize,
+    /// `REGION_RECHECK_TICKS`: a region that an account doesn't use is asked again after so many ticks, and before
+    /// anything is removed; 1 asks always; default 12.
+    pub region_recheck_ticks: u32,
     /// `DRY_RUN`: decide without writing, whatever the event says; default false.
     pub dry_run: bool,
     /// `DEADLINE_MARGIN_SECONDS`: no account is started, and nothing written, in this last part of an
@@ -111,6 +114,7 @@ impl Config {
             policy_public_key: reader.get("POLICY_PUBLIC_KEY"),
             rescue_limit: reader.number("RESCUE_LIMIT", 3, 1, 1_000_000) as usize,
             max_concurrency: reader.number("MAX_CONCURRENCY", 128, 1, 4096) as usize,
+            region_recheck_ticks: reader.number("REGION_RECHECK_TICKS", 12, 1, 10_000) as u32,
             dry_run: reader.flag("DRY_RUN"),
             deadline_margin: Duration::from_secs(reader.number("DEADLINE_MARGIN_SECONDS", 10, 0, 600)),
             max_removals_percent: reader.number("MAX_REMOVALS_PERCENT", 20, 0, 100) as u8,

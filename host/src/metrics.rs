@@ -56,7 +56,7 @@ pub fn directive(now: SystemTime, dimensions: &[&str], metrics: &[Metric]) -> Op
     })))
 }
 
-/// What the member `functionName` of a line with metrics holds.
-pub fn function_name() -> &'static str {
-    &FUNCTION
+/// What the member `functionName` of a line with metrics holds. None where lines are for people.
+pub fn function_name() -> Option<&'static str> {
+    log::is_json().then_some(FUNCTION.as_str())
 }

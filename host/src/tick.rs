@@ -2,6 +2,8 @@
 
 mod account;
 mod decider;
+mod feed;
+mod order;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +13,11 @@ use std::time::{Duration, SystemTime};
 use aws_smithy_types::date_time::{DateTime, Format};
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::aws::{AwsError, Calls, Counter, Door};
+use crate::aws::{Calls, Counter, Door};
 use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
@@ -24,8 +27,10 @@ use crate::outcome::{self, Counts};
 use crate::policy::{Policy, Release};
 use crate::removals::Removals;
 use crate::summary;
-use account::{Account, DEFERRED, Decided, Run};
+use account::{DEFERRED, Decided, Run};
 use decider::{Decider, Rescue};
+use feed::Feed;
+use order::{Order, Plan};
 
 pub use decider::{LastGood, Policies};
 
@@ -83,6 +88,7 @@ pub struct Runtime {
     shadow: Option<Arc<Decider>>,
     hold_removals: Option<String>,
     counter: Arc<Counter>,
+    order: Order,
 }
 
 impl Runtime {
@@ -95,7 +101,7 @@ impl Runtime {
     /// Runs the ticks of these policies.
     pub fn new(config: Config, policies: Policies, door: Arc<dyn Door>) -> Self {
         let counter = Arc::<Counter>::default();
-        let decider = |release| Decider::new(release, &door, &config.table, &counter);
+        let decider = |release| Decider::new(release, &door, &config, &counter);
         Self {
             regions: config.regions.clone().into(),
             active: decider(policies.active),
@@ -105,12 +111,13 @@ impl Runtime {
             config,
             door,
             counter,
+            order: Order::default(),
         }
     }
 
     /// The last good policy, if there's one for this operation.
     async fn last_good(&self, operation: &str) -> Option<Arc<Decider>> {
-        self.rescue.as_ref()?.find(operation, &self.door, &self.config.table, &self.counter).await
+        self.rescue.as_ref()?.find(operation, &self.door, &self.config, &self.counter).await
     }
 
     /// Runs one tick. `progress` hears how many accounts are done, of how many.
@@ -138,18 +145,19 @@ impl Runtime {
             "{title} started"
         );
 
+        if event.account_ids.is_none() {
+            self.active.aws.begin_tick();
+        }
         let (calls_before, used_before) = (self.counter.calls(), policy.used());
-        let mut accounts = timeout_at(times.stop, self.read(event)).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::TableUnavailable, "out of time while reading the table of target accounts"))
-        })?;
-        accounts.sort_by(|one, other| one.key.cmp(&other.key));
-        rotate(&mut accounts, tick.now);
-
+        let skipped_before = self.counter.regions_skipped();
         let run = Arc::new(Run {
             runtime: Arc::clone(self),
             removals: match &self.hold_removals {
-                Some(reason) => Removals::none(accounts.len(), reason),
-                None => Removals::new(accounts.len(), self.config.max_removals_percent),
+                Some(reason) => Removals::none(reason),
+                None => Removals::new(
+                    self.config.max_removals_percent,
+                    event.segment.map_or(1, |segment| segment.total),
+                ),
             },
             tick: types::Tick {
                 operation: event.operation.clone(),
@@ -160,22 +168,12 @@ impl Runtime {
             },
             now,
             times,
+            thorough: event.account_ids.is_some(),
             rescued: AtomicUsize::new(0),
             different: AtomicUsize::new(0),
             shadow_failed: AtomicUsize::new(0),
         });
-        let (total, done) = (accounts.len(), AtomicUsize::new(0));
-        progress(0, total);
-        let mut decided: Vec<Decided> = stream::iter(accounts.into_iter().enumerate())
-            .map(|(position, account)| run.spawn(position, account))
-            .buffer_unordered(self.config.max_accounts())
-            .inspect(|decided| {
-                let by = decided.by.policy();
-                outcome::log(title, &decided.account, by.info(), by.digest(), decided.took);
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-            })
-            .collect()
-            .await;
+        let mut decided = self.decide(&run, event, title, &self.order.plan(tick.now, event.segment), progress).await?;
         decided.sort_by(|one, other| one.account.account_id.cmp(&other.account.account_id));
         let others: BTreeMap<String, String> = decided
             .iter()
@@ -208,6 +206,7 @@ impl Runtime {
             Metric::count("shadowDifferences", shadow.different),
         ]);
         metrics.extend(calls(calls_before, self.counter.calls()));
+        metrics.push(Metric::count("regionsSkipped", self.counter.regions_skipped() - skipped_before));
         let used = policy.used().since(used_before);
         metrics.push(Metric::count("policyFuel", used.fuel));
         let microseconds = u64::try_from(used.time.as_micros()).unwrap_or(u64::MAX);
@@ -248,24 +247,61 @@ impl Runtime {
         Ok((last_good.summarize(&run.tick, outcomes).await?, true))
     }
 
-    /// The accounts that the event is about.
-    async fn read(&self, event: &Event) -> Result<Vec<Account>, Error> {
-        let unavailable = |error: AwsError| {
-            let message = format!(
-                "AWS: {error}: check TARGET_ACCOUNTS_TABLE, AWS_REGION and the permissions of these credentials"
-            );
-            Error::new(ErrorKind::TableUnavailable, message)
+    /// Reads the accounts that the event is about and decides them, as they come.
+    async fn decide(
+        &self,
+        run: &Arc<Run>,
+        event: &Event,
+        title: &str,
+        plan: &Plan,
+        progress: impl Fn(usize, usize) + Sync,
+    ) -> Result<Vec<Decided>, Error> {
+        let (pages, next) = mpsc::channel(1);
+        let (aws, at_once) = (&self.active.aws, self.config.max_concurrency);
+        let feed = Feed { aws, plan, removals: &run.removals, pages, at_once }.run(event);
+        let (total, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let accounts = stream::unfold(next, async |mut next| next.recv().await.map(|page| (page, next)));
+        let decide = accounts
+            .inspect(|page| {
+                let total = total.fetch_add(page.len(), Ordering::Relaxed) + page.len();
+                progress(done.load(Ordering::Relaxed), total);
+            })
+            .flat_map(stream::iter)
+            .map(|account| run.spawn(account))
+            .buffer_unordered(self.config.max_accounts())
+            .inspect(|decided| {
+                let by = decided.by.policy();
+                outcome::log(title, &decided.account, by.info(), by.digest(), decided.took);
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, total.load(Ordering::Relaxed));
+            })
+            .collect::<Vec<Decided>>();
+        let feed = async {
+            let read = timeout_at(run.times.end, feed).await;
+            run.removals.end();
+            read
         };
-        let Some(ids) = &event.account_ids else {
-            let items = self.active.aws.scan(event.segment).await.map_err(unavailable)?;
-            return Ok(items.into_iter().map(Account::of).collect());
+        let (read, decided) = tokio::join!(feed, decide);
+        let unavailable = |what: String| {
+            let done = match decided.len() {
+                0 => String::new(),
+                done => format!("; {done} accounts were read before and are done"),
+            };
+            Error::new(ErrorKind::TableUnavailable, format!("{what}{done}"))
         };
-        let reads = ids.iter().cloned().map(|id| async move {
-            let found = self.active.aws.get_item(&id).await.map(|item| item.map(Account::of));
-            found.map(|account| account.unwrap_or_else(|| Account { key: id.to_string(), item: None }))
-        });
-        let reads: Vec<_> = stream::iter(reads).buffered(self.config.max_concurrency).collect().await;
-        reads.into_iter().collect::<Result<_, _>>().map_err(unavailable)
+        let read = read
+            .map_err(|_| unavailable("out of time while reading the table of target accounts".into()))?
+            .map_err(|error| {
+                unavailable(format!(
+                    "AWS: {error}: check TARGET_ACCOUNTS_TABLE, AWS_REGION and the permissions of these credentials"
+                ))
+            })?;
+        if event.account_ids.is_none() {
+            let deferred = |one: &Decided| one.account.outcome.reason.as_deref() == Some(DEFERRED);
+            let behind = run.removals.exhausted() || decided.iter().any(deferred);
+            let took = decided.iter().map(|one| (one.account.account_id.clone(), one.took));
+            self.order.learn(behind, event.segment, read.starts, took.collect());
+        }
+        Ok(decided)
     }
 }
 
@@ -324,16 +360,6 @@ impl Times {
     }
 }
 
-/// Begins the order of accounts somewhere else every tick, so that what one tick had no time for comes early
-/// in the next ones. Ticks are five minutes apart; the golden ratio spreads their starts evenly, whatever
-/// share of the accounts a tick gets to.
-fn rotate<T>(accounts: &mut [T], now: SystemTime) {
-    let minutes = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-    let turn = (minutes / 5) as f64 * 0.618_033_988_749_895;
-    let start = (turn.fract() * accounts.len() as f64) as usize;
-    accounts.rotate_left(start.min(accounts.len()));
-}
-
 /// A time as the table and the summary have it, to the second.
 fn instant_text(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -343,22 +369,6 @@ fn instant_text(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_account_starves_however_few_a_tick_gets_to() {
-        for (accounts, share) in [(100, 3), (100, 40), (100, 60), (100, 90), (7, 1), (1, 1)] {
-            let mut waits = vec![0_usize; accounts];
-            let mut longest = 0;
-            for turn in 0..400 {
-                let mut order: Vec<usize> = (0..accounts).collect();
-                rotate(&mut order, SystemTime::UNIX_EPOCH + Duration::from_secs(1_770_000_000 + turn * 300));
-                waits.iter_mut().for_each(|wait| *wait += 1);
-                order[..share].iter().for_each(|account| waits[*account] = 0);
-                longest = longest.max(waits.iter().copied().max().unwrap_or_default());
-            }
-            assert!(longest <= 3 * accounts.div_ceil(share), "{accounts} accounts, {share} a tick: {longest} ticks");
-        }
-    }
 
     #[test]
     fn times_are_written_to_the_second() {

@@ -118,7 +118,7 @@ impl Slot {
             tracing::error!(
                 _aws = metrics::directive(SystemTime::now(), &[], &metrics),
                 functionName = metrics::function_name(),
-                metrics = metrics::values(&metrics),
+                metrics = crate::log::is_json().then(|| metrics::values(&metrics)),
                 source = %self.at,
                 step = rejected.step.name(),
                 reason = rejected.reason,

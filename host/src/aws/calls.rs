@@ -33,6 +33,7 @@ const ANSWERS: [&str; 3] =
 #[derive(Debug, Default)]
 pub struct Counter {
     services: [Service; Counter::SERVICES.len()],
+    skipped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +57,16 @@ impl Counter {
             Some(code) if !ANSWERS.contains(&code) => counted.failed.fetch_add(1, Ordering::Relaxed),
             _ => 0,
         };
+    }
+
+    /// Counts regions that weren't asked.
+    pub(super) fn skip(&self, regions: usize) {
+        self.skipped.fetch_add(regions as u64, Ordering::Relaxed);
+    }
+
+    /// How many regions weren't asked so far, because their accounts didn't use them a while ago.
+    pub fn regions_skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
     }
 
     /// What was counted so far, in the order of `SERVICES`.

@@ -15,6 +15,7 @@ pub mod live;
 mod roles;
 pub(crate) mod sdk_error;
 mod table;
+mod unused;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,6 +33,7 @@ use crate::account::{ExternalId, Item, Role};
 pub use access::Access;
 pub use calls::{Calls, Counter};
 pub use table::{Segment, Write, Written};
+use unused::Unused;
 
 /// A way to AWS: live, recording or replaying.
 pub trait Door: Send + Sync {
@@ -212,13 +214,24 @@ pub struct Aws {
     /// Until when each role's session lasts; the credentials are behind the door.
     sessions: Mutex<HashMap<Arc<Role>, SystemTime>>,
     counter: Arc<Counter>,
+    unused: Unused,
 }
 
 impl Aws {
     /// AWS through a door, for one table of target accounts and a policy that needs this access.
     pub fn new(door: Arc<dyn Door>, table: impl Into<String>, access: &Access) -> Self {
         let session_policy = access.session_policy().to_string();
-        Self { door, table: table.into(), session_policy, sessions: Mutex::default(), counter: Arc::default() }
+        Self { door, table: table.into(), session_policy, sessions: Mutex::default(), counter: Arc::default(), unused: Unused::new(1) }
+    }
+
+    /// The same with regions that an account doesn't use asked again only after so many ticks.
+    pub fn rechecking(self, recheck_ticks: u32) -> Self {
+        Self { unused: Unused::new(recheck_ticks), ..self }
+    }
+
+    /// A tick begins, as far as regions that accounts don't use are concerned.
+    pub fn begin_tick(&self) {
+        self.unused.tick();
     }
 
     /// The same with its calls counted here.

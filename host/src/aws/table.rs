@@ -37,37 +37,37 @@ pub enum Written {
 }
 
 impl Aws {
-    /// Reads the table, or a segment of it, page by page to the last, consistently.
-    pub async fn scan(&self, segment: Option<Segment>) -> Result<Vec<Item>, AwsError> {
-        let mut items = Vec::new();
-        let mut exclusive_start_key = None;
-        loop {
-            let request = Request::Scan {
-                table_name: self.table.clone(),
-                consistent_read: true,
-                exclusive_start_key: exclusive_start_key.clone(),
-                segment: segment.map(|slice| slice.segment),
-                total_segments: segment.map(|slice| slice.total),
+    /// Reads a page of the table, or of a segment of it, consistently: its items, and where the next one begins.
+    pub async fn scan_page(
+        &self,
+        segment: Option<Segment>,
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), AwsError> {
+        let request = Request::Scan {
+            table_name: self.table.clone(),
+            consistent_read: true,
+            exclusive_start_key: start.clone(),
+            segment: segment.map(|slice| slice.segment),
+            total_segments: segment.map(|slice| slice.total),
+        };
+        let doing = format!("Scan of table {}", self.table);
+        let mut page = self.call(None, Principal::Host, request).await.map_err(|error| error.while_doing(&doing))?;
+        let Some(Value::Array(found)) = page.get_mut("Items").map(Value::take) else {
+            return Err(AwsError::malformed("expected a list of Items").while_doing(&doing));
+        };
+        let mut items = Vec::with_capacity(found.len());
+        for item in found {
+            let Value::Object(item) = item else {
+                return Err(AwsError::malformed("expected an item to be a map").while_doing(&doing));
             };
-            let doing = format!("Scan of table {}", self.table);
-            let mut page =
-                self.call(None, Principal::Host, request).await.map_err(|error| error.while_doing(&doing))?;
-            let Some(Value::Array(found)) = page.get_mut("Items").map(Value::take) else {
-                return Err(AwsError::malformed("expected a list of Items").while_doing(&doing));
-            };
-            for item in found {
-                let Value::Object(item) = item else {
-                    return Err(AwsError::malformed("expected an item to be a map").while_doing(&doing));
-                };
-                items.push(item);
+            items.push(item);
+        }
+        match page.get_mut("LastEvaluatedKey").map(Value::take) {
+            Some(Value::Object(next)) if start.as_ref() == Some(&next) => {
+                Err(AwsError::malformed("a page that leads to itself").while_doing(&doing))
             }
-            exclusive_start_key = match page.get_mut("LastEvaluatedKey").map(Value::take) {
-                Some(Value::Object(next)) if exclusive_start_key.as_ref() == Some(&next) => {
-                    return Err(AwsError::malformed("a page that leads to itself").while_doing(&doing));
-                }
-                Some(Value::Object(next)) => Some(next),
-                _ => return Ok(items),
-            };
+            Some(Value::Object(next)) => Ok((items, Some(next))),
+            _ => Ok((items, None)),
         }
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Run {
     pub(super) tick: types::Tick,
     pub(super) now: Arc<str>,
     pub(super) times: Times,
+    /// Whether every region is asked, whatever is known of it: who names accounts wants to know.
+    pub(super) thorough: bool,
     /// How many accounts the active policy failed on, and the last good one decided.
     pub(super) rescued: AtomicUsize,
     /// How many accounts the shadow policy decided differently, its own failures among them.
@@ -71,10 +73,11 @@ struct Decision {
 
 impl Run {
     /// Decides one account in a task of its own, so that whatever happens to it happens to it alone.
-    pub(super) fn spawn(self: &Arc<Self>, position: usize, account: Account) -> impl Future<Output = Decided> + use<> {
+    /// Accounts have their places for removals in the order in which they come here.
+    pub(super) fn spawn(self: &Arc<Self>, account: Account) -> impl Future<Output = Decided> + use<> {
         let (run, key) = (Arc::clone(self), account.key.clone());
+        let place = run.removals.account();
         async move {
-            let place = run.removals.account(position);
             let active = Arc::clone(&run.runtime.active);
             let began = Instant::now();
             let span = tracing::info_span!("account", accountId = key);
@@ -122,7 +125,8 @@ impl Run {
         let Runtime { regions, .. } = &*self.runtime;
         let id = target.id.clone();
         let mut by = self.decider().await;
-        let mut scope = Scope::new(target, Arc::clone(&by.aws), Arc::clone(regions), Arc::clone(&self.now), place);
+        let scope = Scope::new(target, Arc::clone(&by.aws), Arc::clone(regions), Arc::clone(&self.now), place);
+        let mut scope = scope.thorough(self.thorough);
         let mut conflicts = 0;
         loop {
             let decision = timeout_at(self.times.stop, by.sync(&self.tick, scope)).await;

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 use crate::aws::{Aws, Counter, Door};
 use crate::bindings::types::{AccountOutcome, Outcome, Tick};
 use crate::capability::Scope;
+use crate::config::Config;
 use crate::error::Error;
 use crate::outcome;
 use crate::policy::{Fault, Policy, Release};
@@ -62,9 +63,9 @@ pub(super) struct Decider {
 }
 
 impl Decider {
-    pub(super) fn new(release: Arc<Release>, door: &Arc<dyn Door>, table: &str, counter: &Arc<Counter>) -> Arc<Self> {
-        let aws = Aws::new(Arc::clone(door), table, &release.policy().access());
-        let aws = Arc::new(aws.counted_by(Arc::clone(counter)));
+    pub(super) fn new(release: Arc<Release>, door: &Arc<dyn Door>, config: &Config, counter: &Arc<Counter>) -> Arc<Self> {
+        let aws = Aws::new(Arc::clone(door), &config.table, &release.policy().access());
+        let aws = Arc::new(aws.counted_by(Arc::clone(counter)).rechecking(config.region_recheck_ticks));
         Arc::new(Self { release, aws })
     }
 
@@ -113,12 +114,12 @@ impl Rescue {
         &self,
         operation: &str,
         door: &Arc<dyn Door>,
-        table: &str,
+        config: &Config,
         counter: &Arc<Counter>,
     ) -> Option<Arc<Decider>> {
         let find = || async {
             let release = (self.last_good.find)().await?;
-            Some(Decider::new(release, door, table, counter))
+            Some(Decider::new(release, door, config, counter))
         };
         let found = self.found.get_or_init(find).await.as_ref();
         found.filter(|decider| decider.policy().title(operation).is_some()).cloned()

@@ -46,7 +46,13 @@ async fn decided(case: &Case, detail: &Value) -> Option<Value> {
         Vec::from_iter(aws.get_item(&staging_sync::account::AccountId::parse(id)?).await.ok()?)
     } else {
         let segment = case.event.get("segment").map(|_| staging_sync::aws::Segment { segment: 0, total: 1 });
-        aws.scan(segment).await.ok()?
+        let (mut items, mut next) = aws.scan_page(segment, None).await.ok()?;
+        while next.is_some() {
+            let page;
+            (page, next) = aws.scan_page(segment, next).await.ok()?;
+            items.extend(page);
+        }
+        items
     };
     let target = items.iter().filter_map(|item| Target::read(item).ok()).find(|target| target.id.as_str() == id)?;
     if by_host {
@@ -75,7 +81,7 @@ async fn views(aws: &Aws, target: &Target, regions: &[String]) -> Result<Vec<Reg
         RoleError::Missing => none("NoRole", String::new()),
         RoleError::Foreign(message) => none("InvalidRole", message),
     })?;
-    let answers = aws.discover(Arc::new(role), Listing::StagingAccounts, regions).await.map_err(error)?;
+    let answers = aws.discover(Arc::new(role), Listing::StagingAccounts, regions, &|_| false).await.map_err(error)?;
     let view = |answer: staging_sync::aws::discovery::RegionAnswer| RegionView {
         staging_account_ids: answer.staging_account_ids().into_iter().collect(),
         region: answer.region,

@@ -1,0 +1,113 @@
+//! The accounts of a tick as they come from the table: page by page, and no faster than they are decided.
+//!
+//! So what a tick holds in memory grows with its concurrency and not with the table.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::mpsc;
+
+use super::account::Account;
+use super::order::Plan;
+use crate::account::{AccountId, Item};
+use crate::aws::{Aws, AwsError};
+use crate::event::Event;
+use crate::removals::Removals;
+
+/// Where a tick's accounts are read from, and where they go.
+pub(super) struct Feed<'a> {
+    pub(super) aws: &'a Aws,
+    pub(super) plan: &'a Plan,
+    pub(super) removals: &'a Arc<Removals>,
+    pub(super) pages: mpsc::Sender<Vec<Account>>,
+    /// How many reads of single accounts may be under way at once.
+    pub(super) at_once: usize,
+}
+
+/// What was read of a table.
+#[derive(Default)]
+pub(super) struct Read {
+    /// How many accounts.
+    pub(super) accounts: usize,
+    /// Where the pages begin, but for the first.
+    pub(super) starts: Vec<Item>,
+}
+
+impl Feed<'_> {
+    /// Reads the accounts that the event is about, to the last.
+    pub(super) async fn run(self, event: &Event) -> Result<Read, AwsError> {
+        let mut read = Read::default();
+        let mut waiting = VecDeque::new();
+        if let Some(ids) = &event.account_ids {
+            let accounts = self.named(ids.iter().cloned().collect()).await?;
+            read.accounts = accounts.len();
+            waiting.push_back(accounts);
+        } else {
+            self.scan(event, &mut read, &mut waiting).await?;
+        }
+        self.removals.close(read.accounts);
+        for page in waiting {
+            let _ = self.pages.send(page).await; // the other end goes only when the tick does
+        }
+        Ok(read)
+    }
+
+    async fn scan(
+        &self,
+        event: &Event,
+        read: &mut Read,
+        waiting: &mut VecDeque<Vec<Account>>,
+    ) -> Result<(), AwsError> {
+        let mut seen = HashSet::new();
+        let mut at = self.plan.start.clone();
+        let mut wrapped = at.is_none();
+        loop {
+            let (items, next) = self.aws.scan_page(event.segment, at).await?;
+            let found = items.len();
+            let mut page: Vec<Account> = items.into_iter().map(Account::of).collect();
+            if self.plan.start.is_some() {
+                page.retain(|account| seen.insert(account.key.clone()));
+            }
+            let met_the_start = wrapped && page.len() < found;
+            read.accounts += page.len();
+            self.plan.arrange(&mut page);
+            waiting.push_back(page);
+            self.hand_over(waiting).await;
+            read.starts.extend(next.clone());
+            at = match next {
+                Some(_) if met_the_start => return Ok(()),
+                Some(next) => Some(next),
+                None if wrapped => return Ok(()),
+                None => {
+                    wrapped = true;
+                    None
+                }
+            };
+        }
+    }
+
+    /// Hands over pages as there's room for them; or reads on, where accounts can't go on before it's known how
+    /// many there are.
+    async fn hand_over(&self, waiting: &mut VecDeque<Vec<Account>>) {
+        while !waiting.is_empty() {
+            tokio::select! {
+                biased;
+                Ok(place) = self.pages.reserve() => place.send(waiting.pop_front().unwrap_or_default()),
+                () = self.removals.total_wanted() => return,
+                else => return,
+            }
+        }
+    }
+
+    async fn named(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, AwsError> {
+        let reads = ids.into_iter().map(|id| async move {
+            let found = self.aws.get_item(&id).await.map(|item| item.map(Account::of));
+            found.map(|account| account.unwrap_or_else(|| Account { key: id.to_string(), item: None }))
+        });
+        let reads: Vec<_> = stream::iter(reads).buffered(self.at_once).collect().await;
+        let mut accounts = reads.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.plan.arrange(&mut accounts);
+        Ok(accounts)
+    }
+}
