@@ -87,7 +87,18 @@ impl Scope {
         removals: removals::Account,
     ) -> Self {
         let aws = Some(aws);
-        Self { target, staged: None, aws, regions, now, removals, answers: HashMap::new(), updated: false, held: false, thorough: false }
+        Self {
+            target,
+            staged: None,
+            aws,
+            regions,
+            now,
+            removals,
+            answers: HashMap::new(),
+            updated: false,
+            held: false,
+            thorough: false,
+        }
     }
 
     /// The same with every region asked, whatever is known of it.
@@ -242,13 +253,8 @@ impl Scope {
             .map(|entry| entry.stored.clone());
         let new = added.iter().filter_map(|id| add.get(id)).map(|entry| self.stored_entry(entry));
         let list: Vec<Value> = kept.chain(new).collect();
-        let receipt = Receipt {
-            held_reason,
-            total: u32::try_from(list.len()).unwrap_or(u32::MAX),
-            added,
-            removed,
-            held,
-        };
+        let receipt =
+            Receipt { held_reason, total: u32::try_from(list.len()).unwrap_or(u32::MAX), added, removed, held };
         if !(receipt.added.is_empty() && receipt.removed.is_empty()) {
             self.staged = Some(Staged { list: json!({ "L": list }), receipt: receipt.clone() });
         }

@@ -154,10 +154,9 @@ impl Runtime {
             runtime: Arc::clone(self),
             removals: match &self.hold_removals {
                 Some(reason) => Removals::none(reason),
-                None => Removals::new(
-                    self.config.max_removals_percent,
-                    event.segment.map_or(1, |segment| segment.total),
-                ),
+                None => {
+                    Removals::new(self.config.max_removals_percent, event.segment.map_or(1, |segment| segment.total))
+                }
             },
             tick: types::Tick {
                 operation: event.operation.clone(),

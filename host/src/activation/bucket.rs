@@ -18,12 +18,12 @@ pub struct Objects {
 impl Objects {
     /// As the environment says.
     pub async fn from_env() -> Result<Self, Error> {
-        Ok(Self::new(&live::sdk_from_env(1, Patience::default()).await?))
+        Ok(Self::new(&live::sdk_from_env(live::http_client(1), Patience::default()).await?))
     }
 
     /// At one endpoint, whatever the environment says.
     pub fn at(endpoint: Endpoint, patience: Patience) -> Self {
-        Self::new(&live::sdk_at(endpoint, 1, patience))
+        Self::new(&live::sdk_at(endpoint, live::http_client(1), patience))
     }
 
     fn new(config: &SdkConfig) -> Self {

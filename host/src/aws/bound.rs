@@ -1,66 +1,124 @@
-//! One bound for all AWS calls: an HTTP client that lets so many requests be under way and no more.
+//! Bounds for AWS calls: an HTTP client that lets so many requests be under way in all, and in each lane as many as it
+//! takes.
 //!
-//! The bound is here, below the SDK's retries, so that a call that waits before its next attempt holds no
+//! The bounds are here, below the SDK's retries, so that a call that waits before its next attempt holds no
 //! place: a throttled region doesn't starve the others.
 
 use std::fmt;
 use std::sync::Arc;
 
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
+use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use tokio::sync::Semaphore;
 
-/// An HTTP client whose requests wait for a place.
-#[derive(Clone)]
+use super::calls;
+use super::lane::Lane;
+
+/// An HTTP client whose requests wait for a place, in their lane and among all.
+#[derive(Debug, Clone)]
 pub struct Bounded {
     inner: SharedHttpClient,
     places: Arc<Semaphore>,
+    most: usize,
+    lane: Option<Arc<Lane>>,
 }
 
 impl Bounded {
     /// Bounds a client to so many requests at once.
     pub fn new(inner: SharedHttpClient, places: usize) -> Self {
-        Self { inner, places: Arc::new(Semaphore::new(places)) }
+        Self { inner, places: Arc::new(Semaphore::new(places)), most: places, lane: None }
     }
-}
 
-impl fmt::Debug for Bounded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bounded").finish_non_exhaustive()
+    /// A new lane: at most as many requests as there may be in all.
+    pub fn lane(&self) -> Arc<Lane> {
+        Lane::new(self.most)
+    }
+
+    /// The same client, and the same bound, with its requests in this lane.
+    pub fn within(&self, lane: &Arc<Lane>) -> Self {
+        Self { lane: Some(Arc::clone(lane)), ..self.clone() }
     }
 }
 
 impl HttpClient for Bounded {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(BoundedConnector {
-            inner: self.inner.http_connector(settings, components),
-            places: Arc::clone(&self.places),
-        })
+        let Self { places, lane, .. } = self.clone();
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(BoundedConnector { inner, places, lane })
     }
 }
 
+#[derive(Debug)]
 struct BoundedConnector {
     inner: SharedHttpConnector,
     places: Arc<Semaphore>,
-}
-
-impl fmt::Debug for BoundedConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoundedConnector").finish_non_exhaustive()
-    }
+    lane: Option<Arc<Lane>>,
 }
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let inner = self.inner.clone();
-        let places = Arc::clone(&self.places);
+        let (inner, places, lane) = (self.inner.clone(), Arc::clone(&self.places), self.lane.clone());
         HttpConnectorFuture::new(async move {
+            // The lane's place first: who waits in a lane holds none of the places that are for all.
+            let _in_lane = match &lane {
+                Some(lane) => Some(lane.enter().await),
+                None => None,
+            };
             let _place = places.acquire_owned().await.map_err(|closed| ConnectorError::other(closed.into(), None))?;
             inner.call(request).await
         })
+    }
+}
+
+/// Tells a lane what came of each attempt.
+#[derive(Clone)]
+pub struct Feedback {
+    /// The lane.
+    pub lane: Arc<Lane>,
+    /// The service, for people.
+    pub service: &'static str,
+    /// The region, unless it's the host's own.
+    pub region: Option<String>,
+}
+
+impl fmt::Debug for Feedback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feedback").finish_non_exhaustive()
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Feedback {
+    fn name(&self) -> &'static str {
+        "Feedback"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(response) = context.response() else { return Ok(()) }; // it didn't get there
+        // The SDK has read the body to make an error of it. The three services write the code in three formats; all of
+        // them name it in the body or in this header.
+        let header = response.headers().get("x-amzn-errortype").unwrap_or_default();
+        let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+        let throttled = !response.status().is_success()
+            && (response.status().as_u16() == 429
+                || calls::THROTTLED.iter().any(|code| header.contains(code) || body.contains(code)));
+        if let Some(places) = self.lane.heard(throttled) {
+            let (service, region) = (self.service, self.region.as_deref());
+            tracing::warn!(service, region, places, "AWS throttles: fewer calls at once");
+        }
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ pub struct Calls {
 }
 
 /// What services call too many requests.
-const THROTTLED: [&str; 6] = [
+pub(super) const THROTTLED: [&str; 6] = [
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "Throttling",

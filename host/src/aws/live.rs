@@ -20,9 +20,10 @@ use aws_smithy_types::date_time::Format;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use super::bound::Bounded;
+use super::bound::{Bounded, Feedback};
 use super::environment;
 use super::json::{item_from_json, item_to_json};
+use super::lane::Lane;
 use super::sdk_error::convert;
 use super::{AwsError, Call, Door, Principal, Request};
 use crate::account::{AccountId, ExternalId, Role};
@@ -86,9 +87,19 @@ pub struct Live {
     dynamodb: dynamodb::Client,
     sts: sts::Client,
     drs: drs::Config,
-    /// What the SDK shares between the clients of one region: how many more retries it may afford.
-    partitions: Mutex<HashMap<String, RetryPartition>>,
+    http: Bounded,
+    /// What the calls to DRS in one region share.
+    regions: Mutex<HashMap<String, Shared>>,
     credentials: Mutex<HashMap<Arc<Role>, Credentials>>,
+}
+
+/// What calls to one service in one region share.
+#[derive(Clone)]
+struct Shared {
+    /// How many more retries they may afford.
+    partition: RetryPartition,
+    /// How many of them may be under way.
+    lane: Arc<Lane>,
 }
 
 /// Where AWS is, for those who don't take it from the environment.
@@ -102,18 +113,18 @@ pub struct Endpoint {
 }
 
 /// What clients are made from that take credentials, region and endpoints from the environment.
-pub(crate) async fn sdk_from_env(max_concurrency: usize, patience: Patience) -> Result<SdkConfig, Error> {
-    environment::load(http_client(max_concurrency), patience.retries(), patience.timeouts()).await
+pub(crate) async fn sdk_from_env(http: Bounded, patience: Patience) -> Result<SdkConfig, Error> {
+    environment::load(http, patience.retries(), patience.timeouts()).await
 }
 
 /// What clients of one endpoint are made from.
-pub(crate) fn sdk_at(endpoint: Endpoint, max_concurrency: usize, patience: Patience) -> SdkConfig {
+pub(crate) fn sdk_at(endpoint: Endpoint, http: Bounded, patience: Patience) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint.url)
         .region(Region::new(endpoint.region))
         .credentials_provider(SharedCredentialsProvider::new(endpoint.credentials))
-        .http_client(http_client(max_concurrency))
+        .http_client(http)
         .retry_config(patience.retries())
         .timeout_config(patience.timeouts())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
@@ -124,22 +135,30 @@ impl Live {
     /// Clients with the environment's credentials, region and endpoints, and so many requests at once. Fails
     /// where one of them is missing.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
-        Ok(Self::new(&sdk_from_env(max_concurrency, Patience::default()).await?))
+        let http = http_client(max_concurrency);
+        Ok(Self::new(&sdk_from_env(http.clone(), Patience::default()).await?, http))
     }
 
     /// Clients of one endpoint, whatever the environment says.
     pub fn at(endpoint: Endpoint, max_concurrency: usize, patience: Patience) -> Self {
-        Self::new(&sdk_at(endpoint, max_concurrency, patience))
+        let http = http_client(max_concurrency);
+        Self::new(&sdk_at(endpoint, http.clone(), patience), http)
     }
 
-    fn new(config: &SdkConfig) -> Self {
-        let dynamodb = dynamodb::config::Builder::from(config).retry_partition(partition("dynamodb"));
-        let sts = sts::config::Builder::from(config).retry_partition(partition("sts"));
+    fn new(config: &SdkConfig, http: Bounded) -> Self {
+        let Shared { partition, lane } = Shared::of("dynamodb", &http);
+        let dynamodb = dynamodb::config::Builder::from(config).http_client(http.within(&lane));
+        let dynamodb = dynamodb.retry_partition(partition);
+        let dynamodb = dynamodb.interceptor(Feedback { lane, service: "dynamodb", region: None });
+        let Shared { partition, lane } = Shared::of("sts", &http);
+        let sts = sts::config::Builder::from(config).http_client(http.within(&lane));
+        let sts = sts.retry_partition(partition).interceptor(Feedback { lane, service: "sts", region: None });
         Self {
             dynamodb: dynamodb::Client::from_conf(dynamodb.build()),
             sts: sts::Client::from_conf(sts.build()),
             drs: drs::config::Builder::from(config).build(),
-            partitions: Mutex::default(),
+            http,
+            regions: Mutex::default(),
             credentials: Mutex::default(),
         }
     }
@@ -214,10 +233,13 @@ impl Live {
         let credentials = credentials.ok_or_else(|| none("the role wasn't assumed"))?;
         let config = self.drs.to_builder().credentials_provider(credentials);
         let region = call.region.clone().ok_or_else(|| none("DRS is asked in a region"))?;
-        let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = partitions.entry(region.clone()).or_insert_with(|| partition("drs")).clone();
-        drop(partitions);
-        Ok(drs::Client::from_conf(config.retry_partition(shared).region(Region::new(region)).build()))
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = regions.entry(region.clone()).or_insert_with(|| Shared::of("drs", &self.http)).clone();
+        drop(regions);
+        let Shared { partition, lane } = shared;
+        let config = config.http_client(self.http.within(&lane)).retry_partition(partition);
+        let config = config.interceptor(Feedback { lane, service: "drs", region: Some(region.clone()) });
+        Ok(drs::Client::from_conf(config.region(Region::new(region)).build()))
     }
 
     async fn make(&self, call: &Call) -> Result<Value, AwsError> {
@@ -278,14 +300,18 @@ impl Live {
     }
 }
 
-fn http_client(max_concurrency: usize) -> Bounded {
+/// The HTTP client of all the clients of a process, with so many requests at once.
+pub(crate) fn http_client(max_concurrency: usize) -> Bounded {
     let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     Bounded::new(http, max_concurrency)
 }
 
-/// A budget of retries of its own; the SDK's default ones are shared by the whole process.
-fn partition(service: &'static str) -> RetryPartition {
-    RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
+impl Shared {
+    /// A budget of retries of its own, because the SDK's default ones are shared by the whole process; and a lane.
+    fn of(service: &'static str, http: &Bounded) -> Self {
+        let partition = RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_TOKENS)).build();
+        Self { partition, lane: http.lane() }
+    }
 }
 
 impl Door for Live {

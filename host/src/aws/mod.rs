@@ -11,6 +11,7 @@ mod calls;
 pub mod discovery;
 mod environment;
 mod json;
+pub mod lane;
 pub mod live;
 mod roles;
 pub(crate) mod sdk_error;
@@ -221,7 +222,14 @@ impl Aws {
     /// AWS through a door, for one table of target accounts and a policy that needs this access.
     pub fn new(door: Arc<dyn Door>, table: impl Into<String>, access: &Access) -> Self {
         let session_policy = access.session_policy().to_string();
-        Self { door, table: table.into(), session_policy, sessions: Mutex::default(), counter: Arc::default(), unused: Unused::new(1) }
+        Self {
+            door,
+            table: table.into(),
+            session_policy,
+            sessions: Mutex::default(),
+            counter: Arc::default(),
+            unused: Unused::new(1),
+        }
     }
 
     /// The same with regions that an account doesn't use asked again only after so many ticks.

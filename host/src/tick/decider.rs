@@ -63,7 +63,12 @@ pub(super) struct Decider {
 }
 
 impl Decider {
-    pub(super) fn new(release: Arc<Release>, door: &Arc<dyn Door>, config: &Config, counter: &Arc<Counter>) -> Arc<Self> {
+    pub(super) fn new(
+        release: Arc<Release>,
+        door: &Arc<dyn Door>,
+        config: &Config,
+        counter: &Arc<Counter>,
+    ) -> Arc<Self> {
         let aws = Aws::new(Arc::clone(door), &config.table, &release.policy().access());
         let aws = Arc::new(aws.counted_by(Arc::clone(counter)).rechecking(config.region_recheck_ticks));
         Arc::new(Self { release, aws })

@@ -53,12 +53,7 @@ impl Feed<'_> {
         Ok(read)
     }
 
-    async fn scan(
-        &self,
-        event: &Event,
-        read: &mut Read,
-        waiting: &mut VecDeque<Vec<Account>>,
-    ) -> Result<(), AwsError> {
+    async fn scan(&self, event: &Event, read: &mut Read, waiting: &mut VecDeque<Vec<Account>>) -> Result<(), AwsError> {
         let mut seen = HashSet::new();
         let mut at = self.plan.start.clone();
         let mut wrapped = at.is_none();

@@ -109,7 +109,12 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_770_000_000 + turn * 300);
         let key = |number: usize| Item::from_iter([("accountId".to_owned(), json!(number))]);
         let order = Order::default();
-        order.learn(true, None, (10..accounts).step_by(10).map(key).collect(), HashMap::from([(String::new(), Duration::ZERO)]));
+        order.learn(
+            true,
+            None,
+            (10..accounts).step_by(10).map(key).collect(),
+            HashMap::from([(String::new(), Duration::ZERO)]),
+        );
         let plan = order.plan(now, None);
         let start = plan.start.as_ref().map_or(0, |start| start["accountId"].as_u64().expect("a number") as usize);
         let mut taken = Vec::new();

@@ -141,5 +141,7 @@ fn is_time(text: &str) -> bool {
 fn without_times(text: &str) -> String {
     let mut parts = text.split("durationMs=");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + "durationMs=MS" + part.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+    parts.fold(first, |text, part| {
+        text + "durationMs=MS" + part.trim_start_matches(|digit: char| digit.is_ascii_digit())
+    })
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use runtime_api::{Answer, RuntimeApi};
 use seed::seed;
 use serde_json::{Value, json};
-use staging_sync_lab::Lab;
+use staging_sync_lab::{Fault, Lab};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -125,13 +125,14 @@ async fn the_seed_example_field_by_field() {
     assert_eq!((&items[0]["stagingAccounts"], &items[0]["updatedAt"]), (&added, &summary["timestamp"]));
     assert_eq!(items[1]["stagingAccounts"][0]["note"], "kept");
 
-    // A second tick in the same execution environment: no write, and the roles' sessions are used again.
+    // A second tick in the same execution environment: no write, the roles' sessions are used again, and each account is
+    // asked in the region that it uses.
     lab.clear_calls();
     let second = lambda.summary(sync_event()).await;
     assert_eq!((&second["accountsUpdated"], &second["accountsSkipped"]), (&json!(0), &json!(2)));
     let calls = lab.calls();
     let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
-    assert_eq!((count("UpdateItem"), count("AssumeRole"), count("ListStagingAccounts")), (0, 0, 4));
+    assert_eq!((count("UpdateItem"), count("AssumeRole"), count("ListStagingAccounts")), (0, 0, 2));
 
     let log = lambda.log().await;
     let line = |message: &str| {
@@ -148,7 +149,7 @@ async fn the_seed_example_field_by_field() {
     let counted = (&last["awsCalls"], &last["awsThrottles"], &last["awsErrors"]);
     assert_eq!(counted, (&json!(calls.len()), &json!(0), &json!(0)));
     let by_service = ["dynamodbCalls", "drsCalls", "stsCalls"].map(|name| last[name].as_u64().expect("a number"));
-    assert_eq!(by_service, [1, 4, 0], "{last}");
+    assert_eq!((by_service, &last["regionsSkipped"]), ([1, 2, 0], &json!(2)), "{last}");
     for metric in ["policyFuel", "policyTimeUs"] {
         assert!(last[metric].as_u64() > Some(0), "{metric} in {last}");
     }
@@ -253,4 +254,22 @@ async fn a_policy_is_changed_between_invocations_and_the_log_says_who_decided() 
     assert_eq!((&rejected["step"], &rejected["reason"]), (&json!("compile"), &json!("isn't WebAssembly")));
     assert_eq!(rejected["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "policyRejected");
     assert_eq!(rejected["policyRejected"], 1);
+}
+
+#[tokio::test]
+async fn throttling_is_told_by_service_and_costs_nothing_but_time() {
+    let mut fleet = seed();
+    for (operation, code) in
+        [("Scan", "ThrottlingException"), ("AssumeRole", "Throttling"), ("ListStagingAccounts", "ThrottlingException")]
+    {
+        fleet.faults.push(Fault { operation: Some(operation.into()), times: Some(1), ..Fault::error(code) });
+    }
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let mut lambda = Lambda::start(&lab, &[]).await;
+    let summary = lambda.summary(sync_event()).await;
+    assert_eq!((&summary["accountsUpdated"], &summary["accountsFailed"]), (&json!(1), &json!(0)));
+    let log = lambda.log().await;
+    let throttled = log.iter().filter(|line| line["message"] == "AWS throttles: fewer calls at once");
+    let throttled: Vec<_> = throttled.map(|line| (line["service"].as_str(), line["places"].as_u64())).collect();
+    assert_eq!(throttled, [(Some("dynamodb"), Some(64)), (Some("sts"), Some(64)), (Some("drs"), Some(64))]);
 }

@@ -4,6 +4,7 @@ mod authority;
 mod cases;
 mod model;
 mod overlap;
+mod regions;
 mod removals;
 mod sizes;
 mod support;

@@ -1,10 +1,12 @@
 //! The blast radius: how many accounts may lose staging accounts in one tick.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use staging_sync::{Event, Tick};
-use staging_sync_lab::Lab;
+use staging_sync_lab::{Fault, Lab};
+use tokio::time::Instant;
 
 use crate::support::{patience, policy, runtime, stored_ids, targets};
 
@@ -45,6 +47,47 @@ async fn a_fifth_of_the_accounts_a_tick_until_all_are_done() {
     let removed: Vec<usize> = summaries.iter().map(|summary| with(summary, "removed")).collect();
     assert_eq!(removed.iter().sum::<usize>(), ACCOUNTS, "{removed:?}");
     assert_eq!(stored_ids(&lab), vec![vec![staging(2)]; ACCOUNTS]);
+}
+
+/// Accounts that wait for the table's last page must not keep it from being read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_many_pages_in_which_every_account_loses_one() {
+    let mut fleet = targets((0..40).map(|_| (vec![staging(1)], vec![])));
+    for item in &mut fleet.targets {
+        item.insert("history".into(), "x".repeat(100_000).into());
+    }
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let variables = [("MAX_REMOVALS_PERCENT", "50"), ("MAX_CONCURRENCY", "2")];
+    let runtime = runtime(&lab, &variables, policy().await, patience()).await.expect("a runtime");
+    let tick = Tick {
+        deadline: Some(Instant::now() + Duration::from_secs(120)),
+        ..Tick::of(Event::of("sync_staging_accounts"))
+    };
+    let summary = runtime.tick(tick, |_, _| ()).await.expect("a summary").summary;
+    assert_eq!((with(&summary, "removed"), with(&summary, "heldRemovals")), (20, 20), "{summary:#}");
+}
+
+/// Who had to wait comes first in one of the next ticks, wherever in the table it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn places_go_round_in_a_table_of_many_pages() {
+    let mut fleet = targets((0..40).map(|_| (vec![staging(1)], vec![])));
+    for item in &mut fleet.targets {
+        item.insert("history".into(), "x".repeat(100_000).into());
+    }
+    fleet.faults.push(Fault { operation: Some("UpdateItem".into()), ..Fault::error("AccessDeniedException") });
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let runtime = runtime(&lab, &[], policy().await, patience()).await.expect("a runtime");
+    let mut tried = BTreeSet::new();
+    for turn in 0..20 {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_770_072_300 + turn * 300);
+        let tick = Tick { now, ..Tick::of(Event::of("sync_staging_accounts")) };
+        let summary = runtime.tick(tick, |_, _| ()).await.expect("a summary").summary;
+        assert_eq!(summary["totalAccounts"], 40, "each account once, wherever the tick begins: {summary:#}");
+        let writes = lab.calls().into_iter().filter(|call| call.operation == "UpdateItem");
+        tried.extend(writes.filter_map(|call| call.account));
+        lab.clear_calls();
+    }
+    assert_eq!(tried.len(), 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]
