@@ -84,7 +84,7 @@ async fn places_go_round_in_a_table_of_many_pages() {
         let summary = runtime.tick(tick, |_, _| ()).await.expect("a summary").summary;
         assert_eq!(summary["totalAccounts"], 40, "each account once, wherever the tick begins: {summary:#}");
         let writes = lab.calls().into_iter().filter(|call| call.operation == "UpdateItem");
-        tried.extend(writes.filter_map(|call| call.account));
+        tried.extend(writes.filter_map(|call| call.target));
         lab.clear_calls();
     }
     assert_eq!(tried.len(), 40);
