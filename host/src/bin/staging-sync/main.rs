@@ -10,6 +10,7 @@ mod policy;
 mod record;
 mod replay;
 mod show;
+mod simulate;
 mod swap;
 mod test;
 mod tick;
@@ -63,6 +64,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Runs one tick like `tick`, by default without writing, and keeps it as a case.
     Record(record::Arguments),
+    /// Runs ticks of any size in simulated time: how long they take, what they cost, which limit they meet first.
+    Simulate(simulate::Arguments),
     /// Lets a policy decide a case, without AWS, and prints the summary.
     Replay(replay::Arguments),
     /// Tells whether a policy decides the cases as they expect, or keeps the invariants under faults.
@@ -78,7 +81,8 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // These show all there is to say themselves. What libraries warn of ends in our own errors.
     let quiet = match &arguments.command {
-        Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Test(_) | Command::Compare(_) => true,
+        Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Simulate(_) => true,
+        Command::Test(_) | Command::Compare(_) => true,
         Command::Policy(arguments) => arguments.is_verify(),
         Command::Tick(_) | Command::Lab(_) | Command::Bench(_) => false,
     };
@@ -89,6 +93,7 @@ async fn main() -> ExitCode {
         Command::Tick(arguments) => tick::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Simulate(arguments) => simulate::run(arguments).await,
         Command::Record(arguments) => record::run(arguments).await,
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Test(arguments) => test::run(arguments).await,

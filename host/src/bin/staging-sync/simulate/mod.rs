@@ -1,0 +1,252 @@
+//! `staging-sync simulate`: ticks of any size in simulated time, by the real scheduler and the real policy.
+//!
+//! AWS's answers, its quotas and the processor are made up; what waits, waits in a clock that jumps to the next event.
+//! So an hour takes as long as it takes to compute, and two simulations of the same numbers come to the same.
+
+mod cloud;
+mod quota;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value, json};
+use staging_sync::aws::Segment;
+use staging_sync::policy::Policy;
+use staging_sync::{Config, Event, Runtime, Tick};
+use tokio::time::Instant;
+
+use crate::{Exit, Unable, choice, show};
+use cloud::{Cloud, Host, SERVICES, begin};
+use quota::{Rate, Rates};
+
+/// The processor time of a call, the policy's share included, in microseconds of a whole vCPU: what `staging-sync bench`
+/// measures without latency, in round numbers.
+const PER_CALL_US: u64 = 600;
+/// A Lambda has a vCPU for so many MB.
+const MB_PER_VCPU: f64 = 1_769.0;
+/// What a GB-second and an invocation cost, in dollars (x86_64, us-east-1).
+const GB_SECOND: f64 = 0.000_016_666_7;
+const INVOCATION: f64 = 0.000_000_2;
+/// Ticks in 30 days.
+const TICKS: f64 = 8_640.0;
+/// How many segments a Map state runs at once where it isn't a distributed one.
+const INLINE_MAP: usize = 40;
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    policy: choice::Choice,
+    /// How many target accounts.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    accounts: u32,
+    /// How many regions each of them is asked in; all are in use.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=34))]
+    regions: u8,
+    /// How long an AWS call takes, give or take a quarter.
+    #[arg(long, value_name = "MS", default_value_t = 80)]
+    latency_ms: u64,
+    /// What AWS lets through a second: drs (calls of a target account to a region; default 10), sts (calls of the hub;
+    /// default 600), dynamodb (capacity units of the table; default 4000).
+    #[arg(long, value_name = "SERVICE=RATE")]
+    throttle: Vec<Rate>,
+    /// `MAX_CONCURRENCY`.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    concurrency: u32,
+    /// The Lambda's memory, and so its processor: a vCPU for 1769 MB.
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=10_240))]
+    memory_mb: u32,
+    /// The Lambda's timeout.
+    #[arg(long, value_name = "SECONDS", default_value_t = 270, value_parser = clap::value_parser!(u32).range(30..=900))]
+    timeout: u32,
+    /// How many bytes an item of the table has.
+    #[arg(long, value_name = "BYTES", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=400_000))]
+    item_bytes: u32,
+    /// Fan-out: so many segments, each in a Lambda of its own.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    segments: u32,
+    /// Prints the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One tick, as it came out.
+struct Simulated {
+    name: &'static str,
+    /// The longest of the segments, one after the other where they didn't run at once.
+    took: Duration,
+    /// Of all segments together.
+    billed: Duration,
+    /// Answered and throttled calls, by service.
+    calls: [cloud::Reached; SERVICES.len()],
+    failed: usize,
+    deferred: u64,
+    /// What stood in the way first.
+    limit: Option<String>,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let policy = arguments.policy.load().await?;
+    // The clock stands still only in a runtime of its own, with one thread.
+    let simulation = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.map_err(|error| Unable(format!("no runtime: {error}")))?;
+        let ticks = runtime.block_on(simulate(&arguments, &policy))?;
+        print(&arguments, &ticks);
+        Ok(Exit::Well)
+    });
+    let done = tokio::task::spawn_blocking(|| simulation.join()).await;
+    done.ok()
+        .and_then(Result::ok)
+        .unwrap_or_else(|| Err(Unable("a defect ended the simulation; please report it".into())))
+}
+
+async fn simulate(arguments: &Arguments, policy: &Policy) -> Result<Vec<Simulated>, Unable> {
+    let regions: Vec<String> = (1..=arguments.regions).map(|number| format!("xx-simulated-{number:02}")).collect();
+    let variables = BTreeMap::from([
+        ("TARGET_ACCOUNTS_TABLE", "simulated".to_owned()),
+        ("DRS_REGIONS", regions.join(",")),
+        ("MAX_CONCURRENCY", arguments.concurrency.to_string()),
+        ("MAX_REMOVALS_PERCENT", "100".into()),
+    ]);
+    let config = Config::read(&|name| variables.get(name).cloned())?;
+    let cloud = Arc::new(Cloud {
+        accounts: arguments.accounts,
+        regions: config.regions.clone(),
+        item_bytes: arguments.item_bytes,
+        latency: Duration::from_millis(arguments.latency_ms),
+        rates: Rates::with(&arguments.throttle),
+        state: Default::default(),
+    });
+    let per_call = Duration::from_micros(PER_CALL_US).mul_f64(MB_PER_VCPU / f64::from(arguments.memory_mb));
+    let mut hosts = Vec::new();
+    for segment in 0..arguments.segments {
+        let host = Host::new(&cloud, config.max_concurrency, per_call, u64::from(segment));
+        hosts.push(Arc::new(Runtime::with(config.clone(), policy.clone(), Arc::new(host)).await?));
+    }
+    let mut ticks = Vec::new();
+    for name in ["first, all change", "warm, nothing changes"] {
+        let began = Instant::now();
+        (cloud.state().calls, cloud.state().first_throttled) = Default::default();
+        let runs = hosts.iter().enumerate().map(|(segment, host)| async move {
+            let mut event = Event::of("sync_staging_accounts");
+            if arguments.segments > 1 {
+                event.segment = Some(Segment { segment: segment as u32, total: arguments.segments });
+            }
+            let began = Instant::now();
+            let deadline = Some(began + Duration::from_secs(arguments.timeout.into()));
+            let report = host.tick(Tick { event, now: begin(), deadline }, |_, _| ()).await;
+            (began.elapsed(), report)
+        });
+        let runs: Vec<_> = stream::iter(runs).buffer_unordered(INLINE_MAP).collect().await;
+        let mut tick = Simulated {
+            name,
+            took: began.elapsed(),
+            billed: runs.iter().map(|(took, _)| *took).sum(),
+            calls: cloud.state().calls,
+            failed: 0,
+            deferred: 0,
+            limit: None,
+        };
+        let mut unread = None;
+        for (_, report) in runs {
+            match report {
+                Ok(report) => {
+                    tick.failed += report.counts.failed;
+                    let deferred = report.metrics.iter().find(|metric| metric.name == "accountsDeferred");
+                    tick.deferred += deferred.map_or(0, |metric| metric.value);
+                }
+                Err(error) => unread = Some(error.message),
+            }
+        }
+        tick.limit = match (cloud.state().first_throttled, unread) {
+            (_, Some(error)) => Some(error),
+            (_, None) if tick.deferred > 0 => {
+                Some(format!("the Lambda's timeout: {} accounts deferred", tick.deferred))
+            }
+            (Some((at, service)), None) => {
+                Some(format!("{service} throttles after {:.1} s", (at - began).as_secs_f64()))
+            }
+            (None, None) => None,
+        };
+        ticks.push(tick);
+    }
+    Ok(ticks)
+}
+
+impl Simulated {
+    fn calls(&self) -> u64 {
+        self.calls.iter().map(|calls| calls.answered).sum()
+    }
+
+    fn throttled(&self) -> u64 {
+        self.calls.iter().map(|calls| calls.throttled).sum()
+    }
+
+    fn gb_seconds(&self, arguments: &Arguments) -> f64 {
+        self.billed.as_secs_f64() * f64::from(arguments.memory_mb) / 1_024.0
+    }
+
+    fn dollars_a_month(&self, arguments: &Arguments) -> f64 {
+        TICKS * (self.gb_seconds(arguments) * GB_SECOND + f64::from(arguments.segments) * INVOCATION)
+    }
+
+    fn figures(&self, arguments: &Arguments) -> Value {
+        let calls = SERVICES.iter().zip(self.calls);
+        let calls = calls.map(|(service, calls)| {
+            (service.to_string(), json!({"answered": calls.answered, "throttled": calls.throttled}))
+        });
+        json!({
+            "tick": self.name,
+            "seconds": self.took.as_secs_f64(),
+            "calls": serde_json::Map::from_iter(calls),
+            "accountsFailed": self.failed,
+            "accountsDeferred": self.deferred,
+            "lambdaGbSeconds": self.gb_seconds(arguments),
+            "lambdaDollarsAMonth": self.dollars_a_month(arguments),
+            "firstLimit": self.limit,
+        })
+    }
+}
+
+fn print(arguments: &Arguments, ticks: &[Simulated]) {
+    if arguments.json {
+        let figures = json!({
+            "accounts": arguments.accounts,
+            "regions": arguments.regions,
+            "latencyMs": arguments.latency_ms,
+            "maxConcurrency": arguments.concurrency,
+            "memoryMb": arguments.memory_mb,
+            "segments": arguments.segments,
+            "ticks": ticks.iter().map(|tick| tick.figures(arguments)).collect::<Vec<_>>(),
+        });
+        println!("{}", show::json(&figures));
+        return;
+    }
+    println!(
+        "{} accounts in {} regions, {} ms a call, MAX_CONCURRENCY={}, {} MB, {}\n",
+        arguments.accounts,
+        arguments.regions,
+        arguments.latency_ms,
+        arguments.concurrency,
+        arguments.memory_mb,
+        if arguments.segments > 1 { format!("{} segments", arguments.segments) } else { "one Lambda".into() },
+    );
+    let mut table =
+        show::table(&["TICK", "TAKES", "CALLS", "THROTTLED", "FAILED", "GB-SECONDS", "LAMBDA A MONTH", "FIRST LIMIT"]);
+    for tick in ticks {
+        table.add_row([
+            tick.name.to_owned(),
+            format!("{:.1} s", tick.took.as_secs_f64()),
+            tick.calls().to_string(),
+            tick.throttled().to_string(),
+            tick.failed.to_string(),
+            format!("{:.1}", tick.gb_seconds(arguments)),
+            format!("${:.2}", tick.dollars_a_month(arguments)),
+            tick.limit.clone().unwrap_or_else(|| "none".into()),
+        ]);
+    }
+    println!("{table}");
+}
