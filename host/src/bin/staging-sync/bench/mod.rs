@@ -154,8 +154,9 @@ fn print_ticks(regions: u8, concurrency: u32, measured: &[Measured]) {
 fn print_starts(bootstrap: &Path, starts: u32, started: &[Started]) {
     let size = std::fs::metadata(bootstrap).map_or(0, |found| found.len());
     println!(
-        "Cold starts of {} ({:.1} MB), best and median of {starts}, until it asks for its first event, makes its first \
-         AWS call and answers the event; 1 account, 4 rounds of calls of {} ms\n",
+        "Cold starts of {} ({:.1} MB), best / median of {starts}, ms: until it asks for its first event (NEXT), makes its \
+         first AWS call, and answers (SUMMARY); 1 account, 4 rounds of calls of {} ms; the policy precompiled beside it, \
+         or compiled by it\n",
         bootstrap.display(),
         size as f64 / 1e6,
         start::LATENCY_MS,
@@ -170,7 +171,7 @@ fn print_starts(bootstrap: &Path, starts: u32, started: &[Started]) {
         "PEAK MEMORY",
     ]);
     for start in started {
-        let times = |times: start::Times| format!("{:.1} / {:.1} ms", times.best_ms, times.median_ms);
+        let times = |times: start::Times| format!("{:.1} / {:.1}", times.best_ms, times.median_ms);
         table.add_row([
             start.policy.to_owned(),
             times(start.next),

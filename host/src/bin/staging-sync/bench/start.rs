@@ -63,7 +63,7 @@ struct Start {
 pub async fn measure(bootstrap: &Path, policy: &Path, starts: u32) -> Result<Vec<Started>, Unable> {
     let package = Package::lay_out(bootstrap, policy).map_err(|error| Unable(format!("bench: a package: {error}")))?;
     let mut started = Vec::new();
-    for (name, precompiled) in [("precompiled", true), ("compiled at start", false)] {
+    for (name, precompiled) in [("precompiled", true), ("compiled", false)] {
         let mut all = Vec::new();
         for _ in 0..starts {
             package.clean(precompiled).map_err(|error| Unable(format!("bench: a package: {error}")))?;
