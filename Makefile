@@ -5,6 +5,8 @@ POLICY := target/policy.wasm
 POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/build.sh Cargo.lock
 DRIFT_REPORT := target/drift-report.wasm
 DRIFT_REPORT_SOURCES := $(shell find plugin/examples/drift-report/src plugin/examples/drift-report/Cargo.toml wit -type f)
+# What `make package` built, if it did.
+BOOTSTRAP = $(firstword $(wildcard target/$(shell uname -m)-unknown-linux-gnu/release/bootstrap) target/debug/bootstrap)
 EXAMPLES := target/examples/tested
 EXAMPLES_SOURCES := $(shell find plugin/examples host/src/bin/staging-sync/policy \( -name target -o -name node_modules \
     -o -name __pycache__ \) -prune -o -type f -print)
@@ -16,6 +18,7 @@ demo: $(STAGING_SYNC) $(POLICY) ## Ticks over a fleet on loopback, and a change 
 
 test: $(POLICY) $(DRIFT_REPORT) $(EXAMPLES) ## All tests
 	cargo test --workspace --locked
+	@$(STAGING_SYNC) bench --short --policy $(POLICY)
 	@cfn/tests/run.sh
 
 test-cfn: $(POLICY) ## The tests of the CloudFormation templates and scripts alone
@@ -25,8 +28,9 @@ lint: ## Format and clippy, warnings as errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-bench: $(STAGING_SYNC) $(POLICY) ## How fast a tick is, against the lab with latency
-	@$(STAGING_SYNC) bench --policy $(POLICY)
+bench: $(STAGING_SYNC) $(POLICY) ## Ticks of 10 to 10,000 accounts, cold starts, the policy: 10 minutes; target/bench.json
+	@$(STAGING_SYNC) bench --policy $(POLICY) --bootstrap $(BOOTSTRAP) --json target/bench.json
+	@BENCH_JSON=target/bench.json cargo bench --locked --quiet --workspace --profile dev --bench policy
 
 package: $(POLICY) ## The Lambda's zip; ARCH=arm64 for the other architecture, ZIG=1 to link by cargo-zigbuild
 	@cfn/package.sh --arch $(or $(ARCH),x86_64) $(if $(ZIG),--zig) $(POLICY)

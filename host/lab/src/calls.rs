@@ -22,6 +22,8 @@ pub struct Call {
     pub target: Option<String>,
     /// Whether it continued a list (`nextToken`, `ExclusiveStartKey`, `continuation-token`).
     pub page_token: bool,
+    /// How long its body is, in bytes.
+    pub bytes: usize,
     /// `bucket/key` of an S3 object.
     pub object: Option<String>,
     /// Whether it had a condition in its headers (`If-Match`, `If-None-Match`).

@@ -87,6 +87,7 @@ impl World {
             target: request.target().map(str::to_owned).or_else(|| account.clone()),
             account,
             page_token: request.continues(),
+            bytes: body.len(),
             object: request.s3().and_then(s3::Input::object),
             conditional: request.s3().is_some_and(s3::Input::conditional),
             status: None,

@@ -56,7 +56,8 @@ impl Cache {
     pub(super) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let kept = self.file(engine, digest);
         self.packaged.iter().chain(&kept).find_map(|path| {
-            let code = unpack(&fs::read(path).ok()?, digest)?.to_vec();
+            let file = fs::read(path).ok()?;
+            let code = unpack(&file, digest)?;
             // SAFETY: `deserialize` runs what is in the file as machine code, so the file must be wasmtime's own
             // work. Both places hold only such files. The packaged one is written when the package is built, and
             // whoever can change it can change the program beside it. The folder belongs to this user and nobody

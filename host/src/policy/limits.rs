@@ -52,18 +52,19 @@ pub(super) fn engine() -> wasmtime::Result<Engine> {
     if let Some(engine) = ENGINE.get() {
         return Ok(engine.clone());
     }
-    let engine = Engine::new(&config())?;
+    let engine = Engine::new(&engine_config())?;
     Ok(ENGINE.get_or_init(|| engine).clone())
 }
 
 /// An engine that compiles for every processor of an architecture, like `x86_64`.
 pub(super) fn engine_for(target: &str) -> wasmtime::Result<Engine> {
-    let mut config = config();
+    let mut config = engine_config();
     config.target(&format!("{target}-unknown-linux-gnu"))?;
     Engine::new(&config)
 }
 
-fn config() -> Config {
+/// How engines are made, for whoever measures with others.
+pub fn engine_config() -> Config {
     let mut config = Config::new();
     config.consume_fuel(true);
     config.max_wasm_stack(STACK);

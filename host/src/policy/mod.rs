@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind};
 use meter::Meter;
 
 pub use cache::Cache;
-pub use limits::{COMPONENT, Limits};
+pub use limits::{COMPONENT, Limits, engine_config};
 pub use meter::Used;
 pub use release::Release;
 pub use shape::{Import, Shape};

@@ -1,0 +1,186 @@
+//! `staging-sync bench`: how fast ticks and cold starts are, against a lab that answers as slowly as AWS.
+//!
+//! A time says little without its floor: the tick's AWS calls, each of which takes `latency`, in rounds of
+//! `MAX_CONCURRENCY`. What is above it is the host's own doing. Calls are counted as well, and must be as many as a
+//! tick needs: that holds on any machine, however slow.
+
+mod child;
+mod fleet;
+mod process;
+mod runtime_api;
+mod start;
+mod ticks;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{Exit, Unable, choice, show};
+use start::Started;
+use ticks::{Measured, Size};
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    policy: choice::Choice,
+    /// How many target accounts; each of a comma list is measured by itself.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000],
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    accounts: Vec<u32>,
+    /// How many regions each of them is asked in.
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=8))]
+    regions: u8,
+    /// How long every AWS call takes; each of a comma list is measured by itself.
+    #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [0, 80])]
+    latency_ms: Vec<u64>,
+    /// `MAX_CONCURRENCY`.
+    #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    concurrency: u32,
+    /// How many cold starts of the Lambda's program are measured, with a precompiled policy and without each.
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    starts: u32,
+    /// The Lambda's program. By default the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    bootstrap: Option<PathBuf>,
+    /// Takes seconds instead of minutes: two small sizes and one start, for the counts of calls.
+    #[arg(long, conflicts_with_all = ["accounts", "latency_ms", "starts"])]
+    short: bool,
+    /// Writes all figures to a file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Runs the ticks of one size for another `bench`, so that their memory is a host's alone.
+    #[arg(long, hide = true)]
+    child: bool,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    if arguments.child {
+        return child::run().await;
+    }
+    let (accounts, latencies, starts) = match arguments.short {
+        true => (vec![3, 40], vec![0], 1),
+        false => (arguments.accounts, arguments.latency_ms, arguments.starts),
+    };
+    arguments.policy.load().await?; // now it's compiled and kept: no host's memory has a compiler's in it
+    let policy = absolute(&arguments.policy.path())?;
+    let machine = process::machine();
+    println!("{machine}\n");
+
+    let mut measured = Vec::new();
+    for latency_ms in latencies {
+        for accounts in &accounts {
+            let (regions, concurrency) = (arguments.regions, arguments.concurrency);
+            let size = Size { accounts: *accounts, regions, latency_ms, concurrency };
+            eprintln!("{accounts} accounts, {latency_ms} ms a call ...");
+            measured.extend(ticks::measure(&size, &policy).await?);
+        }
+    }
+    print_ticks(arguments.regions, arguments.concurrency, &measured);
+
+    let mut started = Vec::new();
+    if let Some(bootstrap) = bootstrap(arguments.bootstrap).filter(|_| starts > 0) {
+        eprintln!("starts of {} ...", bootstrap.display());
+        started = start::measure(&absolute(&bootstrap)?, &policy, starts).await?;
+        print_starts(&bootstrap, starts, &started);
+    }
+    if let Some(file) = &arguments.json {
+        let figures = json!({"machine": machine, "ticks": measured, "starts": started});
+        std::fs::write(file, show::json(&figures) + "\n")
+            .map_err(|error| Unable(format!("{}: {error}", file.display())))?;
+    }
+    let wrong: Vec<String> = measured.iter().filter_map(Measured::miscounted).collect();
+    for what in &wrong {
+        eprintln!("{what}");
+    }
+    Ok(if wrong.is_empty() { Exit::Well } else { Exit::Failed })
+}
+
+/// The Lambda's program: the one that was named, or the one beside this program.
+fn bootstrap(named: Option<PathBuf>) -> Option<PathBuf> {
+    if named.is_some() {
+        return named;
+    }
+    let beside = std::env::current_exe().ok()?.with_file_name("bootstrap");
+    if beside.exists() {
+        return Some(beside);
+    }
+    eprintln!("there's no bootstrap beside this program to measure starts of: name one with --bootstrap");
+    None
+}
+
+/// Children run elsewhere.
+fn absolute(path: &Path) -> Result<PathBuf, Unable> {
+    path.canonicalize().map_err(|error| Unable(format!("{}: {error}", path.display())))
+}
+
+fn print_ticks(regions: u8, concurrency: u32, measured: &[Measured]) {
+    println!(
+        "Ticks in {regions} regions, MAX_CONCURRENCY={concurrency}; FLOOR = calls x latency / {concurrency}; \
+         WRITTEN = bytes of the writes for each byte that changed\n"
+    );
+    let mut table = show::table(&[
+        "ACCOUNTS",
+        "LATENCY",
+        "TICK",
+        "CALLS",
+        "FLOOR",
+        "TOOK",
+        "TOOK/FLOOR",
+        "PEAK MEMORY",
+        "WRITES",
+        "WRITTEN",
+        "SUMMARY",
+    ]);
+    let or_dash = |number: Option<f64>, digits: usize| number.map_or("-".into(), |number| format!("{number:.digits$}"));
+    for tick in measured {
+        table.add_row([
+            tick.accounts.to_string(),
+            format!("{} ms", tick.latency_ms),
+            tick.tick.into(),
+            tick.calls.values().sum::<usize>().to_string(),
+            format!("{:.2} s", tick.floor_seconds),
+            format!("{:.2} s", tick.seconds),
+            or_dash(tick.ratio, 2),
+            format!("{} MiB", tick.peak_memory_bytes >> 20),
+            tick.writes().to_string(),
+            or_dash(tick.write_amplification, 1),
+            format!("{:.1} KB", tick.summary_bytes as f64 / 1e3),
+        ]);
+    }
+    println!("{table}\n");
+}
+
+fn print_starts(bootstrap: &Path, starts: u32, started: &[Started]) {
+    let size = std::fs::metadata(bootstrap).map_or(0, |found| found.len());
+    println!(
+        "Cold starts of {} ({:.1} MB), best / median of {starts}, ms: until it asks for its first event (NEXT), makes its \
+         first AWS call, and answers (SUMMARY); 1 account, 4 rounds of calls of {} ms; the policy precompiled beside it, \
+         or compiled by it\n",
+        bootstrap.display(),
+        size as f64 / 1e6,
+        start::LATENCY_MS,
+    );
+    let mut table = show::table(&[
+        "POLICY",
+        "TO FIRST NEXT",
+        "ITS CPU",
+        "CPU TO FIRST AWS CALL",
+        "TO SUMMARY",
+        "ITS CPU",
+        "PEAK MEMORY",
+    ]);
+    for start in started {
+        let times = |times: start::Times| format!("{:.1} / {:.1}", times.best_ms, times.median_ms);
+        table.add_row([
+            start.policy.to_owned(),
+            times(start.next),
+            times(start.next_cpu),
+            times(start.first_call_cpu),
+            times(start.summary),
+            times(start.summary_cpu),
+            format!("{} MiB", start.peak_memory_bytes >> 20),
+        ]);
+    }
+    println!("{table}\n");
+}

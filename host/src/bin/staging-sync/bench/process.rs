@@ -1,0 +1,31 @@
+//! What the kernel says of processes and the machine, in `/proc`.
+
+use std::fs;
+use std::time::Duration;
+
+/// The most memory that a process had at any time, in bytes; `self` is this one.
+pub fn peak_memory(process: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kibibytes.unwrap_or_default() << 10
+}
+
+/// The processor time of a process's threads, to the nanosecond; that of threads that have ended is missing.
+pub fn cpu(process: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let of_thread = |thread: fs::DirEntry| -> Option<u64> {
+        fs::read_to_string(thread.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    Duration::from_nanos(threads.filter_map(of_thread).sum())
+}
+
+/// The machine: how many processors, and which.
+pub fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("unknown", |(_, model)| model.trim());
+    let build = if cfg!(debug_assertions) { "development" } else { "release" };
+    format!("{cores} cores, {model}; {build} build")
+}

@@ -1,0 +1,160 @@
+//! Two ticks over a fleet of one size: the first, in which every account changes, and a warm one without a change.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde::Serialize;
+use staging_sync_lab::Lab;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+use super::child::Ticked;
+use super::fleet::{changed_bytes, fleet};
+use crate::Unable;
+
+/// A table of less is read in one page: DynamoDB's limit, in bytes. Its JSON is larger than its items.
+const PAGE: usize = 1 << 20;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    pub accounts: u32,
+    pub regions: u8,
+    pub latency_ms: u64,
+    pub concurrency: u32,
+}
+
+/// One tick.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measured {
+    pub accounts: u32,
+    pub regions: u8,
+    pub latency_ms: u64,
+    pub max_concurrency: u32,
+    pub tick: &'static str,
+    /// How often each operation was called.
+    pub calls: BTreeMap<String, usize>,
+    /// How often it had to be.
+    pub expected_calls: BTreeMap<String, usize>,
+    pub peak_concurrency: usize,
+    pub seconds: f64,
+    /// The least time in which so many calls can be made.
+    pub floor_seconds: f64,
+    /// How many times its floor the tick took; none without latency.
+    pub ratio: Option<f64>,
+    pub peak_memory_bytes: u64,
+    /// The bodies of the writes.
+    pub written_bytes: usize,
+    /// The entries of lists that differ after the tick, as they are stored.
+    pub changed_bytes: usize,
+    /// Bytes written for each that changed; none where nothing changed.
+    pub write_amplification: Option<f64>,
+    pub summary_bytes: usize,
+}
+
+impl Measured {
+    /// How many items were written.
+    pub fn writes(&self) -> usize {
+        self.calls.get("UpdateItem").copied().unwrap_or_default()
+    }
+
+    /// What is wrong with the calls, if something is.
+    pub fn miscounted(&self) -> Option<String> {
+        (self.calls != self.expected_calls).then(|| {
+            format!(
+                "{} accounts in {} regions, {} tick: expected the calls {:?}, found {:?}",
+                self.accounts, self.regions, self.tick, self.expected_calls, self.calls
+            )
+        })
+    }
+}
+
+/// The ticks by a host in a process of its own, whose memory has nothing of the lab in it.
+pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, Unable> {
+    let in_lab = |error: staging_sync_lab::Error| Unable(format!("lab: {error}"));
+    let failed = |error: std::io::Error| Unable(format!("bench: the process of its ticks: {error}"));
+    let lab = Lab::start(fleet(size)).await.map_err(in_lab)?;
+    let mut host = Command::new(std::env::current_exe().map_err(failed)?)
+        .args(["bench", "--child"])
+        .env_clear()
+        .envs(lab.env())
+        .env("POLICY", policy)
+        .env("MAX_CONCURRENCY", size.concurrency.to_string())
+        .env("MAX_REMOVALS_PERCENT", "100")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let (Some(mut stdin), Some(stdout)) = (host.stdin.take(), host.stdout.take()) else {
+        return Err(Unable("bench: the process of its ticks has no pipes".into()));
+    };
+    let mut lines = BufReader::new(stdout).lines();
+
+    let mut measured = Vec::new();
+    for tick in ["first", "warm"] {
+        lab.clear_calls();
+        let before = lab.items().map_err(in_lab)?;
+        stdin.write_all(b"\n").await.map_err(failed)?;
+        let line = lines.next_line().await.map_err(failed)?;
+        let line = line.ok_or_else(|| Unable(format!("bench: the {tick} tick failed; its message is above")))?;
+        let ticked: Ticked = serde_json::from_str(&line)
+            .map_err(|error| Unable(format!("bench: expected a tick's figures: {error}")))?;
+        let after = lab.items().map_err(in_lab)?;
+        measured.push(figures(size, tick, &lab, &ticked, [&before, &after]));
+    }
+    drop(stdin); // the host ends
+    host.wait().await.map_err(failed)?;
+    lab.shutdown().await;
+    Ok(measured)
+}
+
+fn figures(
+    size: &Size,
+    tick: &'static str,
+    lab: &Lab,
+    ticked: &Ticked,
+    [before, after]: [&[serde_json::Value]; 2],
+) -> Measured {
+    let received = lab.calls();
+    let mut calls = BTreeMap::<String, usize>::new();
+    for call in &received {
+        *calls.entry(call.operation.clone()).or_default() += 1;
+    }
+    let table: usize = before.iter().map(|item| item.to_string().len()).sum();
+    let pages = if table < PAGE { 1 } else { calls.get("Scan").copied().unwrap_or(1) };
+    let floor_seconds = received.len() as f64 / f64::from(size.concurrency) * size.latency_ms as f64 / 1e3;
+    let written_bytes = received.iter().filter(|call| call.operation == "UpdateItem").map(|call| call.bytes).sum();
+    let changed_bytes = changed_bytes(before, after);
+    Measured {
+        accounts: size.accounts,
+        regions: size.regions,
+        latency_ms: size.latency_ms,
+        max_concurrency: size.concurrency,
+        tick,
+        expected_calls: expected(size, tick == "first", pages),
+        calls,
+        peak_concurrency: lab.peak_concurrency(),
+        seconds: ticked.seconds,
+        floor_seconds,
+        ratio: (floor_seconds > 0.0).then(|| ticked.seconds / floor_seconds),
+        peak_memory_bytes: ticked.peak_memory_bytes,
+        written_bytes,
+        changed_bytes,
+        write_amplification: (changed_bytes > 0).then(|| written_bytes as f64 / changed_bytes as f64),
+        summary_bytes: ticked.summary_bytes,
+    }
+}
+
+/// The calls that a tick needs: the pages of the table, one list an account and region; in the first tick also a
+/// session of every account, and its write.
+fn expected(size: &Size, first: bool, pages: usize) -> BTreeMap<String, usize> {
+    let accounts = size.accounts as usize;
+    let mut calls = vec![("Scan", pages), ("ListStagingAccounts", accounts * usize::from(size.regions))];
+    if first {
+        calls.extend([("AssumeRole", accounts), ("UpdateItem", accounts)]);
+    }
+    calls.into_iter().map(|(operation, count)| (operation.to_owned(), count)).collect()
+}
