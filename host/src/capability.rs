@@ -98,7 +98,7 @@ impl Scope {
     /// The same account with the same observations for a policy whose decision counts for nothing: it makes no
     /// AWS call, and its removals are held where they were held here.
     pub fn shadow(&self) -> Self {
-        let removals = if self.held { Removals::none(1, self.removals.reason()) } else { Removals::new(1, 100) };
+        let removals = if self.held { Removals::none(1, self.removals.reason()) } else { Removals::new(1, 100, 1) };
         Self {
             target: self.target.clone(),
             staged: None,

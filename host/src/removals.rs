@@ -26,13 +26,15 @@ enum Place {
 }
 
 impl Removals {
-    /// Places for a tick over so many accounts: `percent` of them, or 10 where that is more; none for 0.
-    pub fn new(accounts: usize, percent: u8) -> Arc<Self> {
+    /// Places for a tick over so many accounts, one of so many segments of the table: `percent` of the accounts, or
+    /// the segment's share of 10 where that is more (at least 1, as segments don't know of each other); none for 0.
+    pub fn new(accounts: usize, percent: u8, segments: u32) -> Arc<Self> {
         let limit = match percent {
             0 => 0,
-            _ => (accounts * usize::from(percent) / 100).max(10),
+            _ => (accounts * usize::from(percent) / 100).max(10_u32.div_ceil(segments.max(1)) as usize),
         };
-        let reason = format!("MAX_REMOVALS_PERCENT lets {limit} accounts lose staging accounts in one tick");
+        let whole = if segments > 1 { "segment" } else { "tick" };
+        let reason = format!("MAX_REMOVALS_PERCENT lets {limit} accounts lose staging accounts in one {whole}");
         Self::with(accounts, limit, reason)
     }
 
@@ -137,8 +139,15 @@ mod tests {
 
     #[test]
     fn the_limit_is_a_share_but_at_least_ten_and_zero_is_none() {
-        let limit = |accounts, percent| Removals::new(accounts, percent).limit;
+        let limit = |accounts, percent| Removals::new(accounts, percent, 1).limit;
         assert_eq!((limit(300, 20), limit(5, 20), limit(300, 0), limit(1000, 100)), (60, 10, 0, 1000));
+    }
+
+    #[test]
+    fn segments_share_the_least_limit() {
+        let limit = |accounts, percent, segments| Removals::new(accounts, percent, segments).limit;
+        assert_eq!((limit(300, 20, 4), limit(5, 20, 4), limit(5, 20, 1000), limit(5, 0, 4)), (60, 3, 1, 0));
+        assert!(Removals::new(5, 20, 4).reason().ends_with("in one segment"));
     }
 
     proptest! {
@@ -150,7 +159,7 @@ mod tests {
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             let given: Vec<bool> = runtime.block_on(async {
-                let removals = Removals::new(wants.len(), 1);
+                let removals = Removals::new(wants.len(), 1, 1);
                 let mut order: Vec<usize> = (0..wants.len()).collect();
                 order.sort_by_key(|position| (*position as u64 + 1).wrapping_mul(seed | 1));
                 let mut tasks = vec![];

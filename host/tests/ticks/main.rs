@@ -5,5 +5,6 @@ mod cases;
 mod model;
 mod overlap;
 mod removals;
+mod segments;
 mod sizes;
 mod support;
