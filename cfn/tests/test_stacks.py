@@ -39,7 +39,7 @@ def test_the_role_of_the_function_statement_by_statement(cloud):
     role = cloud.function()["Role"].rpartition("/")[2]
     statements = {one.pop("Sid"): one for one in cloud.statements(role)}
     table = "arn:aws:dynamodb:us-east-1:123456789012:table/aws-drs-orchestration-target-accounts-test"
-    [bucket] = [name for name in buckets(cloud) if "policybucket" in name]
+    [bucket] = [name for name in buckets(cloud) if "-test-" in name and "policybucket" in name]
     assert statements == {
         "ReadTargetAccounts": {
             "Effect": "Allow",

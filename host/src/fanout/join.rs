@@ -29,7 +29,7 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
     let Some((first, (tick, segments))) =
         documents.first().map(|(uri, first)| (uri.clone(), (first.tick.clone(), first.total_segments)))
     else {
-        return Err(invalid("$.outcomes", "expected the outcomes of a segment"));
+        return Err(invalid("$.segments", "expected the outcomes of a segment"));
     };
     let folder = |uri: &str| uri.rsplit_once('/').map(|(folder, _)| folder.to_owned());
     let mut missing: BTreeSet<u32> = (0..segments).collect();
@@ -39,11 +39,11 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
             == (&joined.tick.operation, joined.tick.dry_run, segments);
         if !same || folder(&uri) != folder(&first) {
             let message = format!("expected segments of one tick; those in {first} and in {uri} are of different ones");
-            return Err(invalid("$.outcomes", &message));
+            return Err(invalid("$.segments", &message));
         }
         if !missing.remove(&document.segment) {
             let message = format!("{uri} is segment {} of {segments} once more", document.segment);
-            return Err(invalid("$.outcomes", &message));
+            return Err(invalid("$.segments", &message));
         }
         joined.tick.now = joined.tick.now.min(document.tick.now); // ISO 8601 in UTC sorts by time
         for one in document.outcomes {
@@ -56,13 +56,12 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
     for one in &failed {
         if !missing.remove(&one.segment) {
             let message = format!("segment {} of {segments} can't have failed: it has outcomes", one.segment);
-            return Err(invalid("$.failedSegments", &message));
+            return Err(invalid("$.segments", &message));
         }
     }
     if !missing.is_empty() {
-        let message =
-            format!("of {segments} segments there's nothing of {missing:?}, and they aren't in failedSegments");
-        return Err(invalid("$.outcomes", &message));
+        let message = format!("of {segments} segments there's nothing of {missing:?}, and they aren't named as failed");
+        return Err(invalid("$.segments", &message));
     }
     joined.outcomes.sort_by(|one, other| one.account_id.cmp(&other.account_id));
     failed.sort_by_key(|one| one.segment);

@@ -53,10 +53,7 @@ impl Places {
 
     /// Reads the documents that are at these URIs; each with its URI, in their order.
     pub async fn documents(&self, uris: &[String]) -> Result<Vec<(String, Document)>, Error> {
-        let places = uris.iter().enumerate().map(|(number, uri)| {
-            let place = self.at(&format!("$.outcomes[{number}]"), uri)?;
-            Ok((uri.clone(), place))
-        });
+        let places = uris.iter().map(|uri| Ok((uri.clone(), self.at("$.segments", uri)?)));
         let places: Vec<(String, Place)> = places.collect::<Result<_, Error>>()?;
         let read = |(uri, place): (String, Place)| async move {
             let document = Document::parse(&place.get().await?);

@@ -179,7 +179,7 @@ async fn outcomes_go_below_the_prefix_and_nowhere_else() {
         assert_eq!(error.kind, ErrorKind::EventInvalid, "{error}");
         let asked = Merge { outcomes: vec![uri.into()], ..merge([]) };
         let error = with.merge(asked, None).await.expect_err(uri);
-        assert!(error.message.starts_with("event at $.outcomes[0]: "), "{error}");
+        assert!(error.message.starts_with("event at $.segments: "), "{error}");
         let asked = Merge { summary_to: Some(uri.into()), ..merge([0]) };
         let error = with.merge(asked, None).await.expect_err(uri);
         assert!(error.message.starts_with("event at $.summaryTo: "), "{error}");
