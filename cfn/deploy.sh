@@ -88,6 +88,14 @@ function=${function:-$project-query-handler-$environment}
 table=$(setting TargetAccountsTable)
 concurrency=$(setting ReservedConcurrency)
 rule=$project-staging-account-sync-$environment
+if [[ $(setting ScheduleTarget) == state-machine ]]; then
+    at_once=$(setting SegmentsAtOnce)
+    [[ -z $concurrency ]] || ((concurrency >= at_once)) ||
+        fail "ReservedConcurrency=$concurrency is below SegmentsAtOnce=$at_once, so segments would be refused:" \
+            "raise the one (by one more, for a refresh by hand) or lower the other, in $settings"
+    [[ $(setting MapMode) != INLINE ]] || ((at_once <= 40)) ||
+        fail "SegmentsAtOnce=$at_once, and MapMode=INLINE has 40 at most: MapMode=DISTRIBUTED, in $settings"
+fi
 
 export AWS_PAGER=''
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
@@ -190,7 +198,7 @@ fi
 [[ -f $package ]] || fail "there is no package $package"
 
 digest() { cat "$@" | python3 -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'; }
-nested=("$HERE/lambda-stack.yaml" "$HERE/eventbridge-stack.yaml" "$HERE/monitoring-stack.yaml")
+nested=("$HERE/lambda-stack.yaml" "$HERE/fanout-stack.yaml" "$HERE/eventbridge-stack.yaml" "$HERE/monitoring-stack.yaml")
 # Named by their digests: what is there already is the same, and what a stack refers to never changes.
 code_key=staging-sync/code/$(digest "$package").zip
 template_prefix=staging-sync/templates/$(digest "${nested[@]}")
@@ -209,7 +217,7 @@ upload() { # FILE KEY
         --expected-bucket-owner "$account" --output text >&2
 }
 uploaded "$code_key" || upload "$package" "$code_key"
-if ! uploaded "$template_prefix/$(basename "${nested[2]}")"; then # the last one, so all of them
+if ! uploaded "$template_prefix/$(basename "${nested[3]}")"; then # the last one, so all of them
     for template in "${nested[@]}"; do
         upload "$template" "$template_prefix/$(basename "$template")"
     done

@@ -1,12 +1,16 @@
-"""What CloudFormation does and moto doesn't: outputs of nested stacks, and previous values of parameters that were
-never named."""
+"""What CloudFormation does and moto doesn't: outputs of nested stacks, previous values of parameters that were never
+named, and texts with two dollar signs in `Fn::Sub`."""
 
+from types import SimpleNamespace
+
+from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend, Stack
 
 
 def _output(self: Stack, attribute: str) -> str:
     """`Fn::GetAtt: [NestedStack, Outputs.Name]`."""
-    return next(output.value for output in self.output_map.values() if f"Outputs.{output.key}" == attribute)
+    outputs = [output for output in self.output_map.values() if output]  # none where its condition doesn't hold
+    return next(output.value for output in outputs if f"Outputs.{output.key}" == attribute)
 
 
 _resolve = CloudFormationBackend._resolve_update_parameters
@@ -18,6 +22,19 @@ def _resolve_update_parameters(self, instance, incoming_params):
     return _resolve(self, instance, incoming_params)
 
 
+class _Template:
+    """`Fn::Sub` with values of its own: `$$` stays as it is, unlike in Python's templates."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def safe_substitute(self, **values: str) -> str:
+        for name, value in values.items():
+            self.text = self.text.replace(f"${{{name}}}", value)
+        return self.text
+
+
 def fill() -> None:
     Stack.get_cfn_attribute = _output
     CloudFormationBackend._resolve_update_parameters = _resolve_update_parameters
+    parsing.string = SimpleNamespace(Template=_Template)

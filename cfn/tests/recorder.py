@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 class Call:
     """One request: its action, its resource and the condition keys that the templates use."""
 
-    def __init__(self, path: str, headers, body: bytes):
+    def __init__(self, method: str, path: str, headers, body: bytes):
         self.credentials = re.search(r"Credential=([^/]+)", headers["authorization"])[1]
         self.resource, self.context = "*", {}
         if target := headers.get("x-amz-target"):
@@ -25,6 +25,9 @@ class Call:
             self.context = {"dynamodb:Attributes": names | set(request.get("Key", {}))}
             if "ReturnValues" in request:
                 self.context["dynamodb:ReturnValues"] = {request["ReturnValues"]}
+        elif "/s3/" in headers["authorization"]:
+            self.action = {"GET": "s3:GetObject", "PUT": "s3:PutObject"}[method]
+            self.resource = "arn:aws:s3:::" + path.lstrip("/").split("?")[0]
         elif b"Action=" in body:
             form = {name: value for name, [value] in parse_qs(body.decode()).items()}
             self.action, self.resource = "sts:" + form["Action"], form.get("RoleArn", "*")
@@ -46,7 +49,7 @@ class Recorder:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                calls.append(Call(self.path, self.headers, body))
+                calls.append(Call(self.command, self.path, self.headers, body))
                 connection = http.client.HTTPConnection(upstream, timeout=60)
                 # The host is signed, so it stays the one that the program asked.
                 connection.request(self.command, self.path, body, dict(self.headers))
@@ -61,7 +64,7 @@ class Recorder:
                 self.wfile.write(content)
                 connection.close()
 
-            do_GET = do_POST
+            do_GET = do_PUT = do_POST
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

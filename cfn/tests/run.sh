@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks the templates, the scripts and that they fit the program. Arguments go to pytest.
 #
-# The tools are installed once, in target/cfn-venv. Without Python the checks are skipped, unless CI is set.
+# The tools are installed once, in target/cfn-venv and target/asl-validator. Without Python the checks are skipped, and
+# without npm the one that needs it, unless CI is set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -19,6 +20,17 @@ if ! cmp -s "$requirements" "$venv/installed"; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
     cp "$requirements" "$venv/installed"
+fi
+readonly validator=target/asl-validator lock=cfn/tests/asl-validator/package-lock.json
+if ! command -v npm >/dev/null; then
+    say "SKIPPED: the state machine's definition isn't validated, npm isn't there: 'apt-get install npm'"
+    [[ -z ${CI:-} ]] || exit 1
+elif ! cmp -s "$lock" "$validator/installed"; then
+    rm -rf "$validator"
+    mkdir -p "$validator"
+    cp cfn/tests/asl-validator/package*.json "$validator"
+    npm ci --prefix "$validator" --ignore-scripts --no-audit --no-fund --silent
+    cp "$lock" "$validator/installed"
 fi
 PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/pytest" -q -p no:cacheprovider \
     -W 'ignore:Tried to parse' cfn/tests "$@" # moto says of each kind of resource that it doesn't make it

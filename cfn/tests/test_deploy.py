@@ -123,6 +123,18 @@ def test_a_small_quota_of_concurrent_executions_is_told(deploy):
     assert done.returncode == 0, done.stderr
 
 
+def test_segments_must_fit_into_the_function_s_concurrency_and_the_map_s(deploy):
+    for settings, says in [
+        ("ScheduleTarget=state-machine", "ReservedConcurrency=2 is below SegmentsAtOnce=8"),
+        ("ScheduleTarget=state-machine\nSegmentsAtOnce=41\nReservedConcurrency=", "MapMode=DISTRIBUTED"),
+    ]:
+        done = deploy("test", "--dry-run", settings=settings + "\n")
+        assert (done.returncode, says in done.stderr) == (1, True), done.stderr
+    settings = "ScheduleTarget=state-machine\nSegmentsAtOnce=41\nReservedConcurrency=50\nMapMode=DISTRIBUTED\n"
+    done = deploy("test", "--dry-run", settings=settings, answers=[CALLER, NO_STACK, QUOTA, *NOT_FOUND])
+    assert done.returncode == 0, done.stderr
+
+
 def test_settings_become_parameters_and_defaults(deploy):
     settings = """
     # beside a platform

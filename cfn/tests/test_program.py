@@ -1,26 +1,18 @@
 """The program and the templates fit: the real `bootstrap`, configured as the deployed function and invoked as the
 deployed rule does, makes a tick, and asks AWS for nothing that the deployed roles don't allow."""
 
-import fnmatch
 import json
-import os
 import re
-import shutil
 import subprocess
 
 import pytest
 from cfnlint.decode.cfn_yaml import load
 from conftest import CFN, ROOT
+from program import POLICY, STAGING_SYNC, Program, allows, lab_of, role
 from recorder import Recorder
 from runtime_api import RuntimeApi
 
-STAGING_SYNC = ROOT / "target/debug/staging-sync"
-POLICY = ROOT / "target/policy.wasm"
 RULE = "aws-drs-orchestration-staging-account-sync-test"
-
-
-def role(account: str) -> str:
-    return f"arn:aws:iam::{account}:role/DRSOrchestrationRole"
 
 
 def fleet(table: str) -> dict:
@@ -51,70 +43,19 @@ def fleet(table: str) -> dict:
 @pytest.fixture
 def lab(cloud, tmp_path):
     """The environment of a lab that has the deployed table."""
-    path = tmp_path / "fleet.json"
-    path.write_text(json.dumps(fleet(cloud.function()["Environment"]["Variables"]["TARGET_ACCOUNTS_TABLE"])))
-    process = subprocess.Popen(
-        [STAGING_SYNC, "lab", "--port", "0", "--fleet", path],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    env = {}
-    while "DRS_REGIONS" not in env:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        if line.startswith("export "):
-            name, _, value = line.removeprefix("export ").strip().partition("=")
-            env[name] = value
-    yield env
-    process.kill()
-    process.wait()
-
-
-def allows(statement: dict, call) -> bool:
-    """As IAM decides, as far as these templates use it."""
-    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-    if call.action not in actions or not fnmatch.fnmatchcase(call.resource, statement["Resource"]):
-        return False
-    for operator, keys in statement.get("Condition", {}).items():
-        assert operator in ("ForAllValues:StringEquals", "StringEqualsIfExists"), operator
-        for key, allowed in keys.items():
-            if not call.context.get(key, set()) <= set(allowed):
-                return False
-    return True
+    with lab_of(fleet(cloud.function()["Environment"]["Variables"]["TARGET_ACCOUNTS_TABLE"]), tmp_path) as env:
+        yield env
 
 
 def test_the_deployed_configuration_drives_the_program(cloud, lab, tmp_path):
     function = cloud.function()
     assert function["Runtime"] == "provided.al2023"
-    # The package beside each other, as in /var/task.
-    for source, name in [(ROOT / "target/debug" / function["Handler"], function["Handler"]), (POLICY, "policy.wasm")]:
-        try:
-            os.link(source, tmp_path / name)
-        except OSError:
-            shutil.copy(source, tmp_path / name)
     recorder, api = Recorder(lab["AWS_ENDPOINT_URL"]), RuntimeApi(function["Timeout"])
-    deployed = {name: str(value) for name, value in function["Environment"]["Variables"].items()}
-    env = {
-        **{name: value for name, value in lab.items() if name.startswith("AWS_")},
-        "AWS_ENDPOINT_URL": recorder.url,
-        "AWS_LAMBDA_RUNTIME_API": api.address,
-        "AWS_LAMBDA_FUNCTION_NAME": function["FunctionName"],
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["MemorySize"]),
-        **deployed,
-    }
-    with open(tmp_path / "log", "w") as log:
-        process = subprocess.Popen([tmp_path / function["Handler"]], env=env, cwd=tmp_path, stdout=log)
-        try:
-            [target] = cloud.client("events").list_targets_by_rule(Rule=RULE)["Targets"]
-            first = api.invoke(target["Input"])
-            second = api.invoke(target["Input"])
-        finally:
-            process.kill()
-            process.wait()
-            api.close()
-            recorder.close()
+    with Program(function, lab | {"AWS_ENDPOINT_URL": recorder.url}, api, tmp_path) as program:
+        [target] = cloud.client("events").list_targets_by_rule(Rule=RULE)["Targets"]
+        first = api.invoke(target["Input"])
+        second = api.invoke(target["Input"])
+    recorder.close()
 
     kind, summary = first
     assert kind == "response", summary
@@ -128,7 +69,7 @@ def test_the_deployed_configuration_drives_the_program(cloud, lab, tmp_path):
         "totalStaging": 1,
     }
     assert second[1]["details"][0]["status"] == "unchanged"
-    messages = [json.loads(line)["message"] for line in (tmp_path / "log").read_text().splitlines()]
+    messages = [json.loads(line)["message"] for line in program.log.read_text().splitlines()]
     # What the saved queries and the README's filter look for.
     for message in ("started", "completed"):
         assert f"staging account sync {message}" in messages

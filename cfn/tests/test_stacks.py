@@ -39,7 +39,7 @@ def test_the_role_of_the_function_statement_by_statement(cloud):
     role = cloud.function()["Role"].rpartition("/")[2]
     statements = {one.pop("Sid"): one for one in cloud.statements(role)}
     table = "arn:aws:dynamodb:us-east-1:123456789012:table/aws-drs-orchestration-target-accounts-test"
-    [bucket] = [name for name in buckets(cloud) if "policybucket" in name]
+    [bucket] = [name for name in buckets(cloud) if "-test-" in name and "policybucket" in name]
     assert statements == {
         "ReadTargetAccounts": {
             "Effect": "Allow",
@@ -191,14 +191,25 @@ def test_the_role_of_a_target_account(cloud):
 # Of these moto makes nothing, so the template itself is looked at.
 
 
-@pytest.mark.parametrize("name", ["lambda-stack.yaml", "artifact-bucket.yaml"])
-def test_buckets_are_private_versioned_encrypted_and_tls_only(name):
-    resources = template(name)["Resources"].values()
-    [bucket] = [one["Properties"] for one in resources if one["Type"] == "AWS::S3::Bucket"]
-    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert list(bucket["PublicAccessBlockConfiguration"].values()) == [True] * 4
-    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    [policy] = [one["Properties"] for one in resources if one["Type"] == "AWS::S3::BucketPolicy"]
+@pytest.mark.parametrize(
+    "name, bucket, kept",
+    [
+        ("lambda-stack.yaml", "PolicyBucket", True),
+        ("lambda-stack.yaml", "OutcomesBucket", False),
+        ("artifact-bucket.yaml", "Bucket", True),
+    ],
+)
+def test_buckets_are_private_encrypted_tls_only_and_versioned_or_emptied(name, bucket, kept):
+    resources = template(name)["Resources"]
+    properties = resources[bucket]["Properties"]
+    if kept:
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    else:
+        assert properties["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] == 1
+    assert list(properties["PublicAccessBlockConfiguration"].values()) == [True] * 4
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    policies = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::S3::BucketPolicy"]
+    [policy] = [one for one in policies if one["Bucket"] == {"Ref": bucket}]
     [statement] = policy["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -227,7 +238,7 @@ def test_alarms():
     }
     assert set(alarms) == {
         *("TickFailedAlarm", "NoTickAlarm", "AccountsFailingAlarm", "RemovalsHeldAlarm", "PolicyRejectedAlarm"),
-        *("SlowTickAlarm", "FunctionThrottledAlarm", "AwsThrottledAlarm"),
+        *("SlowTickAlarm", "FunctionThrottledAlarm", "AwsThrottledAlarm", "FanOutFailedAlarm"),
     }
     for name, alarm in alarms.items():
         assert alarm["Properties"]["AlarmActions"], name

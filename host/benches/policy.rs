@@ -191,7 +191,7 @@ impl Decision {
             target: Target::read(item.as_object().expect("an item")).expect("a target"),
             aws: Arc::new(Aws::new(Arc::new(Canned), "targets", &policy.access())),
             regions: regions.to_vec().into(),
-            removals: Removals::new(1, 100),
+            removals: Removals::new(100, 1),
             tick: types::Tick {
                 operation: "sync_staging_accounts".into(),
                 now: "2026-02-02T22:45:00Z".into(),
@@ -204,7 +204,7 @@ impl Decision {
 
     /// An account with one staging account to add.
     async fn make(&self, policy: &Policy) {
-        let removals = self.removals.account(0);
+        let removals = self.removals.account();
         let (aws, regions) = (Arc::clone(&self.aws), Arc::clone(&self.regions));
         let scope = Scope::new(self.target.clone(), aws, regions, self.tick.now.as_str().into(), removals);
         let (outcome, _) = policy.sync(&self.tick, scope).await;

@@ -82,6 +82,9 @@ pub struct Config {
     /// `MAX_REMOVALS_PERCENT`: how many of the target accounts may lose staging accounts in one tick (10 of
     /// them where that is more; 0 means none); default 20.
     pub max_removals_percent: u8,
+    /// `OUTCOMES_PREFIX`: the `s3://bucket/prefix/` below which segments leave their outcomes for the merge; without
+    /// it there's no fan-out.
+    pub outcomes_prefix: Option<String>,
     /// `POLICY_FUEL` and `POLICY_MEMORY_MIB`: what one instance of a policy may use.
     pub limits: Limits,
 }
@@ -118,6 +121,7 @@ impl Config {
             dry_run: reader.flag("DRY_RUN"),
             deadline_margin: Duration::from_secs(reader.number("DEADLINE_MARGIN_SECONDS", 10, 0, 600)),
             max_removals_percent: reader.number("MAX_REMOVALS_PERCENT", 20, 0, 100) as u8,
+            outcomes_prefix: reader.outcomes_prefix(),
             limits: Limits {
                 fuel: reader.number("POLICY_FUEL", limits.fuel, 1_000_000, 1_000_000_000_000),
                 memory: reader.number("POLICY_MEMORY_MIB", (limits.memory >> 20) as u64, 1, 4096) as usize * (1 << 20),
@@ -162,6 +166,15 @@ impl Reader<'_> {
     fn policies(&mut self) -> Vec<String> {
         let Some(list) = self.get("POLICY") else { return vec![default_policy().to_string_lossy().into_owned()] };
         list.split(',').map(str::trim).filter(|policy| !policy.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn outcomes_prefix(&mut self) -> Option<String> {
+        let prefix = self.get("OUTCOMES_PREFIX")?;
+        let (bucket, rest) = prefix.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
+        if bucket.is_empty() || !(rest.is_empty() || rest.ends_with('/')) {
+            self.problems.push(format!("OUTCOMES_PREFIX is {prefix:?}: expected a URI like s3://bucket/fan-out/"));
+        }
+        Some(prefix)
     }
 
     fn flag(&mut self, name: &str) -> bool {
@@ -219,10 +232,15 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let error = read(&[("DRS_REGIONS", "us-east-1,EU"), ("MAX_CONCURRENCY", "0"), ("DRY_RUN", "maybe")])
-            .expect_err("a bad configuration");
+        let error = read(&[
+            ("DRS_REGIONS", "us-east-1,EU"),
+            ("MAX_CONCURRENCY", "0"),
+            ("DRY_RUN", "maybe"),
+            ("OUTCOMES_PREFIX", "/tmp"),
+        ])
+        .expect_err("a bad configuration");
         assert_eq!(error.kind, ErrorKind::ConfigurationInvalid);
-        for name in ["TARGET_ACCOUNTS_TABLE", "\"EU\"", "MAX_CONCURRENCY", "DRY_RUN"] {
+        for name in ["TARGET_ACCOUNTS_TABLE", "\"EU\"", "MAX_CONCURRENCY", "DRY_RUN", "OUTCOMES_PREFIX"] {
             assert!(error.message.contains(name), "{name} in {}", error.message);
         }
     }

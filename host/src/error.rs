@@ -23,6 +23,8 @@ pub enum ErrorKind {
     PolicyFailed,
     /// The table of target accounts can't be read.
     TableUnavailable,
+    /// What segments leave for the merge can't be written, or can't be read.
+    OutcomesUnavailable,
 }
 
 impl ErrorKind {
@@ -37,6 +39,7 @@ impl ErrorKind {
             Self::PolicyRefused => "PolicyRefused",
             Self::PolicyFailed => "PolicyFailed",
             Self::TableUnavailable => "TableUnavailable",
+            Self::OutcomesUnavailable => "OutcomesUnavailable",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::account::AccountId;
@@ -20,6 +21,8 @@ pub struct Event {
     pub account_ids: Option<BTreeSet<AccountId>>,
     /// Only this slice of the table, if given.
     pub segment: Option<Segment>,
+    /// Where the segment leaves its outcomes for the merge, an `s3://` URI, if given.
+    pub outcomes_to: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -30,24 +33,18 @@ struct Raw {
     account_ids: Option<Vec<AccountId>>,
     segment: Option<u32>,
     total_segments: Option<u32>,
+    outcomes_to: Option<String>,
 }
 
 impl Event {
     /// An event that asks for nothing but an operation.
     pub fn of(operation: impl Into<String>) -> Self {
-        Self { operation: operation.into(), dry_run: None, account_ids: None, segment: None }
+        Self { operation: operation.into(), dry_run: None, account_ids: None, segment: None, outcomes_to: None }
     }
 
     /// Reads an event. An error names the JSON path and what was expected there.
     pub fn parse(event: &Value) -> Result<Self, Error> {
-        if !event.is_object() {
-            return Err(invalid("$", "expected an object like {\"operation\": \"sync_staging_accounts\"}"));
-        }
-        let raw: Raw = serde_path_to_error::deserialize(event).map_err(|error| {
-            let path = error.path().to_string();
-            let path = if path == "." { "$".to_owned() } else { format!("$.{path}") };
-            invalid(&path, &error.into_inner().to_string())
-        })?;
+        let raw: Raw = read(event)?;
         let segment = match (raw.segment, raw.total_segments) {
             (None, None) => None,
             (Some(segment), Some(total)) if (1..=1_000_000).contains(&total) && segment < total => {
@@ -64,11 +61,27 @@ impl Event {
         if account_ids.is_some() && segment.is_some() {
             return Err(invalid("$.segment", "expected either accountIds or a segment, not both"));
         }
-        Ok(Self { operation: raw.operation, dry_run: raw.dry_run, account_ids, segment })
+        if raw.outcomes_to.is_some() && segment.is_none() {
+            return Err(invalid("$.segment", "expected a number, because outcomesTo is given"));
+        }
+        Ok(Self { operation: raw.operation, dry_run: raw.dry_run, account_ids, segment, outcomes_to: raw.outcomes_to })
     }
 }
 
-fn invalid(path: &str, message: &str) -> Error {
+/// Reads what an event is expected to be. An error names the JSON path.
+pub(crate) fn read<T: DeserializeOwned>(event: &Value) -> Result<T, Error> {
+    if !event.is_object() {
+        return Err(invalid("$", "expected an object like {\"operation\": \"sync_staging_accounts\"}"));
+    }
+    serde_path_to_error::deserialize(event).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { "$".to_owned() } else { format!("$.{path}") };
+        invalid(&path, &error.into_inner().to_string())
+    })
+}
+
+/// The error of an event in which something else was expected at a path.
+pub(crate) fn invalid(path: &str, message: &str) -> Error {
     Error::new(ErrorKind::EventInvalid, format!("event at {path}: {message}"))
 }
 
@@ -99,5 +112,7 @@ mod tests {
         assert_eq!(message(segment), "event at $.segment: expected a number below totalSegments (4)");
         let half = json!({"operation": "o", "segment": 4});
         assert!(message(half).starts_with("event at $.totalSegments: expected a number"));
+        let whole = json!({"operation": "o", "outcomesTo": "s3://bucket/fan-out/0.json"});
+        assert!(message(whole).starts_with("event at $.segment: expected a number, because outcomesTo"));
     }
 }

@@ -15,6 +15,7 @@ pub mod aws;
 pub mod capability;
 pub mod case;
 pub mod event;
+pub mod fanout;
 pub mod outcome;
 pub mod policy;
 pub mod removals;

@@ -20,6 +20,8 @@ pub struct Removals {
     least: usize,
     /// Why there are no places at all, if there are none.
     none: Option<String>,
+    /// What the accounts are all of: a tick's, or a segment's.
+    whole: &'static str,
     state: Mutex<State>,
     changed: Notify,
     total_wanted: Notify,
@@ -49,18 +51,19 @@ impl Removals {
     /// of 10 where that is more; none for 0.
     pub fn new(percent: u8, segments: u32) -> Arc<Self> {
         let least = LEAST.div_ceil(usize::try_from(segments).unwrap_or(usize::MAX).max(1));
-        let none = (percent == 0).then(|| reason(0));
-        Self::with(usize::from(percent), least, none)
+        let whole = if segments > 1 { "segment" } else { "tick" };
+        let none = (percent == 0).then(|| reason(0, whole));
+        Self::with(usize::from(percent), least, none, whole)
     }
 
     /// No places at all, for this reason.
     pub fn none(reason: impl Into<String>) -> Arc<Self> {
-        Self::with(0, 0, Some(reason.into()))
+        Self::with(0, 0, Some(reason.into()), "tick")
     }
 
-    fn with(percent: usize, least: usize, none: Option<String>) -> Arc<Self> {
+    fn with(percent: usize, least: usize, none: Option<String>, whole: &'static str) -> Arc<Self> {
         let (state, changed, total_wanted) = Default::default();
-        Arc::new(Self { percent, least, none, state, changed, total_wanted })
+        Arc::new(Self { percent, least, none, whole, state, changed, total_wanted })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -75,7 +78,7 @@ impl Removals {
     pub fn reason(&self) -> String {
         self.none.clone().unwrap_or_else(|| {
             let state = self.state();
-            reason(self.limit(state.total.unwrap_or(state.accounts.len())))
+            reason(self.limit(state.total.unwrap_or(state.accounts.len())), self.whole)
         })
     }
 
@@ -158,8 +161,8 @@ impl Removals {
     }
 }
 
-fn reason(limit: usize) -> String {
-    format!("MAX_REMOVALS_PERCENT lets {limit} accounts lose staging accounts in one tick")
+fn reason(limit: usize, whole: &str) -> String {
+    format!("MAX_REMOVALS_PERCENT lets {limit} accounts lose staging accounts in one {whole}")
 }
 
 /// One account's claim to a place.
@@ -213,6 +216,7 @@ mod tests {
     fn segments_share_the_least_number_of_places() {
         let limit = |segments| Removals::new(20, segments).limit(5);
         assert_eq!((limit(1), limit(2), limit(4), limit(1000)), (10, 5, 3, 1));
+        assert!(Removals::new(20, 4).reason().ends_with("in one segment"));
     }
 
     proptest! {

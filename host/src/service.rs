@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -15,7 +16,9 @@ use crate::aws::Door;
 use crate::aws::live::Live;
 use crate::config;
 use crate::error::{Error, ErrorKind};
+use crate::fanout::{self, Document, Merge, Places};
 use crate::policy::{Cache, Policy, Release};
+use crate::summary;
 use crate::tick::{Report, Runtime, Tick, unknown_operation};
 
 /// How long a tick waits for a policy that is on its way, where it has one to go by.
@@ -29,6 +32,7 @@ pub struct Service {
     config: Config,
     door: Arc<dyn Door>,
     slots: Vec<Slot>,
+    places: Places,
     /// The runtime of each slot's standing, by its count of changes: sessions last from tick to tick.
     runtimes: Vec<Mutex<Option<Counted>>>,
 }
@@ -40,7 +44,8 @@ impl Service {
     /// Makes the AWS clients. Policies are looked at with every tick, or before by `prepare`.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let live = Live::from_env(config.max_concurrency).await?;
-        let objects = match config.policies.iter().any(|policy| location::is_s3(policy)) {
+        let on_s3 = config.policies.iter().any(|policy| location::is_s3(policy)) || config.outcomes_prefix.is_some();
+        let objects = match on_s3 {
             true => Some(Arc::new(Objects::from_env().await?)),
             false => None,
         };
@@ -69,7 +74,8 @@ impl Service {
             slots.push(Slot::new(at, Arc::clone(gate), stand_in));
         }
         let runtimes = slots.iter().map(|_| Mutex::default()).collect();
-        Ok(Self { config, door, slots, runtimes })
+        let places = Places::new(config.outcomes_prefix.as_deref(), objects);
+        Ok(Self { config, door, slots, places, runtimes })
     }
 
     /// Loads the policies, so that the first tick finds them. Fails where there's none to go by.
@@ -99,31 +105,84 @@ impl Service {
     /// Runs one tick by the policy that serves its operation. `progress` hears how many accounts are done, of how
     /// many.
     pub async fn tick(&self, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
-        let now = Instant::now();
-        let left = tick.deadline.map_or(8 * WAIT, |deadline| deadline.saturating_duration_since(now));
-        self.look(now + (left / 4).min(WAIT), now + left / 2).await;
-        let place = self.serving(&tick.event.operation).await?;
-        let (Some(slot), Some(kept)) = (self.slots.get(place), self.runtimes.get(place)) else {
-            return Err(unknown_operation(&tick.event.operation, []));
-        };
-        let standing = usable(slot).await?;
-        let runtime = {
-            let mut kept = kept.lock().await;
-            match &*kept {
-                Some((change, runtime)) if *change == standing.change => Arc::clone(runtime),
-                _ => {
-                    let policies = slot.policies(&standing);
-                    let runtime = Arc::new(Runtime::new(self.config.clone(), policies, Arc::clone(&self.door)));
-                    *kept = Some((standing.change, Arc::clone(&runtime)));
-                    runtime
-                }
-            }
-        };
+        let (slot, standing, runtime) = self.runtime(&tick.event.operation, tick.deadline).await?;
         let report = runtime.tick(tick, progress).await?;
         if report.demoted {
             slot.demote(&standing.active).await;
         }
         Ok(report)
+    }
+
+    /// Runs the tick of one segment and leaves its outcomes where the event says. A second run of the same segment
+    /// finds what the first one wrote, and replaces what it left. Returns how many accounts there are of each
+    /// status and where the outcomes are: of a size that a state of Step Functions can carry, whatever the policy.
+    pub async fn segment(&self, tick: Tick) -> Result<Value, Error> {
+        let (Some(segment), Some(uri)) = (tick.event.segment, tick.event.outcomes_to.clone()) else {
+            return Err(Error::new(ErrorKind::EventInvalid, "event at $.outcomesTo: expected a segment that has one"));
+        };
+        let place = self.places.at("$.outcomesTo", &uri)?;
+        let (slot, standing, runtime) = self.runtime(&tick.event.operation, tick.deadline).await?;
+        let report = runtime.tick(tick, |_, _| ()).await?;
+        if report.demoted {
+            slot.demote(&standing.active).await;
+        }
+        let counts = report.counts;
+        let answer = json!({
+            "timestamp": report.tick.now,
+            "dryRun": report.tick.dry_run,
+            "segment": segment.segment,
+            "totalSegments": segment.total,
+            "totalAccounts": counts.total,
+            "accountsProcessed": counts.updated + counts.unchanged,
+            "accountsUpdated": counts.updated,
+            "accountsSkipped": counts.skipped + counts.unchanged,
+            "accountsFailed": counts.failed,
+            "outcomes": uri,
+        });
+        place.put(Document::of(segment, &standing.active, report).text()).await?;
+        Ok(answer)
+    }
+
+    /// Makes one summary of what segments have left, by the policy that serves their operation now. The answer is
+    /// shortened to what a state of Step Functions can carry where the whole summary is kept elsewhere.
+    pub async fn merge(&self, merge: Merge, deadline: Option<Instant>) -> Result<Value, Error> {
+        let summary_to = merge.summary_to.as_ref().map(|uri| self.places.at("$.summaryTo", uri)).transpose()?;
+        let joined = fanout::join(self.places.documents(&merge.outcomes).await?, merge.failed_segments)?;
+        let (slot, standing, runtime) = self.runtime(&joined.tick.operation, deadline).await?;
+        let merged = runtime.merge(joined).await?;
+        if merged.demoted {
+            slot.demote(&standing.active).await;
+        }
+        let Some(place) = summary_to else { return Ok(summary::fit(merged.summary, summary::MAX_BYTES)) };
+        place.put(merged.summary.to_string()).await?;
+        Ok(summary::fit(merged.summary, summary::MAX_STATE_BYTES))
+    }
+
+    /// What runs the ticks of an operation now, and what it goes by.
+    async fn runtime(
+        &self,
+        operation: &str,
+        deadline: Option<Instant>,
+    ) -> Result<(&Slot, Standing, Arc<Runtime>), Error> {
+        let now = Instant::now();
+        let left = deadline.map_or(8 * WAIT, |deadline| deadline.saturating_duration_since(now));
+        self.look(now + (left / 4).min(WAIT), now + left / 2).await;
+        let place = self.serving(operation).await?;
+        let (Some(slot), Some(kept)) = (self.slots.get(place), self.runtimes.get(place)) else {
+            return Err(unknown_operation(operation, []));
+        };
+        let standing = usable(slot).await?;
+        let mut kept = kept.lock().await;
+        let runtime = match &*kept {
+            Some((change, runtime)) if *change == standing.change => Arc::clone(runtime),
+            _ => {
+                let policies = slot.policies(&standing);
+                let runtime = Arc::new(Runtime::new(self.config.clone(), policies, Arc::clone(&self.door)));
+                *kept = Some((standing.change, Arc::clone(&runtime)));
+                runtime
+            }
+        };
+        Ok((slot, standing, runtime))
     }
 
     /// The release that serves an operation now.

@@ -9,6 +9,9 @@ use crate::error::{Error, ErrorKind};
 /// Lambda's limit for the answer of an invocation is 6 MB; the rest is for the envelope.
 pub const MAX_BYTES: usize = 6_000_000;
 
+/// What the merged summary may have of the 256 KiB that a state of Step Functions carries.
+pub const MAX_STATE_BYTES: usize = 200_000;
+
 /// Reads the text that the policy made.
 pub fn read(text: &str) -> Result<Value, Error> {
     let summary: Map<String, Value> = serde_json::from_str(text).map_err(|error| {

@@ -3,6 +3,7 @@
 mod account;
 mod decider;
 mod feed;
+mod merge;
 mod order;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use feed::Feed;
 use order::{Order, Plan};
 
 pub use decider::{LastGood, Policies};
+pub use merge::Merged;
 
 /// What a tick needs to know.
 #[derive(Debug, Clone)]
@@ -61,6 +63,10 @@ pub struct Report {
     pub counts: Counts,
     /// What became of each account, ordered by id.
     pub outcomes: Vec<AccountOutcome>,
+    /// What the policies knew of the tick, but for their settings.
+    pub tick: types::Tick,
+    /// Who decided an account, by its id, where that was another than the active policy.
+    pub decided_by: BTreeMap<String, String>,
     /// Whether the active policy failed on so many accounts, or on the summary, that it shouldn't go on.
     pub demoted: bool,
     /// What the policy in the shadow came to.
@@ -194,7 +200,8 @@ impl Runtime {
                 run.removals.reason(),
             );
         }
-        let (mut summary, demoted) = self.summarize(&run, &outcomes).await?;
+        let (mut summary, rescued) = self.summarize(&run.tick, &outcomes).await?;
+        let demoted = rescued || run.demoted();
         summary::name_deciders(&mut summary, &others);
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let shadow = Shadow { different: count(&run.different), failed: count(&run.shadow_failed) };
@@ -226,24 +233,25 @@ impl Runtime {
             dryRun = dry_run,
             "{title} completed"
         );
-        Ok(Report { summary, counts, outcomes, demoted, shadow, metrics })
+        let (tick, decided_by) = (run.tick.clone(), others);
+        Ok(Report { summary, counts, outcomes, tick, decided_by, demoted, shadow, metrics })
     }
 
-    /// The summary, and whether the active policy shouldn't go on: the writes are made, so a policy that can't
-    /// sum up costs no tick either.
-    async fn summarize(&self, run: &Run, outcomes: &[AccountOutcome]) -> Result<(Value, bool), Error> {
-        let error = match self.active.summarize(&run.tick, outcomes).await {
-            Ok(summary) => return Ok((summary, run.demoted())),
+    /// The summary, and whether the active policy failed on it: the writes are made, so a policy that can't sum up
+    /// costs no tick either.
+    async fn summarize(&self, tick: &types::Tick, outcomes: &[AccountOutcome]) -> Result<(Value, bool), Error> {
+        let error = match self.active.summarize(tick, outcomes).await {
+            Ok(summary) => return Ok((summary, false)),
             Err(error) => error,
         };
-        let Some(last_good) = self.last_good(&run.tick.operation).await else { return Err(error) };
+        let Some(last_good) = self.last_good(&tick.operation).await else { return Err(error) };
         tracing::warn!(
             policy = %self.active.release(),
             error = %error,
             rescuedBy = %last_good.release(),
             "policy failed on the summary: the last good one makes it"
         );
-        Ok((last_good.summarize(&run.tick, outcomes).await?, true))
+        Ok((last_good.summarize(tick, outcomes).await?, true))
     }
 
     /// Reads the accounts that the event is about and decides them, as they come.

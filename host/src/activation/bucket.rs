@@ -70,6 +70,7 @@ impl Objects {
         let request = match when {
             When::Missing => request.if_none_match("*"),
             When::Is(version) => request.if_match(version),
+            When::Always => request,
         };
         match request.send().await {
             Ok(_) => Ok(Put::Done),

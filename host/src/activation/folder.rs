@@ -57,6 +57,7 @@ pub(super) fn write(path: &Path, bytes: &[u8], when: When<'_>) -> Result<Put, St
     let put = match when {
         When::Missing => create(&part, path),
         When::Is(version) => replace(&part, path, version),
+        When::Always => std::fs::rename(&part, path).map(|()| Put::Done),
     };
     let _ = std::fs::remove_file(&part); // it's in its place, or not wanted
     put.map_err(failed)

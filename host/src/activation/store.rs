@@ -48,6 +48,8 @@ pub enum When<'a> {
     Missing,
     /// Where it's still this version.
     Is(&'a str),
+    /// Whatever is there.
+    Always,
 }
 
 /// What came of it.

@@ -1,9 +1,10 @@
-//! The Lambda: one invocation is one tick.
+//! The Lambda: one invocation is one tick, one segment of it, or the merge of its segments.
 
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use staging_sync::fanout::Merge;
 use staging_sync::{Config, Error, Event, Service, Tick, log, summary};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -39,17 +40,25 @@ async fn invoke(request: LambdaEvent<Value>) -> Result<Value, Error> {
 }
 
 async fn answer(request: LambdaEvent<Value>) -> Result<Value, Error> {
-    let answer = tick(request).await;
+    let answer = work(request).await;
     if let Err(error) = &answer {
         tracing::error!(errorType = error.kind.error_type(), error = error.message, "invocation failed");
     }
     answer
 }
 
-async fn tick(request: LambdaEvent<Value>) -> Result<Value, Error> {
-    let event = Event::parse(&request.payload)?;
+async fn work(request: LambdaEvent<Value>) -> Result<Value, Error> {
     let left = request.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-    let tick = Tick { event, now: SystemTime::now(), deadline: Some(Instant::now() + left) };
+    let deadline = Some(Instant::now() + left);
+    if Merge::is_asked(&request.payload) {
+        let merge = Merge::parse(&request.payload)?;
+        return service().await?.merge(merge, deadline).await;
+    }
+    let event = Event::parse(&request.payload)?;
+    let tick = Tick { event, now: SystemTime::now(), deadline };
+    if tick.event.outcomes_to.is_some() {
+        return service().await?.segment(tick).await;
+    }
     let report = service().await?.tick(tick, |_, _| ()).await?;
     let summary = summary::fit(report.summary, summary::MAX_BYTES);
     if let Some(omitted) = summary.get("detailsOmitted") {

@@ -6,5 +6,6 @@ mod model;
 mod overlap;
 mod regions;
 mod removals;
+mod segments;
 mod sizes;
 mod support;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::bindings::types::Outcome;
+use crate::bindings::types::{Outcome, Tick};
 use crate::outcome::skipped;
 use crate::tape::{Answer, Exchange};
 
@@ -46,7 +46,23 @@ fn updated(added: &[&str], removed: &[&str], count: u32) -> Outcome {
 fn report(outcome: Outcome) -> Report {
     let outcomes = vec![AccountOutcome { account_id: ID.into(), account_name: None, outcome }];
     let counts = Counts::of(&outcomes);
-    Report { summary: json!({}), counts, outcomes, demoted: false, shadow: Default::default(), metrics: Vec::new() }
+    let tick = Tick {
+        operation: "another".into(),
+        now: "t".into(),
+        dry_run: false,
+        regions: Vec::new(),
+        settings: String::new(),
+    };
+    Report {
+        summary: json!({}),
+        counts,
+        outcomes,
+        tick,
+        decided_by: Default::default(),
+        demoted: false,
+        shadow: Default::default(),
+        metrics: Vec::new(),
+    }
 }
 
 /// What is broken by an outcome, this write, and a region that names these.

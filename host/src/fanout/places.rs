@@ -1,0 +1,88 @@
+//! Where outcomes travel from segments to their merge: objects below one prefix, and nowhere else, whatever an event
+//! says.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::document::Document;
+use crate::activation::bucket::Objects;
+use crate::activation::location::Location;
+use crate::activation::store::{Fetched, StoreError, When};
+use crate::error::{Error, ErrorKind};
+use crate::event::invalid;
+
+/// The size of one document, in bytes: more than any segment has that ends within an invocation.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Documents read at once: few calls, and each may be large.
+const AT_ONCE: usize = 16;
+
+/// The places that the operator allows.
+pub struct Places {
+    /// The prefix, and a place below it.
+    below: Option<(String, Location)>,
+}
+
+/// One of them.
+pub struct Place(Location);
+
+impl Places {
+    /// Places below `OUTCOMES_PREFIX`, or none at all.
+    pub fn new(prefix: Option<&str>, objects: Option<Arc<Objects>>) -> Self {
+        let below = prefix.and_then(|prefix| {
+            let first = Location::parse(&format!("{prefix}outcomes"), objects.as_ref()).ok()?;
+            Some((prefix.to_owned(), first))
+        });
+        Self { below }
+    }
+
+    /// The place that an event names at a JSON path.
+    pub fn at(&self, path: &str, uri: &str) -> Result<Place, Error> {
+        let Some((prefix, first)) = &self.below else {
+            let message = "environment: OUTCOMES_PREFIX isn't set, so outcomes can neither be left nor merged: deploy \
+                           with ScheduleTarget=state-machine";
+            return Err(Error::new(ErrorKind::ConfigurationInvalid, message));
+        };
+        let place = uri.strip_prefix(prefix.as_str()).and_then(|rest| first.beside(rest).ok());
+        place.map(Place).ok_or_else(|| {
+            let expected = "expected a URI below OUTCOMES_PREFIX, of letters, digits, '.', '_', '-' and '/'";
+            invalid(path, &format!("{expected}, found {uri:?}"))
+        })
+    }
+
+    /// Reads the documents that are at these URIs; each with its URI, in their order.
+    pub async fn documents(&self, uris: &[String]) -> Result<Vec<(String, Document)>, Error> {
+        let places = uris.iter().map(|uri| Ok((uri.clone(), self.at("$.segments", uri)?)));
+        let places: Vec<(String, Place)> = places.collect::<Result<_, Error>>()?;
+        let read = |(uri, place): (String, Place)| async move {
+            let document = Document::parse(&place.get().await?);
+            let document = document.map_err(|error| unavailable(format!("host: {uri}: isn't outcomes: {error}")))?;
+            Ok((uri, document))
+        };
+        stream::iter(places).map(read).buffered(AT_ONCE).try_collect().await
+    }
+}
+
+impl Place {
+    async fn get(&self) -> Result<Vec<u8>, Error> {
+        match self.0.get(None, MAX_BYTES).await {
+            Ok(Fetched::Found { bytes, .. }) => Ok(bytes),
+            Ok(_) => Err(unavailable(format!("{}: there's no such object: did its segment end?", self.0))),
+            Err(error) => Err(refused(&error)),
+        }
+    }
+
+    /// Puts a text there, in place of what is there.
+    pub async fn put(&self, text: String) -> Result<(), Error> {
+        self.0.put(text.into_bytes(), When::Always).await.map(|_| ()).map_err(|error| refused(&error))
+    }
+}
+
+fn refused(error: &StoreError) -> Error {
+    unavailable(format!("{error}: check OUTCOMES_PREFIX and the permissions of these credentials"))
+}
+
+fn unavailable(message: String) -> Error {
+    Error::new(ErrorKind::OutcomesUnavailable, message)
+}
