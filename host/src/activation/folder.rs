@@ -1,12 +1,10 @@
 //! A store in a folder.
 
 use std::fs::{File, Metadata};
-use std::io::ErrorKind as Io;
+use std::io::{ErrorKind as Io, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use tokio::io::AsyncReadExt;
 
 use super::store::{Fetched, Put, StoreError, When, too_large};
 
@@ -16,20 +14,31 @@ fn version(metadata: &Metadata) -> String {
     format!("{}-{seconds}.{nanoseconds:09}-{}", metadata.ino(), metadata.len())
 }
 
+/// In one step on a thread of its own: read piece by piece, a file would wake a thread for each piece.
 pub(super) async fn read(path: &Path, known: Option<&str>, most: u64) -> Result<Fetched, StoreError> {
+    let (path, known) = (path.to_owned(), known.map(str::to_owned));
+    let title = path.display().to_string();
+    let read = tokio::task::spawn_blocking(move || read_now(&path, known.as_deref(), most)).await;
+    read.unwrap_or_else(|error| {
+        Err(StoreError { message: format!("{title}: host: {error}; please report it"), retryable: true })
+    })
+}
+
+fn read_now(path: &Path, known: Option<&str>, most: u64) -> Result<Fetched, StoreError> {
     let failed = |error: std::io::Error| failure(path, &error);
-    let mut file = match tokio::fs::File::open(path).await {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == Io::NotFound => return Ok(Fetched::Missing),
         Err(error) => return Err(failed(error)),
     };
-    let version = version(&file.metadata().await.map_err(failed)?);
+    let metadata = file.metadata().map_err(failed)?;
+    let version = version(&metadata);
     if known == Some(version.as_str()) {
         return Ok(Fetched::Same);
     }
     // Its length needn't be what it says.
-    let mut bytes = Vec::new();
-    (&mut file).take(most + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    let mut bytes = Vec::with_capacity(metadata.len().min(most) as usize + 1);
+    file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > most {
         return Err(too_large(path.display(), most));
     }
