@@ -161,15 +161,8 @@ fn print_starts(bootstrap: &Path, starts: u32, started: &[Started]) {
         size as f64 / 1e6,
         start::LATENCY_MS,
     );
-    let mut table = show::table(&[
-        "POLICY",
-        "TO FIRST NEXT",
-        "ITS CPU",
-        "CPU TO FIRST AWS CALL",
-        "TO SUMMARY",
-        "ITS CPU",
-        "PEAK MEMORY",
-    ]);
+    let header = ["POLICY", "NEXT", "CPU", "FIRST CALL, CPU", "SUMMARY", "CPU", "PEAK MEMORY"];
+    let mut table = show::table(&header);
     for start in started {
         let times = |times: start::Times| format!("{:.1} / {:.1}", times.best_ms, times.median_ms);
         table.add_row([
