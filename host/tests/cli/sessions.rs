@@ -6,7 +6,7 @@
 //! `BLESS=1 cargo test --test cli` writes what the commands printed into the files, for you to read.
 //!
 //! What differs from run to run has a name instead: `TIME`, `PORT` (in commands the lab's), `POLICY.wasm` (the
-//! default one), and `BIN` (where the binary is).
+//! default one), `BIN` (where the binary is), and `COMMIT` (that it was built from).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -112,7 +112,7 @@ fn named(text: &str) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_staging-sync")).parent().expect("a folder");
     let digest = staging_sync::policy::sha256(&std::fs::read(policy()).expect("run `make policy` first"));
     let text = text.replace(&policy().display().to_string(), "POLICY.wasm").replace(&bin.display().to_string(), "BIN");
-    let text = text.replace(&digest, "DIGEST").replace(&digest[..12], "DIGEST");
+    let text = without_times(&text).replace(&digest, "DIGEST").replace(&digest[..12], "DIGEST");
     let mut parts = text.split("127.0.0.1:");
     let mut named = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -126,7 +126,14 @@ fn named(text: &str) -> String {
         text.push_str(if time.is_some() { "TIME" } else { &rest[..c.len_utf8()] });
         rest = &rest[time.map_or(c.len_utf8(), str::len)..];
     }
-    text
+    without_commit(text)
+}
+
+/// The text with `COMMIT` for the one that the binary was built from.
+fn without_commit(text: String) -> String {
+    let found = text.split_once("(commit ").and_then(|(_, rest)| rest.split_once(','));
+    let commit = found.map(|(commit, _)| format!("(commit {commit},"));
+    commit.map_or(text.clone(), |commit| text.replace(&commit, "(commit COMMIT,"))
 }
 
 /// A time as ticks write it. Those in fleets have fractions of a second, and stay.
@@ -135,4 +142,13 @@ const TIME: &str = "0000-00-00T00:00:00Z";
 fn is_time(text: &str) -> bool {
     let fits = |(found, expected): (u8, u8)| if expected == b'0' { found.is_ascii_digit() } else { found == expected };
     text.len() == TIME.len() && text.bytes().zip(TIME.bytes()).all(fits)
+}
+
+/// The text with `MS` for how long accounts took.
+fn without_times(text: &str) -> String {
+    let mut parts = text.split("durationMs=");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + "durationMs=MS" + part.trim_start_matches(|digit: char| digit.is_ascii_digit())
+    })
 }
