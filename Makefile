@@ -1,6 +1,8 @@
 # make demo: the whole job on this machine.  make test: all tests.  make help: the rest.
 
 STAGING_SYNC := target/debug/staging-sync
+# What `staging-sync --version` tells.
+export STAGING_SYNC_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 POLICY := target/policy.wasm
 POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/build.sh Cargo.lock
 DRIFT_REPORT := target/drift-report.wasm

@@ -192,6 +192,12 @@ impl Service {
         Ok(usable(&self.slots[self.serving(operation).await?]).await?.active)
     }
 
+    /// The release that ticks of an operation go by, without another look at its source.
+    pub async fn standing(&self, operation: &str) -> Option<Arc<Release>> {
+        let place = self.serving(operation).await.ok()?;
+        Some(usable(&self.slots[place]).await.ok()?.active)
+    }
+
     /// Looks at every source. What is on its way is waited for until `until`, and until `latest` where there's
     /// nothing else to go by.
     async fn look(&self, until: Instant, latest: Instant) {

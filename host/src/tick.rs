@@ -368,7 +368,7 @@ impl Times {
 }
 
 /// A time as the table and the summary have it, to the second.
-fn instant_text(time: SystemTime) -> String {
+pub fn instant_text(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     DateTime::from_secs(seconds as i64).fmt(Format::DateTime).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The command line as people and scripts see it: exit code, stdout and stderr together.
 
 mod lab;
+mod pages;
 mod sessions;
 
 #[path = "../lambda/seed.rs"]

@@ -6,7 +6,7 @@
 //! `BLESS=1 cargo test --test cli` writes what the commands printed into the files, for you to read.
 //!
 //! What differs from run to run has a name instead: `TIME`, `PORT` (in commands the lab's), `POLICY.wasm` (the
-//! default one), and `BIN` (where the binary is).
+//! default one), `BIN` (where the binary is), and `COMMIT` (that it was built from).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,7 +126,14 @@ fn named(text: &str) -> String {
         text.push_str(if time.is_some() { "TIME" } else { &rest[..c.len_utf8()] });
         rest = &rest[time.map_or(c.len_utf8(), str::len)..];
     }
-    text
+    without_commit(text)
+}
+
+/// The text with `COMMIT` for the one that the binary was built from.
+fn without_commit(text: String) -> String {
+    let found = text.split_once("(commit ").and_then(|(_, rest)| rest.split_once(','));
+    let commit = found.map(|(commit, _)| format!("(commit {commit},"));
+    commit.map_or(text.clone(), |commit| text.replace(&commit, "(commit COMMIT,"))
 }
 
 /// A time as ticks write it. Those in fleets have fractions of a second, and stay.

@@ -4,11 +4,14 @@ mod bench;
 mod broken;
 mod choice;
 mod compare;
+mod completions;
 mod demo;
 mod lab;
+mod man;
 mod policy;
 mod record;
 mod replay;
+mod serve;
 mod show;
 mod simulate;
 mod swap;
@@ -16,13 +19,26 @@ mod test;
 mod tick;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
-use staging_sync::log;
+use staging_sync::{log, policy::contract};
 
 /// As in the Lambda.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// This program's version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, as far as the build was told.
+const COMMIT: &str = match option_env!("STAGING_SYNC_COMMIT") {
+    Some(commit) if !commit.is_empty() => commit,
+    _ => "unknown",
+};
+
+static LONG_VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{VERSION} (commit {COMMIT}, WIT {})", contract::PACKAGE));
 
 /// What a command came to, and so the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +62,8 @@ impl From<staging_sync::Error> for Unable {
 
 /// Keeps the stored staging accounts of AWS DRS target accounts true.
 #[derive(Parser)]
-#[command(version, after_help = "Exit code: 0 done, 1 done but some account failed, 2 could not be done.")]
+#[command(version, long_version = LONG_VERSION.as_str())]
+#[command(after_help = "Exit code: 0 done, 1 done but some account failed, 2 could not be done.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -58,6 +75,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs one tick against the AWS that the environment points to.
     Tick(tick::Arguments),
+    /// Runs a tick at once and then every so often, until SIGTERM or SIGINT.
+    Serve(serve::Arguments),
     /// Serves a fleet on loopback as DynamoDB, S3, STS and DRS, until it's interrupted.
     Lab(lab::Arguments),
     /// Measures ticks over a fleet on this machine, against the least time that their AWS calls can take.
@@ -74,23 +93,43 @@ enum Command {
     Compare(compare::Arguments),
     /// Works on policies.
     Policy(policy::Arguments),
+    /// Prints what makes a shell complete commands and options.
+    Completions(completions::Arguments),
+    /// Prints the manual, or writes it as a page for each command.
+    Man(man::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("staging-sync: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let code = runtime.block_on(run(arguments));
+    runtime.shutdown_background(); // a policy that is being compiled isn't waited for
+    code
+}
+
+async fn run(arguments: Arguments) -> ExitCode {
     // These show all there is to say themselves. What libraries warn of ends in our own errors.
     let quiet = match &arguments.command {
         Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Simulate(_) => true,
         Command::Test(_) | Command::Compare(_) => true,
         Command::Policy(arguments) => arguments.is_verify(),
-        Command::Tick(_) | Command::Lab(_) | Command::Bench(_) => false,
+        _ => false,
     };
-    let level = if quiet { "off" } else { "error,staging_sync=warn" };
-    log::init(log::Style::Plain, level);
+    match &arguments.command {
+        Command::Serve(arguments) => log::init(arguments.style(), "warn,staging_sync=info"),
+        _ if quiet => log::init(log::Style::Plain, "off"),
+        _ => log::init(log::Style::Plain, "error,staging_sync=warn"),
+    }
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Tick(arguments) => tick::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Simulate(arguments) => simulate::run(arguments).await,
@@ -99,6 +138,8 @@ async fn main() -> ExitCode {
         Command::Test(arguments) => test::run(arguments).await,
         Command::Compare(arguments) => compare::run(arguments).await,
         Command::Policy(arguments) => policy::run(arguments).await,
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::Man(arguments) => man::run(&arguments),
     };
     match done {
         Ok(Exit::Well) => ExitCode::SUCCESS,
