@@ -1,6 +1,6 @@
 //! An AWS that takes time and has quotas, and whose answers are made up: the door of a simulated host.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -163,11 +163,14 @@ fn account(call: &Call) -> u32 {
     }
 }
 
+/// A service and a region.
+type LaneOf = (&'static str, Option<String>);
+
 /// One host's way to the cloud: with the bounds, the tries and the processor of a real one.
 pub struct Host {
     pub cloud: Arc<Cloud>,
     places: Arc<Semaphore>,
-    lanes: Mutex<std::collections::HashMap<(&'static str, Option<String>), Arc<Lane>>>,
+    lanes: Mutex<HashMap<LaneOf, Arc<Lane>>>,
     most: usize,
     /// How long the processor takes for a call.
     per_call: Duration,
