@@ -1,5 +1,5 @@
 """What CloudFormation does and moto doesn't: outputs of nested stacks, previous values of parameters that were never
-named, and texts with two dollar signs in `Fn::Sub`."""
+named, updates with resources whose condition doesn't hold, and texts with two dollar signs in `Fn::Sub`."""
 
 from types import SimpleNamespace
 
@@ -22,6 +22,17 @@ def _resolve_update_parameters(self, instance, incoming_params):
     return _resolve(self, instance, incoming_params)
 
 
+_update = parsing.parse_and_update_resource
+
+
+def _update_resource(logical_id, resource_json, resources_map, **rest):
+    """What a condition leaves out isn't there to be updated."""
+    condition = resource_json.get("Condition")
+    if condition and not resources_map.lazy_condition_map[condition]:
+        return None
+    return _update(logical_id, resource_json, resources_map, **rest)
+
+
 class _Template:
     """`Fn::Sub` with values of its own: `$$` stays as it is, unlike in Python's templates."""
 
@@ -37,4 +48,5 @@ class _Template:
 def fill() -> None:
     Stack.get_cfn_attribute = _output
     CloudFormationBackend._resolve_update_parameters = _resolve_update_parameters
+    parsing.parse_and_update_resource = _update_resource
     parsing.string = SimpleNamespace(Template=_Template)
