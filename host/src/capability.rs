@@ -1,43 +1,28 @@
 //! What a policy can do: the functions that it imports, bound to the one account that its instance was made for.
 //!
-//! Everything that a policy can't break is enforced here, and nothing is written here: `update` stages a
-//! change, which the tick writes after the policy has returned.
+//! Here are the functions; what they do to the account, and what a policy can't break, is in `scope`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+mod scope;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::account::AccountId;
-use crate::aws::discovery::{Listing, RegionAnswer, Seen};
-use crate::aws::{Access, Aws, AwsError};
+use crate::aws::discovery::{Listing, RegionAnswer};
+use crate::aws::{Access, AwsError};
 use crate::bindings::types::{
-    Account, AwsError as WitAwsError, Change, NewStagingAccount, Receipt, RegionSourceServers, RegionView,
-    SourceServer, StagingAccount,
+    Account, AwsError as WitAwsError, Change, Receipt, RegionSourceServers, RegionView, SourceServer, StagingAccount,
 };
 use crate::bindings::{account, logging, types};
 use crate::policy::meter::busy;
 use crate::policy::{Guest, Shape, contract};
-use crate::removals::{self, Removals};
-use crate::target::{RoleError, Target};
+use scope::{clip, refuse};
 
-/// The `addedBy` of every entry that the sync adds.
-pub const ADDED_BY: &str = "staging-account-sync";
+pub use scope::{ADDED_BY, Refused, Scope, Staged};
 
 /// How often one instance may call the host, log lines included: an honest policy needs a handful.
 const MAX_CALLS: u32 = 1_000;
-/// How many entries one change may add or remove: the list wouldn't fit in an item (400 KB) anyway.
-const MAX_CHANGES: usize = 10_000;
-/// How long a text of a new entry may be, in bytes: IAM's limit for a role ARN.
-const MAX_TEXT: usize = 2_048;
 /// How many lines an instance may log, and how long each may be, in bytes.
 const MAX_LOG_LINES: u32 = 100;
 const MAX_LOG_LINE: usize = 2_048;
-
-/// What the policy did wrong; ends its instance.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub String);
 
 /// The access to AWS that the functions need which a policy imports. `describe` costs no call.
 pub fn access(shape: &Shape) -> Access {
@@ -47,294 +32,6 @@ pub fn access(shape: &Shape) -> Access {
         listings: discovers.into_iter().filter(|(function, _)| imports(function)).map(|(_, listing)| listing).collect(),
         updates: imports("update"),
     }
-}
-
-/// A change that `update` accepted, ready to be written.
-#[derive(Clone)]
-pub struct Staged {
-    /// The whole list as it shall be, in DynamoDB JSON.
-    pub list: Value,
-    /// What the policy was told.
-    pub receipt: Receipt,
-}
-
-/// One account of one tick, as the host's side of the imports knows it. It outlives the instance: what DRS
-/// said is remembered for the tick, so a second decision on the same account costs no second discovery.
-pub struct Scope {
-    /// The account, as it was read last.
-    pub target: Target,
-    /// What `update` accepted.
-    pub staged: Option<Staged>,
-    /// None in the shadow, where only what was read before is known.
-    aws: Option<Arc<Aws>>,
-    regions: Arc<[String]>,
-    now: Arc<str>,
-    removals: removals::Account,
-    answers: HashMap<Listing, BTreeMap<String, RegionAnswer>>,
-    updated: bool,
-    held: bool,
-    /// Whether every region is asked, whatever is known of it.
-    thorough: bool,
-}
-
-impl Scope {
-    /// Binds an account for a tick at `now`, over `regions`.
-    pub fn new(
-        target: Target,
-        aws: Arc<Aws>,
-        regions: Arc<[String]>,
-        now: Arc<str>,
-        removals: removals::Account,
-    ) -> Self {
-        let aws = Some(aws);
-        Self {
-            target,
-            staged: None,
-            aws,
-            regions,
-            now,
-            removals,
-            answers: HashMap::new(),
-            updated: false,
-            held: false,
-            thorough: false,
-        }
-    }
-
-    /// The same with every region asked, whatever is known of it.
-    pub fn thorough(mut self, thorough: bool) -> Self {
-        self.thorough = thorough;
-        self
-    }
-
-    /// The same account with the same observations for another policy to decide, with the AWS that it may use.
-    pub fn handed_to(mut self, aws: Arc<Aws>) -> Self {
-        self.aws = Some(aws);
-        self.undecided();
-        self
-    }
-
-    /// The same account with the same observations for a policy whose decision counts for nothing: it makes no
-    /// AWS call, and its removals are held where they were held here.
-    pub fn shadow(&self) -> Self {
-        let removals = if self.held { Removals::none(self.removals.reason()) } else { Removals::new(100, 1) };
-        Self {
-            target: self.target.clone(),
-            staged: None,
-            aws: None,
-            regions: Arc::clone(&self.regions),
-            now: Arc::clone(&self.now),
-            removals: removals.account(),
-            answers: self.answers.clone(),
-            updated: false,
-            held: false,
-            thorough: self.thorough,
-        }
-    }
-
-    /// Takes the account as it was read again, for the policy to decide anew.
-    pub fn reread(&mut self, target: Target) {
-        self.target = target;
-        self.undecided();
-    }
-
-    /// Forgets what a policy asked for, not what was observed.
-    fn undecided(&mut self) {
-        self.staged = None;
-        self.updated = false;
-        self.held = false;
-    }
-
-    async fn discover(
-        &mut self,
-        listing: Listing,
-        regions: Vec<String>,
-    ) -> wasmtime::Result<Result<Vec<RegionAnswer>, AwsError>> {
-        if regions.len() > self.regions.len() {
-            let (asked, known) = (regions.len(), self.regions.len());
-            return Err(refuse(format!("asked for {asked} regions, and DRS_REGIONS has {known}")));
-        }
-        let regions = if regions.is_empty() { self.regions.to_vec() } else { regions };
-        let regions: BTreeSet<String> = regions.into_iter().collect();
-        if let Some(foreign) = regions.iter().find(|region| !self.regions.contains(region)) {
-            let foreign = clip(foreign, 40);
-            return Err(refuse(format!("asked for region {foreign:?}, which isn't one of DRS_REGIONS")));
-        }
-        let role = match self.target.role() {
-            Ok(role) => role,
-            Err(error) => return Ok(Err(role_error(error))),
-        };
-        let known = self.answers.get(&listing);
-        let unknown: Vec<String> =
-            regions.iter().filter(|region| known.is_none_or(|known| !known.contains_key(*region))).cloned().collect();
-        if !unknown.is_empty() {
-            let Some(aws) = &self.aws else { return Ok(Err(not_observed())) };
-            // Where the others name all that is stored nothing can be removed, and so nothing needs proof of absence.
-            let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
-            let enough = |answers: &[RegionAnswer]| {
-                let named: BTreeSet<String> = answers.iter().flat_map(RegionAnswer::staging_account_ids).collect();
-                !self.thorough && stored.iter().all(|id| named.contains(*id))
-            };
-            let answers = match aws.discover(Arc::new(role), listing, &unknown, &enough).await {
-                Ok(answers) => answers,
-                Err(error) => return Ok(Err(error)),
-            };
-            let known = self.answers.entry(listing).or_default();
-            known.extend(answers.into_iter().map(|answer| (answer.region.clone(), answer)));
-        }
-        let known = self.answers.entry(listing).or_default();
-        Ok(Ok(regions.iter().filter_map(|region| known.get(region)).cloned().collect()))
-    }
-
-    /// Asks the regions that weren't asked in this tick, because a removal needs all of them. Says why nothing may be
-    /// removed, if they say other than what the policy was told.
-    async fn proven(&mut self) -> Result<(), String> {
-        let Some(aws) = &self.aws else { return Ok(()) };
-        let Ok(role) = self.target.role() else { return Ok(()) };
-        let role = Arc::new(role);
-        for (listing, answers) in &mut self.answers {
-            let remembered = answers.values().filter(|answer| answer.seen == Seen::Remembered);
-            let remembered: Vec<String> = remembered.map(|answer| answer.region.clone()).collect();
-            let regions: Vec<&String> = remembered.iter().collect();
-            if remembered.is_empty() {
-                continue;
-            }
-            let found = aws.discover_left_out(&role, *listing, &regions).await;
-            let found = found.map_err(|error| format!("regions that weren't in use can't be read: {error}"))?;
-            for answer in found {
-                if let Some(error) = &answer.error {
-                    return Err(format!("{}, which wasn't in use, can't be read: {error}", answer.region));
-                }
-                if !answer.entries.is_empty() {
-                    return Err(format!("{} has come into use; the next tick decides", answer.region));
-                }
-                answers.insert(answer.region.clone(), answer);
-            }
-        }
-        Ok(())
-    }
-
-    /// The first region that no listing read to its last page.
-    fn unread_region(&self) -> Option<&String> {
-        let read = |region: &&String| {
-            self.answers.values().any(|answers| answers.get(*region).is_some_and(|answer| answer.error.is_none()))
-        };
-        self.regions.iter().find(|region| !read(region))
-    }
-
-    async fn update(&mut self, change: Change) -> wasmtime::Result<Receipt> {
-        if std::mem::replace(&mut self.updated, true) {
-            return Err(refuse("called update twice for one account"));
-        }
-        let add = self.accept(&change)?;
-        let remove: BTreeSet<&str> = change.remove.iter().map(String::as_str).collect();
-        let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
-        let mut removed: Vec<String> = stored.intersection(&remove).map(ToString::to_string).collect();
-        let added: Vec<String> = add.keys().filter(|id| !stored.contains(id.as_str())).cloned().collect();
-
-        let mut held = Vec::new();
-        let mut held_reason = None;
-        if !removed.is_empty() {
-            held_reason = match self.proven().await {
-                Ok(()) if self.removals.take().await => None,
-                Ok(()) => Some(self.removals.reason()),
-                Err(unproven) => Some(unproven),
-            };
-        }
-        if held_reason.is_some() {
-            held = std::mem::take(&mut removed);
-            self.held = true;
-        }
-        let kept = self
-            .target
-            .staging_accounts
-            .iter()
-            .filter(|entry| !removed.iter().any(|id| id == entry.id.as_str()))
-            .map(|entry| entry.stored.clone());
-        let new = added.iter().filter_map(|id| add.get(id)).map(|entry| self.stored_entry(entry));
-        let list: Vec<Value> = kept.chain(new).collect();
-        let receipt =
-            Receipt { held_reason, total: u32::try_from(list.len()).unwrap_or(u32::MAX), added, removed, held };
-        if !(receipt.added.is_empty() && receipt.removed.is_empty()) {
-            self.staged = Some(Staged { list: json!({ "L": list }), receipt: receipt.clone() });
-        }
-        Ok(receipt)
-    }
-
-    /// Refuses what no policy may ask for; the entries to add by their id otherwise.
-    fn accept<'a>(&self, change: &'a Change) -> wasmtime::Result<BTreeMap<String, &'a NewStagingAccount>> {
-        if change.add.len().max(change.remove.len()) > MAX_CHANGES {
-            return Err(refuse(format!("asked for a change of more than {MAX_CHANGES} entries")));
-        }
-        for id in change.add.iter().map(|entry| &entry.id).chain(&change.remove) {
-            if AccountId::parse(id).is_none() {
-                return Err(refuse(format!("named {:?}, which isn't an account id of 12 digits", clip(id, 40))));
-            }
-        }
-        let mut add = BTreeMap::new();
-        for entry in &change.add {
-            if entry.id == self.target.id.as_str() {
-                return Err(refuse("asked to make the target account its own staging account"));
-            }
-            if change.remove.contains(&entry.id) {
-                return Err(refuse(format!("asked both to add and to remove {}", entry.id)));
-            }
-            let texts = [&entry.name, &entry.role_arn, &entry.external_id, &entry.discovered_from];
-            if texts.iter().any(|text| text.is_empty() || text.len() > MAX_TEXT) {
-                return Err(refuse(format!("asked to add {} with an empty or an overlong field", entry.id)));
-            }
-            if !entry.role_arn.contains(&format!(":iam::{}:role/", entry.id)) {
-                return Err(refuse(format!("asked to add {} with a role that isn't its own", entry.id)));
-            }
-            add.entry(entry.id.clone()).or_insert(entry);
-        }
-        if !change.remove.is_empty()
-            && let Some(region) = self.unread_region()
-        {
-            return Err(refuse(format!("asked for a removal, but {region} wasn't read to its last page")));
-        }
-        Ok(add)
-    }
-
-    fn stored_entry(&self, entry: &NewStagingAccount) -> Value {
-        json!({"M": {
-            "accountId": {"S": entry.id},
-            "accountName": {"S": entry.name},
-            "roleArn": {"S": entry.role_arn},
-            "externalId": {"S": entry.external_id},
-            "addedAt": {"S": &*self.now},
-            "addedBy": {"S": ADDED_BY},
-            "discoveredFrom": {"S": entry.discovered_from},
-        }})
-    }
-}
-
-fn refuse(what: impl Into<String>) -> wasmtime::Error {
-    wasmtime::Error::new(Refused(what.into()))
-}
-
-fn not_observed() -> AwsError {
-    AwsError {
-        code: "NotObserved".into(),
-        message: "host: the active policy didn't read this, and a policy in the shadow makes no AWS call".into(),
-        retryable: false,
-    }
-}
-
-fn role_error(error: RoleError) -> AwsError {
-    let (code, message) = match error {
-        RoleError::Missing => ("NoRole", "no role ARN is stored".to_owned()),
-        RoleError::Foreign(found) => ("InvalidRole", found),
-    };
-    AwsError { code: code.into(), message, retryable: false }
-}
-
-fn clip(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 fn wit_error(error: AwsError) -> WitAwsError {

@@ -4,6 +4,7 @@ mod account;
 mod decider;
 mod feed;
 mod merge;
+mod numbers;
 mod order;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::aws::{Calls, Counter, Door};
+use crate::aws::{Counter, Door};
 use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
@@ -31,6 +32,7 @@ use crate::summary;
 use account::{DEFERRED, Decided, Run};
 use decider::{Decider, Rescue};
 use feed::Feed;
+use numbers::Before;
 use order::{Order, Plan};
 
 pub use decider::{LastGood, Policies};
@@ -133,7 +135,6 @@ impl Runtime {
     }
 
     async fn run(self: &Arc<Self>, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
-        let began = Instant::now();
         let event = &tick.event;
         let policy = self.active.policy();
         let Some(title) = policy.title(&event.operation) else {
@@ -154,8 +155,8 @@ impl Runtime {
         if event.account_ids.is_none() {
             self.active.aws.begin_tick();
         }
-        let (calls_before, used_before) = (self.counter.calls(), policy.used());
-        let skipped_before = self.counter.regions_skipped();
+        let before = Before::now(&self.counter, policy);
+
         let run = Arc::new(Run {
             runtime: Arc::clone(self),
             removals: match &self.hold_removals {
@@ -205,20 +206,13 @@ impl Runtime {
         summary::name_deciders(&mut summary, &others);
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let shadow = Shadow { different: count(&run.different), failed: count(&run.shadow_failed) };
-        let mut metrics = numbers(&counts);
+        let mut metrics = numbers::of(&counts);
         metrics.extend([
             Metric::count("accountsDeferred", deferred),
             Metric::count("accountsRescued", count(&run.rescued)),
             Metric::count("shadowDifferences", shadow.different),
         ]);
-        metrics.extend(calls(calls_before, self.counter.calls()));
-        metrics.push(Metric::count("regionsSkipped", self.counter.regions_skipped() - skipped_before));
-        let used = policy.used().since(used_before);
-        metrics.push(Metric::count("policyFuel", used.fuel));
-        let microseconds = u64::try_from(used.time.as_micros()).unwrap_or(u64::MAX);
-        metrics.push(Metric { name: "policyTimeUs", unit: "Microseconds", value: microseconds });
-        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        metrics.push(Metric { name: "durationMs", unit: "Milliseconds", value: milliseconds });
+        metrics.extend(before.until_now(&self.counter, policy));
         tracing::info!(
             _aws = metrics::directive(tick.now, &["operation"], &metrics),
             functionName = metrics::function_name(),
@@ -310,33 +304,6 @@ impl Runtime {
         }
         Ok(decided)
     }
-}
-
-/// The accounts of a tick in numbers; `accountsSkipped` counts as the summary does.
-fn numbers(counts: &Counts) -> Vec<Metric> {
-    vec![
-        Metric::count("totalAccounts", counts.total),
-        Metric::count("accountsUpdated", counts.updated),
-        Metric::count("accountsUnchanged", counts.unchanged),
-        Metric::count("accountsSkipped", counts.skipped + counts.unchanged),
-        Metric::count("accountsFailed", counts.failed),
-        Metric::count("accountsHeld", counts.held),
-    ]
-}
-
-/// The calls of a tick in numbers: all, and by service.
-fn calls(before: [Calls; Counter::SERVICES.len()], after: [Calls; Counter::SERVICES.len()]) -> Vec<Metric> {
-    const NAMES: [[&str; 3]; Counter::SERVICES.len()] = [
-        ["dynamodbCalls", "dynamodbThrottles", "dynamodbErrors"],
-        ["drsCalls", "drsThrottles", "drsErrors"],
-        ["stsCalls", "stsThrottles", "stsErrors"],
-    ];
-    let services = after.iter().zip(before).map(|(after, before)| after.since(before));
-    let services: Vec<[u64; 3]> = services.map(|calls| [calls.made, calls.throttled, calls.failed]).collect();
-    let all = |place: usize| services.iter().map(|numbers| numbers[place]).sum::<u64>();
-    let totals = ["awsCalls", "awsThrottles", "awsErrors"].into_iter().zip([all(0), all(1), all(2)]);
-    let by_service = NAMES.into_iter().flatten().zip(services.iter().flatten().copied());
-    totals.chain(by_service).map(|(name, value)| Metric::count(name, value)).collect()
 }
 
 /// The error of an event that none of these policies serves.
