@@ -5,9 +5,9 @@ Source: "Invoke" in the Lambda API reference.
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+from loopback import QuietHandler, serve
 from runtime_api import RuntimeApi
 
 
@@ -18,12 +18,7 @@ class LambdaApi:
         self.events, self.faults = [], lambda event: None
         lock, api = threading.Lock(), self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Handler(QuietHandler):
             def do_POST(self):
                 assert unquote(self.path) == f"/2015-03-31/functions/{function_arn}/invocations", self.path
                 body = self.rfile.read(int(self.headers["content-length"]))
@@ -39,10 +34,8 @@ class LambdaApi:
                 self.end_headers()
                 self.wfile.write(content)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = "http://{}:{}".format(*self._server.server_address)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server, address = serve(Handler)
+        self.url = f"http://{address}"
 
     def close(self):
         self._server.shutdown()

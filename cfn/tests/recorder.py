@@ -3,9 +3,9 @@
 import http.client
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
+
+from loopback import QuietHandler, serve
 
 
 class Call:
@@ -41,12 +41,7 @@ class Recorder:
         calls = self.calls = []
         upstream = lab.removeprefix("http://")
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Handler(QuietHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 calls.append(Call(self.command, self.path, self.headers, body))
@@ -66,10 +61,8 @@ class Recorder:
 
             do_GET = do_PUT = do_POST
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = "http://{}:{}".format(*self._server.server_address)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server, address = serve(Handler)
+        self.url = f"http://{address}"
 
     def close(self):
         self._server.shutdown()

@@ -5,9 +5,9 @@ Source: "Using the Lambda runtime API" in the Lambda developer guide.
 
 import json
 import queue
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from loopback import QuietHandler, serve
 
 
 class RuntimeApi:
@@ -16,12 +16,7 @@ class RuntimeApi:
         events = self._events = queue.Queue()
         answers = self._answers = queue.Queue()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Handler(QuietHandler):
             def do_GET(self):
                 event = events.get()
                 if event is None:
@@ -43,10 +38,7 @@ class RuntimeApi:
                 self.send_header("content-length", "0")
                 self.end_headers()
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = "{}:{}".format(*self._server.server_address)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server, self.address = serve(Handler)
 
     def invoke(self, event: str) -> tuple[str, dict]:
         """`response` or `error`, and its body."""

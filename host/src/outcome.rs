@@ -108,6 +108,16 @@ impl Counts {
         }
         counts
     }
+
+    /// How many were looked at, as summaries count them.
+    pub fn processed(&self) -> usize {
+        self.updated + self.unchanged
+    }
+
+    /// How many needed nothing, as summaries count them: an unchanged account counts as skipped too.
+    pub fn counted_as_skipped(&self) -> usize {
+        self.skipped + self.unchanged
+    }
 }
 
 /// A status as summaries and log lines spell it.

@@ -105,12 +105,21 @@ impl Service {
     /// Runs one tick by the policy that serves its operation. `progress` hears how many accounts are done, of how
     /// many.
     pub async fn tick(&self, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
+        Ok(self.tick_by_active(tick, progress).await?.0)
+    }
+
+    /// Runs one tick, and says which release was active.
+    async fn tick_by_active(
+        &self,
+        tick: Tick,
+        progress: impl Fn(usize, usize) + Sync,
+    ) -> Result<(Report, Arc<Release>), Error> {
         let (slot, standing, runtime) = self.runtime(&tick.event.operation, tick.deadline).await?;
         let report = runtime.tick(tick, progress).await?;
         if report.demoted {
             slot.demote(&standing.active).await;
         }
-        Ok(report)
+        Ok((report, standing.active))
     }
 
     /// Runs the tick of one segment and leaves its outcomes where the event says. A second run of the same segment
@@ -121,11 +130,7 @@ impl Service {
             return Err(Error::new(ErrorKind::EventInvalid, "event at $.outcomesTo: expected a segment that has one"));
         };
         let place = self.places.at("$.outcomesTo", &uri)?;
-        let (slot, standing, runtime) = self.runtime(&tick.event.operation, tick.deadline).await?;
-        let report = runtime.tick(tick, |_, _| ()).await?;
-        if report.demoted {
-            slot.demote(&standing.active).await;
-        }
+        let (report, active) = self.tick_by_active(tick, |_, _| ()).await?;
         let counts = report.counts;
         let answer = json!({
             "timestamp": report.tick.now,
@@ -133,13 +138,13 @@ impl Service {
             "segment": segment.segment,
             "totalSegments": segment.total,
             "totalAccounts": counts.total,
-            "accountsProcessed": counts.updated + counts.unchanged,
+            "accountsProcessed": counts.processed(),
             "accountsUpdated": counts.updated,
-            "accountsSkipped": counts.skipped + counts.unchanged,
+            "accountsSkipped": counts.counted_as_skipped(),
             "accountsFailed": counts.failed,
             "outcomes": uri,
         });
-        place.put(Document::of(segment, &standing.active, report).text()).await?;
+        place.put(Document::of(segment, &active, report).text()).await?;
         Ok(answer)
     }
 

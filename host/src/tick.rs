@@ -218,7 +218,7 @@ impl Runtime {
             functionName = metrics::function_name(),
             operation = event.operation,
             metrics = metrics::values(&metrics),
-            accountsProcessed = counts.updated + counts.unchanged,
+            accountsProcessed = counts.processed(),
             shadowPolicy = self.shadow.as_ref().map(|shadow| shadow.release().to_string()),
             shadowFailures = shadow.failed,
             policy = policy.info().name,

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Runtime, unknown_operation};
+use super::{Runtime, numbers, unknown_operation};
 use crate::bindings::types::Tick;
 use crate::error::Error;
 use crate::fanout::Joined;
 use crate::log::Json;
+use crate::metrics;
 use crate::outcome::Counts;
 use crate::summary;
 
@@ -47,13 +48,8 @@ impl Runtime {
                     operation = tick.operation,
                     segments,
                     failedSegments = (!failed.is_empty()).then(|| Json::of(&failed)),
-                    totalAccounts = counts.total,
-                    accountsProcessed = counts.updated + counts.unchanged,
-                    accountsUpdated = counts.updated,
-                    accountsUnchanged = counts.unchanged,
-                    accountsSkipped = counts.skipped + counts.unchanged,
-                    accountsFailed = counts.failed,
-                    accountsHeld = counts.held,
+                    metrics = metrics::values(&numbers::of(&counts)),
+                    accountsProcessed = counts.processed(),
                     policy = policy.info().name,
                     policyVersion = policy.info().version,
                     policyDigest = policy.digest(),

@@ -44,7 +44,7 @@ pub(super) fn of(counts: &Counts) -> Vec<Metric> {
         Metric::count("totalAccounts", counts.total),
         Metric::count("accountsUpdated", counts.updated),
         Metric::count("accountsUnchanged", counts.unchanged),
-        Metric::count("accountsSkipped", counts.skipped + counts.unchanged),
+        Metric::count("accountsSkipped", counts.counted_as_skipped()),
         Metric::count("accountsFailed", counts.failed),
         Metric::count("accountsHeld", counts.held),
     ]
