@@ -191,7 +191,7 @@ impl Decision {
             target: Target::read(item.as_object().expect("an item")).expect("a target"),
             aws: Arc::new(Aws::new(Arc::new(Canned), "targets", &policy.access())),
             regions: regions.to_vec().into(),
-            removals: Removals::new(100, 1),
+            removals: Removals::unlimited(),
             tick: types::Tick {
                 operation: "sync_staging_accounts".into(),
                 now: "2026-02-02T22:45:00Z".into(),

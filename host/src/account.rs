@@ -1,6 +1,7 @@
 //! The words that every room uses: account ids, roles, external ids, and items as DynamoDB has them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -71,4 +72,14 @@ pub struct Role {
     pub arn: String,
     /// The external id to assume it with, where one is stored.
     pub external_id: Option<ExternalId>,
+}
+
+/// A session of a role: what it may do is the role's permissions narrowed by the session policy, so two sessions
+/// of one role with different session policies are different principals.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Session {
+    /// The role.
+    pub role: Role,
+    /// The session policy, an IAM policy document as JSON.
+    pub policy: Arc<str>,
 }

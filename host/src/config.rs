@@ -52,6 +52,33 @@ const DRS_REGIONS: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// The DRS regions that an account must be opted in to, and so can leave; all others are always on. Source: AWS Account
+/// Management guide, "Enable or disable AWS Regions in your account".
+const OPT_IN_REGIONS: [&str; 17] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-south-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-west-1",
+    "eu-central-2",
+    "eu-south-1",
+    "eu-south-2",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+];
+
+/// Whether accounts can be without a region: an account that isn't opted in to it has nothing there.
+pub fn is_opt_in(region: &str) -> bool {
+    OPT_IN_REGIONS.contains(&region)
+}
+
 /// The host's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -249,6 +276,13 @@ mod tests {
     fn default_regions_are_those_of_the_partition() {
         let config = read(&[("TARGET_ACCOUNTS_TABLE", "t"), ("AWS_REGION", "us-gov-west-1")]);
         assert_eq!(config.expect("a configuration").regions, ["us-gov-east-1", "us-gov-west-1"]);
+    }
+
+    #[test]
+    fn every_opt_in_region_is_one_of_drs() {
+        let all: Vec<&str> = DRS_REGIONS.iter().flat_map(|(_, regions)| regions.iter().copied()).collect();
+        assert!(OPT_IN_REGIONS.iter().all(|region| all.contains(region)));
+        assert!(is_opt_in("af-south-1") && !is_opt_in("us-east-1") && !is_opt_in("us-gov-west-1"));
     }
 
     #[test]

@@ -1,33 +1,58 @@
 //! The blast radius: how many accounts may lose staging accounts in one tick, and which ones do.
 //!
+//! Two rules. A budget: at most a share of the accounts loses any. And where most accounts would lose all they have,
+//! none does, because DRS that says nothing about anybody is more likely broken than right.
+//!
 //! Accounts are decided concurrently, but who gets a place doesn't depend on who comes first: places go to
 //! accounts in the tick's order. An account waits for those before it only where they could take the last
 //! places, and for the table's last page only where there could be more places the more accounts there are; so a
-//! replay decides as the recorded tick did.
+//! replay decides as the recorded tick did. Accounts that would be emptied are decided last, for it's known only then
+//! how many there are.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 /// So many accounts may lose staging accounts in a tick, however few there are.
-const LEAST: usize = 10;
+const LEAST: usize = 3;
+
+/// Fewer accounts than these may always be emptied: that a few are says nothing about DRS.
+const LEAST_EMPTIED: usize = 3;
+
+/// What a tick is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The whole table.
+    Table,
+    /// A segment of it: which one, from 0, of how many.
+    Segment(u32, u32),
+    /// Accounts that an operator named: both rules let them through, as long as anything may be removed at all.
+    Named,
+}
+
+/// Whether a list may be emptied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Emptying {
+    /// It isn't known yet: all accounts must have been decided that won't be emptied.
+    Unknown,
+    /// It may.
+    Allowed,
+    /// It may not, for this reason.
+    Held(String),
+}
 
 /// The places of one tick.
 pub struct Removals {
     /// The share of the accounts that may take a place, in percent; none where there are no places.
     percent: usize,
-    /// The least number of places.
-    least: usize,
+    part: Part,
     /// Why there are no places at all, if there are none.
     none: Option<String>,
-    /// What the accounts are all of: a tick's, or a segment's.
-    whole: &'static str,
     state: Mutex<State>,
     changed: Notify,
     total_wanted: Notify,
 }
 
-#[derive(Default)]
 struct State {
     /// The accounts so far, in the tick's order.
     accounts: Vec<Place>,
@@ -37,6 +62,9 @@ struct State {
     total: Option<usize>,
     total_wanted: bool,
     exhausted: bool,
+    /// How many accounts have a stored list with entries.
+    with_list: usize,
+    emptying: Emptying,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -47,38 +75,95 @@ enum Place {
 }
 
 impl Removals {
-    /// Places for a tick over one of so many segments of the table: `percent` of its accounts, or the segment's part
-    /// of 10 where that is more; none for 0.
-    pub fn new(percent: u8, segments: u32) -> Arc<Self> {
-        let least = LEAST.div_ceil(usize::try_from(segments).unwrap_or(usize::MAX).max(1));
-        let whole = if segments > 1 { "segment" } else { "tick" };
-        let none = (percent == 0).then(|| reason(0, whole));
-        Self::with(usize::from(percent), least, none, whole)
+    /// Places for a tick: `percent` of its accounts, or 3 where that is more (segments share the 3); none for 0.
+    pub fn new(percent: u8, part: Part) -> Arc<Self> {
+        let none = (percent == 0).then(|| reason(0, part));
+        Self::with(usize::from(percent), part, none)
     }
 
     /// No places at all, for this reason.
     pub fn none(reason: impl Into<String>) -> Arc<Self> {
-        Self::with(0, 0, Some(reason.into()), "tick")
+        Self::with(0, Part::Table, Some(reason.into()))
     }
 
-    fn with(percent: usize, least: usize, none: Option<String>, whole: &'static str) -> Arc<Self> {
-        let (state, changed, total_wanted) = Default::default();
-        Arc::new(Self { percent, least, none, whole, state, changed, total_wanted })
+    /// As many places as there are accounts.
+    pub fn unlimited() -> Arc<Self> {
+        Self::with(100, Part::Named, None)
+    }
+
+    fn with(percent: usize, part: Part, none: Option<String>) -> Arc<Self> {
+        // Where nothing may be removed, or everything, the second rule has no say.
+        let judged = none.is_some() || percent == 100 || part == Part::Named;
+        let state = State {
+            accounts: Vec::new(),
+            settled: (0, 0),
+            total: None,
+            total_wanted: false,
+            exhausted: false,
+            with_list: 0,
+            emptying: if judged { Emptying::Allowed } else { Emptying::Unknown },
+        };
+        let (changed, total_wanted) = Default::default();
+        Arc::new(Self { percent, part, none, state: Mutex::new(state), changed, total_wanted })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The budget of a tick over so many accounts.
     fn limit(&self, accounts: usize) -> usize {
-        if self.none.is_some() { 0 } else { (accounts * self.percent / 100).max(self.least) }
+        if self.none.is_some() {
+            return 0;
+        }
+        let share = accounts * self.percent / 100;
+        match self.part {
+            Part::Named => usize::MAX,
+            Part::Table => share.max(LEAST),
+            Part::Segment(segment, segments) => share.max(share_of(LEAST, segment, segments)),
+        }
+    }
+
+    /// Says that an account has a stored list with entries.
+    pub fn has_list(&self) {
+        self.state().with_list += 1;
+    }
+
+    /// Decides whether lists may be emptied, now that all accounts are decided but so many that would be. Says why not,
+    /// if not.
+    pub fn judge_emptying(&self, emptied: usize) -> Option<String> {
+        let mut state = self.state();
+        // A segment sees a part of the table, and so of what is wrong with it.
+        let least = match self.part {
+            Part::Segment(_, segments) => {
+                LEAST_EMPTIED.div_ceil(usize::try_from(segments).unwrap_or(usize::MAX).max(1))
+            }
+            _ => LEAST_EMPTIED,
+        };
+        if state.emptying == Emptying::Unknown {
+            state.emptying = if emptied >= least && 2 * emptied > state.with_list {
+                Emptying::Held(format!(
+                    "DRS reports no staging accounts for {emptied} of the {} accounts of this {} that have some stored, \
+                     which is more likely a fault than the truth: check DRS, then name the accounts in accountIds, or \
+                     set MAX_REMOVALS_PERCENT=100 for one tick",
+                    state.with_list,
+                    whole(self.part),
+                ))
+            } else {
+                Emptying::Allowed
+            };
+        }
+        match &state.emptying {
+            Emptying::Held(reason) => Some(reason.clone()),
+            _ => None,
+        }
     }
 
     /// Why there are no more places than these.
     pub fn reason(&self) -> String {
         self.none.clone().unwrap_or_else(|| {
             let state = self.state();
-            reason(self.limit(state.total.unwrap_or(state.accounts.len())), self.whole)
+            reason(self.limit(state.total.unwrap_or(state.accounts.len())), self.part)
         })
     }
 
@@ -161,8 +246,18 @@ impl Removals {
     }
 }
 
-fn reason(limit: usize, whole: &str) -> String {
-    format!("MAX_REMOVALS_PERCENT lets {limit} accounts lose staging accounts in one {whole}")
+fn reason(limit: usize, part: Part) -> String {
+    format!("MAX_REMOVALS_PERCENT lets {limit} accounts lose staging accounts in one {}", whole(part))
+}
+
+fn whole(part: Part) -> &'static str {
+    if matches!(part, Part::Segment(_, segments) if segments > 1) { "segment" } else { "tick" }
+}
+
+/// A segment's share of a number that all segments together may not exceed: the first ones have the rest.
+fn share_of(number: usize, segment: u32, segments: u32) -> usize {
+    let [segment, segments] = [segment, segments.max(1)].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    number / segments + usize::from(segment < number % segments)
 }
 
 /// One account's claim to a place.
@@ -193,6 +288,21 @@ impl Account {
     pub fn reason(&self) -> String {
         self.removals.reason()
     }
+
+    /// Where the account stands in the tick's order.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Says that the account needs no place for now, so that others don't wait for it.
+    pub fn leave(&self) {
+        self.removals.settle(self.position, Place::NotNeeded);
+    }
+
+    /// Whether the account's list may be emptied.
+    pub fn emptying(&self) -> Emptying {
+        self.removals.state().emptying.clone()
+    }
 }
 
 impl Drop for Account {
@@ -207,16 +317,59 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_limit_is_a_share_but_at_least_ten_and_zero_is_none() {
-        let limit = |accounts, percent| Removals::new(percent, 1).limit(accounts);
-        assert_eq!((limit(300, 20), limit(5, 20), limit(300, 0), limit(1000, 100)), (60, 10, 0, 1000));
+    fn the_limit_is_a_share_but_at_least_three_and_zero_is_none() {
+        let limit = |accounts, percent| Removals::new(percent, Part::Table).limit(accounts);
+        assert_eq!((limit(300, 20), limit(5, 20), limit(300, 0), limit(1000, 100)), (60, 3, 0, 1000));
     }
 
     #[test]
-    fn segments_share_the_least_number_of_places() {
-        let limit = |segments| Removals::new(20, segments).limit(5);
-        assert_eq!((limit(1), limit(2), limit(4), limit(1000)), (10, 5, 3, 1));
-        assert!(Removals::new(20, 4).reason().ends_with("in one segment"));
+    fn segments_together_have_no_more_places_than_the_table() {
+        for segments in [1, 2, 3, 4, 7, 1000] {
+            let all: usize =
+                (0..segments).map(|segment| Removals::new(20, Part::Segment(segment, segments)).limit(4)).sum();
+            assert_eq!(all, 3, "{segments} segments");
+        }
+        assert!(Removals::new(20, Part::Segment(0, 4)).reason().ends_with("in one segment"));
+    }
+
+    #[test]
+    fn accounts_that_an_operator_names_have_places_unless_nothing_may_be_removed() {
+        assert_eq!(Removals::new(20, Part::Named).limit(8), usize::MAX);
+        assert_eq!(Removals::new(0, Part::Named).limit(8), 0);
+        assert_eq!(Removals::new(20, Part::Named).account().emptying(), Emptying::Allowed);
+    }
+
+    #[test]
+    fn lists_are_held_where_three_and_more_than_half_would_be_emptied() {
+        let held = |part, percent, emptied, with_list| {
+            let removals = Removals::new(percent, part);
+            (0..with_list).for_each(|_| removals.has_list());
+            let held = removals.judge_emptying(emptied).is_some();
+            assert_eq!(matches!(removals.account().emptying(), Emptying::Held(_)), held);
+            held
+        };
+        assert!(held(Part::Table, 20, 3, 5) && held(Part::Table, 99, 8, 8));
+        assert!(!held(Part::Table, 20, 3, 6), "half isn't more than half");
+        assert!(!held(Part::Table, 20, 2, 2), "two say nothing");
+        assert!(!held(Part::Table, 100, 8, 8) && !held(Part::Named, 20, 8, 8), "the operator's ways through");
+        assert!(held(Part::Segment(1, 3), 20, 1, 1) && held(Part::Segment(0, 2), 20, 2, 3));
+        assert!(!held(Part::Segment(0, 2), 20, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn who_was_refused_a_place_is_known_and_who_has_none_by_its_end_has_one_by_the_total() {
+        let removals = Removals::new(20, Part::Table);
+        let accounts: Vec<_> = (0..4).map(|_| removals.account()).collect();
+        for account in &accounts[..3] {
+            assert!(account.take().await);
+        }
+        assert!(!removals.exhausted(), "nobody was refused");
+        let wanted = async {
+            removals.total_wanted().await; // ready only because the fourth can't go on without it
+            removals.end();
+        };
+        let (got, ()) = tokio::join!(accounts[3].take(), wanted);
+        assert!(!got && removals.exhausted());
     }
 
     proptest! {
@@ -229,7 +382,7 @@ mod tests {
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             let given: Vec<bool> = runtime.block_on(async {
-                let removals = Removals::new(1, 1);
+                let removals = Removals::new(1, Part::Table);
                 let mut accounts: Vec<_> = wants.iter().map(|_| Some(removals.account())).collect();
                 let mut order: Vec<usize> = (0..wants.len()).collect();
                 order.sort_by_key(|position| (*position as u64 + 1).wrapping_mul(seed | 1));
@@ -249,7 +402,7 @@ mod tests {
                 }
                 given
             });
-            let mut left = 10;
+            let mut left = LEAST;
             let expected: Vec<bool> = wants.iter().map(|wants| {
                 let got = *wants && left > 0;
                 left -= usize::from(got);

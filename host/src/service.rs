@@ -12,8 +12,8 @@ use crate::activation::bucket::Objects;
 use crate::activation::location::{self, Location};
 use crate::activation::signature::Key;
 use crate::activation::{Gate, Rejected, Slot, Standing};
-use crate::aws::Door;
 use crate::aws::live::Live;
+use crate::aws::{Door, Known};
 use crate::config;
 use crate::error::{Error, ErrorKind};
 use crate::fanout::{self, Document, Merge, Places};
@@ -31,6 +31,8 @@ const INIT: Duration = Duration::from_secs(8);
 pub struct Service {
     config: Config,
     door: Arc<dyn Door>,
+    /// Sessions and unused regions: one knowledge for all policies, whichever is active.
+    known: Arc<Known>,
     slots: Vec<Slot>,
     places: Places,
     /// The runtime of each slot's standing, by its count of changes: sessions last from tick to tick.
@@ -75,7 +77,8 @@ impl Service {
         }
         let runtimes = slots.iter().map(|_| Mutex::default()).collect();
         let places = Places::new(config.outcomes_prefix.as_deref(), objects);
-        Ok(Self { config, door, slots, places, runtimes })
+        let known = Known::new(config.region_recheck_ticks);
+        Ok(Self { config, door, known, slots, places, runtimes })
     }
 
     /// Loads the policies, so that the first tick finds them. Fails where there's none to go by.
@@ -123,16 +126,18 @@ impl Service {
     }
 
     /// Runs the tick of one segment and leaves its outcomes where the event says. A second run of the same segment
-    /// finds what the first one wrote, and replaces what it left. Returns how many accounts there are of each
+    /// finds what the first one wrote, and replaces what it left; it removes nothing, because the first one may have
+    /// used up what one tick may remove. Returns how many accounts there are of each
     /// status and where the outcomes are: of a size that a state of Step Functions can carry, whatever the policy.
     pub async fn segment(&self, tick: Tick) -> Result<Value, Error> {
         let (Some(segment), Some(uri)) = (tick.event.segment, tick.event.outcomes_to.clone()) else {
             return Err(Error::new(ErrorKind::EventInvalid, "event at $.outcomesTo: expected a segment that has one"));
         };
         let place = self.places.at("$.outcomesTo", &uri)?;
+        let tick = Tick { hold_removals: place.first_run().await.err(), ..tick };
         let (report, active) = self.tick_by_active(tick, |_, _| ()).await?;
         let counts = report.counts;
-        let answer = json!({
+        let mut answer = json!({
             "timestamp": report.tick.now,
             "dryRun": report.tick.dry_run,
             "segment": segment.segment,
@@ -144,6 +149,9 @@ impl Service {
             "accountsFailed": counts.failed,
             "outcomes": uri,
         });
+        if report.not_read {
+            answer["accountsNotRead"] = true.into();
+        }
         place.put(Document::of(segment, &active, report).text()).await?;
         Ok(answer)
     }
@@ -182,7 +190,8 @@ impl Service {
             Some((change, runtime)) if *change == standing.change => Arc::clone(runtime),
             _ => {
                 let policies = slot.policies(&standing);
-                let runtime = Arc::new(Runtime::new(self.config.clone(), policies, Arc::clone(&self.door)));
+                let (config, door, known) = (self.config.clone(), Arc::clone(&self.door), Arc::clone(&self.known));
+                let runtime = Arc::new(Runtime::knowing(config, policies, door, known));
                 *kept = Some((standing.change, Arc::clone(&runtime)));
                 runtime
             }

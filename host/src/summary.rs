@@ -31,6 +31,14 @@ pub fn name_deciders(summary: &mut Value, others: &BTreeMap<String, String>) {
     }
 }
 
+/// Says beside the counts that time was out before all accounts were read, so that there are more than these.
+pub fn accounts_not_read(summary: &mut Value) {
+    let Some(summary) = summary.as_object_mut() else { return };
+    let details = summary.remove("details");
+    summary.insert("accountsNotRead".into(), true.into());
+    summary.extend(details.map(|details| ("details".to_owned(), details)));
+}
+
 /// Shortens `details` until the summary has at most so many bytes: first the unchanged accounts go, then the
 /// last ones. `detailsOmitted` says how many; the log has a line for every account that isn't unchanged.
 pub fn fit(mut summary: Value, most: usize) -> Value {

@@ -1,5 +1,6 @@
 //! A target account as the table has it: the stored item, read without losing anything of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -46,6 +47,12 @@ impl StagingAccount {
     pub fn text(&self, attribute: &str) -> Option<String> {
         Some(self.stored.get("M")?.get(attribute)?.get("S")?.as_str()?.to_owned())
     }
+}
+
+/// Whether an item's key is meant to be an account id. The platform keeps locks and status records in the same table,
+/// whose keys aren't made of digits.
+pub fn is_account_key(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// An item that can't be read as a target account.
@@ -100,6 +107,11 @@ impl Target {
             staging_accounts,
             stored_list: item.get("stagingAccounts").cloned(),
         })
+    }
+
+    /// The regions that entries of the list were discovered from, by their `discoveredFrom`.
+    pub fn regions_in_use(&self) -> BTreeSet<String> {
+        self.staging_accounts.iter().filter_map(|entry| entry.text("discoveredFrom")).collect()
     }
 
     /// The role to assume, if the stored one is an IAM role of this very account. Another account's role

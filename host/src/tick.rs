@@ -7,9 +7,9 @@ mod merge;
 mod numbers;
 mod order;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::aws::{Counter, Door};
+use crate::aws::{Counter, Door, Known, Segment};
 use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
@@ -27,9 +27,9 @@ use crate::event::Event;
 use crate::metrics::{self, Metric};
 use crate::outcome::{self, Counts};
 use crate::policy::{Policy, Release};
-use crate::removals::Removals;
+use crate::removals::{Part, Removals};
 use crate::summary;
-use account::{DEFERRED, Decided, Run};
+use account::{DEFERRED, Decided, Run, Turn};
 use decider::{Decider, Rescue};
 use feed::Feed;
 use numbers::Before;
@@ -47,12 +47,14 @@ pub struct Tick {
     pub now: SystemTime,
     /// When the invocation ends, whatever is under way; `None` for no end.
     pub deadline: Option<Instant>,
+    /// Why nothing is removed in it, whatever the policy asks for; `None` where removals may be made.
+    pub hold_removals: Option<String>,
 }
 
 impl Tick {
     /// A tick that begins now and may take as long as it likes.
     pub fn of(event: Event) -> Self {
-        Self { event, now: SystemTime::now(), deadline: None }
+        Self { event, now: SystemTime::now(), deadline: None, hold_removals: None }
     }
 }
 
@@ -65,6 +67,8 @@ pub struct Report {
     pub counts: Counts,
     /// What became of each account, ordered by id.
     pub outcomes: Vec<AccountOutcome>,
+    /// Whether time was out before all accounts were read.
+    pub not_read: bool,
     /// What the policies knew of the tick, but for their settings.
     pub tick: types::Tick,
     /// Who decided an account, by its id, where that was another than the active policy.
@@ -94,6 +98,7 @@ pub struct Runtime {
     active: Arc<Decider>,
     rescue: Option<Rescue>,
     shadow: Option<Arc<Decider>>,
+    known: Arc<Known>,
     hold_removals: Option<String>,
     counter: Arc<Counter>,
     order: Order,
@@ -108,14 +113,21 @@ impl Runtime {
 
     /// Runs the ticks of these policies.
     pub fn new(config: Config, policies: Policies, door: Arc<dyn Door>) -> Self {
+        let known = Known::new(config.region_recheck_ticks);
+        Self::knowing(config, policies, door, known)
+    }
+
+    /// The same with what is known of AWS from ticks of other policies.
+    pub fn knowing(config: Config, policies: Policies, door: Arc<dyn Door>, known: Arc<Known>) -> Self {
         let counter = Arc::<Counter>::default();
-        let decider = |release| Decider::new(release, &door, &config, &counter);
+        let decider = |release| Decider::new(release, &door, &config, &counter, &known);
         Self {
             regions: config.regions.clone().into(),
             active: decider(policies.active),
             rescue: policies.last_good.map(Rescue::new),
             shadow: policies.shadow.map(decider),
             hold_removals: policies.hold_removals,
+            known,
             config,
             door,
             counter,
@@ -125,7 +137,7 @@ impl Runtime {
 
     /// The last good policy, if there's one for this operation.
     async fn last_good(&self, operation: &str) -> Option<Arc<Decider>> {
-        self.rescue.as_ref()?.find(operation, &self.door, &self.config, &self.counter).await
+        self.rescue.as_ref()?.find(operation, &self.door, &self.config, &self.counter, &self.known).await
     }
 
     /// Runs one tick. `progress` hears how many accounts are done, of how many.
@@ -153,17 +165,15 @@ impl Runtime {
         );
 
         if event.account_ids.is_none() {
-            self.active.aws.begin_tick();
+            self.known.begin_tick();
         }
         let before = Before::now(&self.counter, policy);
 
         let run = Arc::new(Run {
             runtime: Arc::clone(self),
-            removals: match &self.hold_removals {
+            removals: match self.hold_removals.as_ref().or(tick.hold_removals.as_ref()) {
                 Some(reason) => Removals::none(reason),
-                None => {
-                    Removals::new(self.config.max_removals_percent, event.segment.map_or(1, |segment| segment.total))
-                }
+                None => Removals::new(self.config.max_removals_percent, part(event)),
             },
             tick: types::Tick {
                 operation: event.operation.clone(),
@@ -179,7 +189,8 @@ impl Runtime {
             different: AtomicUsize::new(0),
             shadow_failed: AtomicUsize::new(0),
         });
-        let mut decided = self.decide(&run, event, title, &self.order.plan(tick.now, event.segment), progress).await?;
+        let plan = self.order.plan(tick.now, event.segment);
+        let (mut decided, whole) = self.decide(&run, event, title, &plan, progress).await?;
         decided.sort_by(|one, other| one.account.account_id.cmp(&other.account.account_id));
         let others: BTreeMap<String, String> = decided
             .iter()
@@ -193,6 +204,13 @@ impl Runtime {
         if deferred > 0 {
             tracing::warn!(accountsDeferred = deferred, "{title}: out of time, the next tick goes on");
         }
+        if !whole {
+            tracing::warn!(
+                accountsNotRead = true,
+                accountsRead = counts.total,
+                "{title}: out of time before the table was read to its end; the next tick begins with what is left"
+            );
+        }
         if run.removals.exhausted() {
             tracing::warn!(
                 accountsHeld = counts.held,
@@ -204,11 +222,15 @@ impl Runtime {
         let (mut summary, rescued) = self.summarize(&run.tick, &outcomes).await?;
         let demoted = rescued || run.demoted();
         summary::name_deciders(&mut summary, &others);
+        if !whole {
+            summary::accounts_not_read(&mut summary);
+        }
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let shadow = Shadow { different: count(&run.different), failed: count(&run.shadow_failed) };
         let mut metrics = numbers::of(&counts);
         metrics.extend([
             Metric::count("accountsDeferred", deferred),
+            Metric::count("accountsNotRead", usize::from(!whole)),
             Metric::count("accountsRescued", count(&run.rescued)),
             Metric::count("shadowDifferences", shadow.different),
         ]);
@@ -228,7 +250,8 @@ impl Runtime {
             "{title} completed"
         );
         let (tick, decided_by) = (run.tick.clone(), others);
-        Ok(Report { summary, counts, outcomes, tick, decided_by, demoted, shadow, metrics })
+        let not_read = !whole;
+        Ok(Report { summary, counts, outcomes, not_read, tick, decided_by, demoted, shadow, metrics })
     }
 
     /// The summary, and whether the active policy failed on it: the writes are made, so a policy that can't sum up
@@ -248,7 +271,8 @@ impl Runtime {
         Ok((last_good.summarize(tick, outcomes).await?, true))
     }
 
-    /// Reads the accounts that the event is about and decides them, as they come.
+    /// Reads the accounts that the event is about and decides them, as they come; those that would be emptied last.
+    /// Says whether the accounts were read to the last one.
     async fn decide(
         &self,
         run: &Arc<Run>,
@@ -256,11 +280,18 @@ impl Runtime {
         title: &str,
         plan: &Plan,
         progress: impl Fn(usize, usize) + Sync,
-    ) -> Result<Vec<Decided>, Error> {
+    ) -> Result<(Vec<Decided>, bool), Error> {
         let (pages, next) = mpsc::channel(1);
         let (aws, at_once) = (&self.active.aws, self.config.max_concurrency);
-        let feed = Feed { aws, plan, removals: &run.removals, pages, at_once }.run(event);
+        let read = Mutex::default();
+        let feed = Feed { aws, plan, removals: &run.removals, pages, at_once, read: &read }.run(event);
         let (total, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let account_done = |decided: &Decided| {
+            let by = decided.by.policy();
+            outcome::log(title, &decided.account, by.info(), by.digest(), decided.took);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total.load(Ordering::Relaxed));
+        };
+        let (mut decided, mut last) = (Vec::new(), Vec::new());
         let accounts = stream::unfold(next, async |mut next| next.recv().await.map(|page| (page, next)));
         let decide = accounts
             .inspect(|page| {
@@ -270,39 +301,67 @@ impl Runtime {
             .flat_map(stream::iter)
             .map(|account| run.spawn(account))
             .buffer_unordered(self.config.max_accounts())
-            .inspect(|decided| {
-                let by = decided.by.policy();
-                outcome::log(title, &decided.account, by.info(), by.digest(), decided.took);
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1, total.load(Ordering::Relaxed));
-            })
-            .collect::<Vec<Decided>>();
+            .for_each(|turn| {
+                match turn {
+                    Turn::Decided(one) => {
+                        account_done(&one);
+                        decided.push(one);
+                    }
+                    Turn::Last(one) => last.push(*one),
+                }
+                std::future::ready(())
+            });
         let feed = async {
-            let read = timeout_at(run.times.end, feed).await;
+            let ended = timeout_at(run.times.end, feed).await;
             run.removals.end();
-            read
+            ended
         };
-        let (read, decided) = tokio::join!(feed, decide);
-        let unavailable = |what: String| {
-            let done = match decided.len() {
-                0 => String::new(),
-                done => format!("; {done} accounts were read before and are done"),
-            };
-            Error::new(ErrorKind::TableUnavailable, format!("{what}{done}"))
-        };
-        let read = read
-            .map_err(|_| unavailable("out of time while reading the table of target accounts".into()))?
-            .map_err(|error| {
-                unavailable(format!(
-                    "AWS: {error}: check TARGET_ACCOUNTS_TABLE, AWS_REGION and the permissions of these credentials"
-                ))
-            })?;
-        if event.account_ids.is_none() {
-            let deferred = |one: &Decided| one.account.outcome.reason.as_deref() == Some(DEFERRED);
-            let behind = run.removals.exhausted() || decided.iter().any(deferred);
-            let took = decided.iter().map(|one| (one.account.account_id.clone(), one.took));
-            self.order.learn(behind, event.segment, read.starts, took.collect());
+        let (ended, ()) = tokio::join!(feed, decide);
+        if let Ok(Err(error)) = &ended {
+            let done = decided.iter().filter(|one| !one.is_deferred()).count();
+            let before = if done == 0 { String::new() } else { format!("; {done} accounts were decided before") };
+            return Err(Error::new(
+                ErrorKind::TableUnavailable,
+                format!(
+                    "AWS: {error}: check TARGET_ACCOUNTS_TABLE, AWS_REGION and the permissions of these \
+                     credentials{before}"
+                ),
+            ));
         }
-        Ok(decided)
+        last.sort_by_key(|one| one.position);
+        if let Some(reason) = run.removals.judge_emptying(last.len()) {
+            tracing::error!(accountsHeld = last.len(), "{title}: no staging accounts are removed from these: {reason}");
+        }
+        let mut turns = stream::iter(last).map(|one| run.spawn_last(one)).buffer_unordered(self.config.max_accounts());
+        while let Some(turn) = turns.next().await {
+            if let Turn::Decided(one) = turn {
+                account_done(&one);
+                decided.push(one);
+            }
+        }
+        drop(turns);
+        let whole = ended.is_ok();
+        if let (false, Some(ids)) = (whole, &event.account_ids) {
+            let known: HashSet<String> = decided.iter().map(|one| one.account.account_id.clone()).collect();
+            let unread = ids.iter().filter(|id| !known.contains(id.as_str()));
+            decided.extend(unread.map(|id| Decided::deferred(id, &self.active)));
+        }
+        if event.account_ids.is_none() {
+            let behind = !whole || run.removals.exhausted() || decided.iter().any(Decided::is_deferred);
+            let took = decided.iter().map(|one| (one.account.account_id.clone(), one.took));
+            let starts = read.into_inner().unwrap_or_else(PoisonError::into_inner).starts;
+            self.order.learn(behind, event.segment, starts, took.collect());
+        }
+        Ok((decided, whole))
+    }
+}
+
+/// What a tick is over, as far as removals are concerned.
+fn part(event: &Event) -> Part {
+    match (&event.account_ids, event.segment) {
+        (Some(_), _) => Part::Named,
+        (None, Some(Segment { segment, total })) => Part::Segment(segment, total),
+        (None, None) => Part::Table,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::AwsError;
+use super::discovery::NOT_OPTED_IN;
+use crate::config;
 
 /// The calls of one service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,9 +27,14 @@ pub(super) const THROTTLED: [&str; 6] = [
     "TooManyRequestsException",
 ];
 
-/// Errors that are answers: somebody edited the item; DRS isn't initialised there; the region isn't opted in.
-const ANSWERS: [&str; 3] =
-    ["ConditionalCheckFailedException", "UninitializedAccountException", "UnrecognizedClientException"];
+/// Errors that are answers: somebody edited the item; DRS isn't initialised there.
+const ANSWERS: [&str; 2] = ["ConditionalCheckFailedException", "UninitializedAccountException"];
+
+/// Whether an error of a call to this region is an answer. That the account isn't opted in to the region is one, where
+/// it's a region that accounts can be without.
+fn is_answer(code: &str, region: Option<&str>) -> bool {
+    ANSWERS.contains(&code) || (code == NOT_OPTED_IN && region.is_some_and(config::is_opt_in))
+}
 
 /// Counts calls by service; shared by all that make calls in a tick.
 #[derive(Debug, Default)]
@@ -47,14 +54,14 @@ impl Counter {
     /// The services, by their signing names.
     pub const SERVICES: [&str; 3] = ["dynamodb", "drs", "sts"];
 
-    /// Counts a call to one of the services, and the error that it ended with.
-    pub(super) fn count(&self, service: &str, error: Option<&AwsError>) {
+    /// Counts a call to one of the services, in a region unless it's the host's own, and the error that it ended with.
+    pub(super) fn count(&self, service: &str, region: Option<&str>, error: Option<&AwsError>) {
         let Some(place) = Self::SERVICES.iter().position(|known| *known == service) else { return };
         let counted = &self.services[place];
         counted.made.fetch_add(1, Ordering::Relaxed);
         match error.map(|error| error.code.as_str()) {
             Some(code) if THROTTLED.contains(&code) => counted.throttled.fetch_add(1, Ordering::Relaxed),
-            Some(code) if !ANSWERS.contains(&code) => counted.failed.fetch_add(1, Ordering::Relaxed),
+            Some(code) if !is_answer(code, region) => counted.failed.fetch_add(1, Ordering::Relaxed),
             _ => 0,
         };
     }

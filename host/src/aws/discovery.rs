@@ -10,7 +10,8 @@ use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::{Aws, AwsError, Principal, Request};
-use crate::account::{AccountId, Role};
+use crate::account::{AccountId, Role, Session};
+use crate::config;
 
 /// What is listed, region by region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,30 +56,38 @@ pub enum Seen {
     Remembered,
 }
 
-/// Codes that say that the session's credentials are no longer good.
+/// Codes that say that the session has ended.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
-/// The code of a region that the account isn't opted in to, or of bad credentials: see `discover`.
-const NOT_OPTED_IN: &str = "UnrecognizedClientException";
+/// Codes that say that the session's credentials aren't known: AWS has forgotten the session, or the account isn't opted
+/// in to the region (`learned`).
+const REFUSED: [&str; 2] = [NOT_OPTED_IN, "InvalidClientTokenId"];
+
+/// The code of a region that the account isn't opted in to, of a session that is dead, and of a region at fault.
+pub(super) const NOT_OPTED_IN: &str = "UnrecognizedClientException";
 
 impl Aws {
     /// Lists in all regions at once, by the account's role. Fails as a whole if the role can't be assumed, or
-    /// if every region says that it doesn't know the credentials.
+    /// if every region refuses the credentials of a new session as well.
     ///
     /// Regions that the account didn't use a while ago are left out as long as the answers of the others are
-    /// `enough`.
+    /// `enough`. Regions `in_use` are those that a stored entry was discovered from: they can't be unused without
+    /// saying so themselves.
     pub async fn discover(
         &self,
-        role: Arc<Role>,
+        role: &Role,
         listing: Listing,
         regions: &[String],
+        in_use: &BTreeSet<String>,
         enough: &(dyn Fn(&[RegionAnswer]) -> bool + Sync),
     ) -> Result<Vec<RegionAnswer>, AwsError> {
-        self.assume(&role).await?;
+        let session = self.session(role);
+        self.assume(&session).await?;
         let (left_out, asked): (Vec<&String>, Vec<&String>) =
-            regions.iter().partition(|region| self.unused.skips(&role.account, listing, region));
-        let mut answers = self.regions(&role, listing, &asked).await?;
-        if !left_out.is_empty() && !answers.iter().all(not_opted_in) && enough(&answers) {
+            regions.iter().partition(|region| self.known.unused.skips(&role.account, listing, region));
+        let mut renewals = 1;
+        let mut answers = self.regions(&session, listing, &asked, &mut renewals).await?;
+        if !left_out.is_empty() && !answers.iter().all(refused) && enough(&answers) {
             self.counter.skip(left_out.len());
             let unused = |region: &String| RegionAnswer {
                 region: region.clone(),
@@ -88,66 +97,94 @@ impl Aws {
             };
             answers.extend(left_out.into_iter().map(unused));
         } else {
-            answers.extend(self.regions(&role, listing, &left_out).await?);
+            answers.extend(self.regions(&session, listing, &left_out, &mut renewals).await?);
         }
-        if answers.iter().all(not_opted_in)
+        if answers.iter().all(|answer| refused(answer) || denied(answer)) {
+            self.drop_session(&session); // whatever it is, the next tick begins with a session of its own
+        }
+        if answers.iter().all(refused)
             && let Some(error) = answers.first().and_then(|answer| answer.error.clone())
         {
-            return Err(error.while_doing("every region refused the credentials"));
+            return Err(error.while_doing("every region refused the credentials, those of a new session as well"));
         }
-        Ok(self.learned(&role.account, listing, answers))
+        Ok(self.learned(&role.account, listing, in_use, answers))
     }
 
     /// Asks regions that were left out after all. That others know the credentials is known.
     pub async fn discover_left_out(
         &self,
-        role: &Arc<Role>,
+        role: &Role,
         listing: Listing,
         regions: &[&String],
+        in_use: &BTreeSet<String>,
     ) -> Result<Vec<RegionAnswer>, AwsError> {
-        let answers = self.regions(role, listing, regions).await?;
-        Ok(self.learned(&role.account, listing, answers))
+        let answers = self.regions(&self.session(role), listing, regions, &mut 1).await?;
+        Ok(self.learned(&role.account, listing, in_use, answers))
     }
 
-    /// The answers, where a region that doesn't know the credentials is one that the account isn't opted in to, and so
-    /// empty; what they tell is kept for later ticks.
-    fn learned(&self, account: &AccountId, listing: Listing, mut answers: Vec<RegionAnswer>) -> Vec<RegionAnswer> {
+    /// The answers, where an opt-in region that doesn't know the credentials is one that the account isn't opted in to,
+    /// and so empty, unless a stored entry was discovered from it. What they tell is kept for later ticks.
+    ///
+    /// A default region can't be left: one that refuses credentials that others accept is at fault, and its answer is
+    /// incomplete.
+    fn learned(
+        &self,
+        account: &AccountId,
+        listing: Listing,
+        in_use: &BTreeSet<String>,
+        mut answers: Vec<RegionAnswer>,
+    ) -> Vec<RegionAnswer> {
         for answer in &mut answers {
-            if not_opted_in(answer) {
+            let not_opted_in = answer.entries.is_empty() && has_code(answer, &[NOT_OPTED_IN]);
+            if not_opted_in && config::is_opt_in(&answer.region) && !in_use.contains(&answer.region) {
                 (answer.error, answer.seen) = (None, Seen::Unused);
             }
             if answer.error.is_none() && answer.seen != Seen::Remembered {
-                self.unused.learn(account, listing, &answer.region, answer.seen == Seen::Read);
+                self.known.unused.learn(account, listing, &answer.region, answer.seen == Seen::Read);
             }
         }
         answers
     }
 
-    /// Asks these regions, with a new session where it's needed.
+    /// Asks these regions. A session that has ended, that no region knows, or that every region denies after it was
+    /// accepted before (it was revoked) is assumed anew, as often as there are `renewals` left, and they are asked again.
     async fn regions(
         &self,
-        role: &Arc<Role>,
+        session: &Arc<Session>,
         listing: Listing,
         regions: &[&String],
+        renewals: &mut usize,
     ) -> Result<Vec<RegionAnswer>, AwsError> {
-        let mut answers = join_all(regions.iter().map(|region| self.region(role, listing, region))).await;
-        let expired =
-            |answer: &RegionAnswer| answer.error.as_ref().is_some_and(|error| EXPIRED.contains(&error.code.as_str()));
-        if answers.iter().any(expired) {
-            self.forget(role);
-            self.assume(role).await?;
-            let again = answers.iter_mut().filter(|answer| expired(answer));
+        let mut answers = join_all(regions.iter().map(|region| self.region(session, listing, region))).await;
+        let all = |test: fn(&RegionAnswer) -> bool| !answers.is_empty() && answers.iter().all(test);
+        let dead: fn(&RegionAnswer) -> bool = if answers.iter().any(expired) {
+            expired
+        } else if all(refused) {
+            refused
+        } else if all(|answer| refused(answer) || denied(answer)) && self.was_accepted(session) {
+            |answer| refused(answer) || denied(answer)
+        } else {
+            |_| false
+        };
+        if *renewals > 0 && answers.iter().any(dead) {
+            *renewals -= 1;
+            self.drop_session(session);
+            self.assume(session).await?;
+            let again = answers.iter_mut().filter(|answer| dead(answer));
             join_all(again.map(|answer| async {
-                *answer = self.region(role, listing, &answer.region).await;
+                *answer = self.region(session, listing, &answer.region).await;
             }))
             .await;
+        }
+        if answers.iter().any(|answer| answer.error.is_none()) {
+            self.accepted(session);
         }
         Ok(answers)
     }
 
-    async fn region(&self, role: &Arc<Role>, listing: Listing, region: &str) -> RegionAnswer {
+    async fn region(&self, session: &Arc<Session>, listing: Listing, region: &str) -> RegionAnswer {
         let mut entries = Vec::new();
-        let read = self.pages(role, listing, region, &mut entries).await;
+        let read = self.pages(session, listing, region, &mut entries).await;
         let (_, operation) = request(listing, None).name();
         let (seen, error) = match read {
             Ok(seen) => (seen, None),
@@ -158,7 +195,7 @@ impl Aws {
 
     async fn pages(
         &self,
-        role: &Arc<Role>,
+        session: &Arc<Session>,
         listing: Listing,
         region: &str,
         entries: &mut Vec<Value>,
@@ -166,7 +203,7 @@ impl Aws {
         let mut seen = HashSet::new();
         let mut token = None;
         loop {
-            let principal = Principal::Role(Arc::clone(role));
+            let principal = Principal::Role(Arc::clone(session));
             let page = match self.call(Some(region), principal, request(listing, token)).await {
                 // DRS isn't set up in this region: the account has no source servers there.
                 Err(error) if error.code == "UninitializedAccountException" && entries.is_empty() => {
@@ -229,10 +266,22 @@ fn check(listing: Listing, entry: &Value) -> Result<(), AwsError> {
     }
 }
 
-/// Whether a region doesn't know the credentials: it's one that the account isn't opted in to, unless every region says
-/// so; then the credentials are bad.
-fn not_opted_in(answer: &RegionAnswer) -> bool {
-    answer.entries.is_empty() && answer.error.as_ref().is_some_and(|error| error.code == NOT_OPTED_IN)
+fn has_code(answer: &RegionAnswer, codes: &[&str]) -> bool {
+    answer.error.as_ref().is_some_and(|error| codes.contains(&error.code.as_str()))
+}
+
+fn expired(answer: &RegionAnswer) -> bool {
+    has_code(answer, &EXPIRED)
+}
+
+/// Whether a region doesn't know the credentials.
+fn refused(answer: &RegionAnswer) -> bool {
+    answer.entries.is_empty() && has_code(answer, &REFUSED)
+}
+
+/// Whether a region knows the credentials and lets them do nothing: a missing permission, or a revoked session.
+fn denied(answer: &RegionAnswer) -> bool {
+    answer.entries.is_empty() && answer.error.as_ref().is_some_and(|error| error.code.starts_with("AccessDenied"))
 }
 
 impl RegionAnswer {

@@ -26,7 +26,7 @@ use super::json::{item_from_json, item_to_json};
 use super::lane::Lane;
 use super::sdk_error::convert;
 use super::{AwsError, Call, Door, Principal, Request};
-use crate::account::{AccountId, ExternalId, Role};
+use crate::account::{AccountId, ExternalId, Role, Session};
 use crate::error::Error;
 
 /// A region that keeps failing uses this up (5 a retry, 10 after a time-out; a success gives back): then its
@@ -90,7 +90,7 @@ pub struct Live {
     http: Bounded,
     /// What the calls to DRS in one region share.
     regions: Mutex<HashMap<String, Shared>>,
-    credentials: Mutex<HashMap<Arc<Role>, Credentials>>,
+    credentials: Mutex<HashMap<Session, Credentials>>,
 }
 
 /// What calls to one service in one region share.
@@ -191,7 +191,7 @@ impl Live {
         Ok(Value::Object(answer))
     }
 
-    async fn assume_role(&self, request: &Request, role: Role) -> Result<Value, AwsError> {
+    async fn assume_role(&self, request: &Request, session: Session) -> Result<Value, AwsError> {
         let Request::AssumeRole { role_arn, role_session_name, external_id, policy } = request else {
             return Err(AwsError::malformed("not an AssumeRole request"));
         };
@@ -201,7 +201,7 @@ impl Live {
             .role_arn(role_arn)
             .role_session_name(role_session_name)
             .set_external_id(external_id.as_ref().map(|id| id.reveal().to_owned()))
-            .policy(policy)
+            .policy(&**policy)
             .send()
             .await
             .map_err(convert)
@@ -219,17 +219,17 @@ impl Live {
             None,
             "AssumeRole",
         );
-        self.credentials.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::new(role), credentials);
+        self.credentials.lock().unwrap_or_else(PoisonError::into_inner).insert(session, credentials);
         Ok(json!({"Credentials": {"Expiration": until}}))
     }
 
     /// DRS in a region of a target account. Making a client costs microseconds: connections are shared.
     fn drs(&self, call: &Call) -> Result<drs::Client, AwsError> {
         let none = |what: &str| AwsError { code: "RequestNotSent".into(), message: what.into(), retryable: false };
-        let Principal::Role(role) = &call.principal else {
+        let Principal::Role(session) = &call.principal else {
             return Err(none("DRS is only asked by the role of a target account"));
         };
-        let credentials = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).get(role).cloned();
+        let credentials = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).get(&**session).cloned();
         let credentials = credentials.ok_or_else(|| none("the role wasn't assumed"))?;
         let config = self.drs.to_builder().credentials_provider(credentials);
         let region = call.region.clone().ok_or_else(|| none("DRS is asked in a region"))?;
@@ -274,11 +274,11 @@ impl Live {
                 update.send().await.map_err(convert)?;
                 Ok(json!({}))
             }
-            Request::AssumeRole { role_arn, external_id, .. } => {
+            Request::AssumeRole { role_arn, external_id, policy, .. } => {
                 let account = role_arn.split(':').nth(4).and_then(AccountId::parse);
                 let account = account.ok_or_else(|| AwsError::malformed("a role ARN without an account"))?;
                 let role = Role { account, arn: role_arn.clone(), external_id: external_id.clone() };
-                self.assume_role(&call.request, role).await
+                self.assume_role(&call.request, Session { role, policy: Arc::clone(policy) }).await
             }
             Request::ListStagingAccounts { max_results, next_token } => {
                 let list = self.drs(call)?.list_staging_accounts().max_results(*max_results);

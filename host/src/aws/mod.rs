@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::account::{ExternalId, Item, Role};
+use crate::account::{ExternalId, Item, Session};
 
 pub use access::Access;
 pub use calls::{Calls, Counter};
@@ -63,8 +63,8 @@ pub struct Call {
 pub enum Principal {
     /// The host itself.
     Host,
-    /// A role of a target account, assumed before.
-    Role(Arc<Role>),
+    /// A role of a target account, assumed before with a session policy.
+    Role(Arc<Session>),
 }
 
 /// What a call asks. Serialised, it's the request as the service's API reference has it.
@@ -125,7 +125,7 @@ pub enum Request {
         /// The session policy: all that the session may do, whatever else the role could. It follows from the
         /// policy's imports; it isn't serialised, because a tape is for any policy.
         #[serde(skip)]
-        policy: String,
+        policy: Arc<str>,
     },
     /// DRS `ListStagingAccounts`, one page.
     #[serde(rename_all = "camelCase")]
@@ -211,35 +211,49 @@ pub struct Aws {
     door: Arc<dyn Door>,
     table: String,
     /// What the sessions of target accounts' roles may do.
-    session_policy: String,
-    /// Until when each role's session lasts; the credentials are behind the door.
-    sessions: Mutex<HashMap<Arc<Role>, SystemTime>>,
+    session_policy: Arc<str>,
+    known: Arc<Known>,
     counter: Arc<Counter>,
+}
+
+/// What is known of AWS from earlier ticks, whichever policy they went by: sessions, and regions that accounts don't
+/// use. It lives as long as the process.
+pub struct Known {
+    /// The sessions that last; their credentials are behind the door.
+    sessions: Mutex<HashMap<Arc<Session>, Lease>>,
     unused: Unused,
 }
 
-impl Aws {
-    /// AWS through a door, for one table of target accounts and a policy that needs this access.
-    pub fn new(door: Arc<dyn Door>, table: impl Into<String>, access: &Access) -> Self {
-        let session_policy = access.session_policy().to_string();
-        Self {
-            door,
-            table: table.into(),
-            session_policy,
-            sessions: Mutex::default(),
-            counter: Arc::default(),
-            unused: Unused::new(1),
-        }
-    }
+/// How long a session lasts, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    until: SystemTime,
+    /// Whether a region has accepted its credentials.
+    accepted: bool,
+}
 
-    /// The same with regions that an account doesn't use asked again only after so many ticks.
-    pub fn rechecking(self, recheck_ticks: u32) -> Self {
-        Self { unused: Unused::new(recheck_ticks), ..self }
+impl Known {
+    /// Nothing yet; a region that an account doesn't use is asked again after so many ticks.
+    pub fn new(recheck_ticks: u32) -> Arc<Self> {
+        Arc::new(Self { sessions: Mutex::default(), unused: Unused::new(recheck_ticks) })
     }
 
     /// A tick begins, as far as regions that accounts don't use are concerned.
     pub fn begin_tick(&self) {
         self.unused.tick();
+    }
+}
+
+impl Aws {
+    /// AWS through a door, for one table of target accounts and a policy that needs this access.
+    pub fn new(door: Arc<dyn Door>, table: impl Into<String>, access: &Access) -> Self {
+        let session_policy = access.session_policy().to_string().into();
+        Self { door, table: table.into(), session_policy, known: Known::new(1), counter: Arc::default() }
+    }
+
+    /// The same with what is known from earlier ticks, of this policy or another.
+    pub fn knowing(self, known: Arc<Known>) -> Self {
+        Self { known, ..self }
     }
 
     /// The same with its calls counted here.
@@ -253,7 +267,7 @@ impl Aws {
         let call = Call { region: region.map(str::to_owned), principal, request };
         let span = tracing::debug_span!("aws", service, operation, region);
         let answer = self.door.call(&call).instrument(span).await;
-        self.counter.count(service, answer.as_ref().err());
+        self.counter.count(service, region, answer.as_ref().err());
         tracing::debug!(
             service,
             operation,

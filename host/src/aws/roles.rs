@@ -1,12 +1,12 @@
 //! STS: sessions of the target accounts' roles, one `AssumeRole` each for as long as it lasts.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::date_time::{DateTime, Format};
 
-use super::{Aws, AwsError, Principal, Request};
-use crate::account::Role;
+use super::{Aws, AwsError, HashMap, Lease, Principal, Request};
+use crate::account::{Role, Session};
 
 /// The session's name, as CloudTrail shows it in the target accounts.
 const SESSION_NAME: &str = "staging-account-sync";
@@ -15,17 +15,23 @@ const SESSION_NAME: &str = "staging-account-sync";
 const SESSION_MARGIN: Duration = Duration::from_secs(300);
 
 impl Aws {
-    /// Makes sure that there's a session of the role. Costs a call only where there's none that lasts.
-    pub(super) async fn assume(&self, role: &Arc<Role>) -> Result<(), AwsError> {
-        let known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(role).copied();
-        if known.is_some_and(|until| self.door.now() + SESSION_MARGIN < until) {
+    /// The session of a role for this policy; `assume` makes sure that there is one.
+    pub(super) fn session(&self, role: &Role) -> Arc<Session> {
+        Arc::new(Session { role: role.clone(), policy: Arc::clone(&self.session_policy) })
+    }
+
+    /// Makes sure that the session lasts. Costs a call only where it doesn't.
+    pub(super) async fn assume(&self, session: &Arc<Session>) -> Result<(), AwsError> {
+        let known = self.leases().get(session).copied();
+        if known.is_some_and(|lease| self.door.now() + SESSION_MARGIN < lease.until) {
             return Ok(());
         }
+        let Session { role, policy } = &**session;
         let request = Request::AssumeRole {
             role_arn: role.arn.clone(),
             role_session_name: SESSION_NAME.into(),
             external_id: role.external_id.clone(),
-            policy: self.session_policy.clone(),
+            policy: Arc::clone(policy),
         };
         let doing = format!("AssumeRole of {}", role.arn);
         let answer = self.call(None, Principal::Host, request).await.map_err(|error| error.while_doing(&doing))?;
@@ -34,12 +40,28 @@ impl Aws {
             .and_then(|text| DateTime::from_str(text, Format::DateTime).ok())
             .and_then(|time| SystemTime::try_from(time).ok())
             .ok_or_else(|| AwsError::malformed("expected Credentials.Expiration").while_doing(&doing))?;
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(role), until);
+        self.leases().insert(Arc::clone(session), Lease { until, accepted: false });
         Ok(())
     }
 
-    /// Forgets the role's session, because AWS says that it has expired.
-    pub(super) fn forget(&self, role: &Arc<Role>) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(role);
+    /// Drops a session that AWS no longer knows, or that isn't worth keeping.
+    pub(super) fn drop_session(&self, session: &Arc<Session>) {
+        self.leases().remove(session);
+    }
+
+    /// Remembers that a region has accepted a session's credentials.
+    pub(super) fn accepted(&self, session: &Arc<Session>) {
+        if let Some(lease) = self.leases().get_mut(session) {
+            lease.accepted = true;
+        }
+    }
+
+    /// Whether a region has ever accepted a session's credentials.
+    pub(super) fn was_accepted(&self, session: &Arc<Session>) -> bool {
+        self.leases().get(session).is_some_and(|lease| lease.accepted)
+    }
+
+    fn leases(&self) -> MutexGuard<'_, HashMap<Arc<Session>, Lease>> {
+        self.known.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

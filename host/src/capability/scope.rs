@@ -11,7 +11,7 @@ use crate::account::AccountId;
 use crate::aws::discovery::{Listing, RegionAnswer, Seen};
 use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
-use crate::removals::{self, Removals};
+use crate::removals::{self, Emptying, Removals};
 use crate::target::{RoleError, Target};
 
 /// The `addedBy` of every entry that the sync adds.
@@ -25,6 +25,11 @@ const MAX_TEXT: usize = 2_048;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
+
+/// Ends an instance whose account is decided anew at the end of the tick; no fault of the policy's.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("waits for the other accounts of the tick")]
+struct WaitsForOthers;
 
 /// A change that `update` accepted, ready to be written.
 #[derive(Clone)]
@@ -48,8 +53,12 @@ pub struct Scope {
     now: Arc<str>,
     removals: removals::Account,
     answers: HashMap<Listing, BTreeMap<String, RegionAnswer>>,
+    /// Why the role's session can't be used in this tick: said again, and not asked again, however often a policy tries.
+    no_session: Option<AwsError>,
     updated: bool,
     held: bool,
+    /// Whether the policy asked to empty the list before it's known whether that may be.
+    pub waits_for_others: bool,
     /// Whether every region is asked, whatever is known of it.
     thorough: bool,
 }
@@ -72,8 +81,10 @@ impl Scope {
             now,
             removals,
             answers: HashMap::new(),
+            no_session: None,
             updated: false,
             held: false,
+            waits_for_others: false,
             thorough: false,
         }
     }
@@ -94,7 +105,7 @@ impl Scope {
     /// The same account with the same observations for a policy whose decision counts for nothing: it makes no
     /// AWS call, and its removals are held where they were held here.
     pub fn shadow(&self) -> Self {
-        let removals = if self.held { Removals::none(self.removals.reason()) } else { Removals::new(100, 1) };
+        let removals = if self.held { Removals::none(self.removals.reason()) } else { Removals::unlimited() };
         Self {
             target: self.target.clone(),
             staged: None,
@@ -103,16 +114,36 @@ impl Scope {
             now: Arc::clone(&self.now),
             removals: removals.account(),
             answers: self.answers.clone(),
+            no_session: self.no_session.clone(),
             updated: false,
             held: false,
+            waits_for_others: false,
             thorough: self.thorough,
         }
     }
 
-    /// Takes the account as it was read again, for the policy to decide anew.
+    /// Takes the account as it was read again, for the policy to decide anew. What another role observed isn't what
+    /// this one would.
     pub fn reread(&mut self, target: Target) {
+        if target.role() != self.target.role() {
+            self.answers.clear();
+            self.no_session = None;
+        }
         self.target = target;
         self.undecided();
+    }
+
+    /// Where the account stands in the tick's order. It holds no place for removals there any longer.
+    pub fn leave_order(&self) -> usize {
+        self.removals.leave();
+        self.removals.position()
+    }
+
+    /// The same account for the policy to decide anew, once it's known how many accounts would be emptied.
+    pub fn decided_last(mut self, removals: removals::Account) -> Self {
+        self.removals = removals;
+        self.undecided();
+        self
     }
 
     /// Forgets what a policy asked for, not what was observed.
@@ -120,6 +151,7 @@ impl Scope {
         self.staged = None;
         self.updated = false;
         self.held = false;
+        self.waits_for_others = false;
     }
 
     pub(super) async fn discover(
@@ -145,6 +177,9 @@ impl Scope {
         let unknown: Vec<String> =
             regions.iter().filter(|region| known.is_none_or(|known| !known.contains_key(*region))).cloned().collect();
         if !unknown.is_empty() {
+            if let Some(error) = &self.no_session {
+                return Ok(Err(error.clone()));
+            }
             let Some(aws) = &self.aws else { return Ok(Err(not_observed())) };
             // Where the others name all that is stored nothing can be removed, and so nothing needs proof of absence.
             let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
@@ -152,9 +187,13 @@ impl Scope {
                 let named: BTreeSet<String> = answers.iter().flat_map(RegionAnswer::staging_account_ids).collect();
                 !self.thorough && stored.iter().all(|id| named.contains(*id))
             };
-            let answers = match aws.discover(Arc::new(role), listing, &unknown, &enough).await {
+            let in_use = self.target.regions_in_use();
+            let answers = match aws.discover(&role, listing, &unknown, &in_use, &enough).await {
                 Ok(answers) => answers,
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    self.no_session = Some(error.clone());
+                    return Ok(Err(error));
+                }
             };
             let known = self.answers.entry(listing).or_default();
             known.extend(answers.into_iter().map(|answer| (answer.region.clone(), answer)));
@@ -168,7 +207,7 @@ impl Scope {
     async fn proven(&mut self) -> Result<(), String> {
         let Some(aws) = &self.aws else { return Ok(()) };
         let Ok(role) = self.target.role() else { return Ok(()) };
-        let role = Arc::new(role);
+        let in_use = self.target.regions_in_use();
         for (listing, answers) in &mut self.answers {
             let remembered = answers.values().filter(|answer| answer.seen == Seen::Remembered);
             let remembered: Vec<String> = remembered.map(|answer| answer.region.clone()).collect();
@@ -176,7 +215,7 @@ impl Scope {
             if remembered.is_empty() {
                 continue;
             }
-            let found = aws.discover_left_out(&role, *listing, &regions).await;
+            let found = aws.discover_left_out(&role, *listing, &regions, &in_use).await;
             let found = found.map_err(|error| format!("regions that weren't in use can't be read: {error}"))?;
             for answer in found {
                 if let Some(error) = &answer.error {
@@ -212,10 +251,18 @@ impl Scope {
         let mut held = Vec::new();
         let mut held_reason = None;
         if !removed.is_empty() {
+            let empties = added.is_empty() && stored.iter().all(|id| removed.iter().any(|removed| removed == id));
             held_reason = match self.proven().await {
-                Ok(()) if self.removals.take().await => None,
-                Ok(()) => Some(self.removals.reason()),
                 Err(unproven) => Some(unproven),
+                Ok(()) => match if empties { self.removals.emptying() } else { Emptying::Allowed } {
+                    Emptying::Unknown => {
+                        self.waits_for_others = true;
+                        return Err(wasmtime::Error::new(WaitsForOthers));
+                    }
+                    Emptying::Held(reason) => Some(reason),
+                    Emptying::Allowed if self.removals.take().await => None,
+                    Emptying::Allowed => Some(self.removals.reason()),
+                },
             };
         }
         if held_reason.is_some() {

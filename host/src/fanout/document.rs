@@ -16,6 +16,9 @@ pub struct Document {
     pub(super) tick: OfTick,
     pub(super) segment: u32,
     pub(super) total_segments: u32,
+    /// Whether time was out before the segment was read to its end.
+    #[serde(default)]
+    pub(super) accounts_not_read: bool,
     /// The policy that was active.
     pub(super) policy: String,
     /// Who decided an account, by its id, where that was another.
@@ -48,6 +51,7 @@ impl Document {
             tick,
             segment: segment.segment,
             total_segments: segment.total,
+            accounts_not_read: report.not_read,
             policy: active.to_string(),
             decided_by: report.decided_by,
             outcomes: report.outcomes.into_iter().map(OfAccount).collect(),

@@ -19,6 +19,8 @@ pub struct Joined {
     pub decided_by: BTreeMap<String, String>,
     /// How many segments there are.
     pub segments: u32,
+    /// Whether time was out before all accounts were read.
+    pub not_read: bool,
     /// Those that have left no outcomes.
     pub failed: Vec<FailedSegment>,
 }
@@ -33,7 +35,14 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
     };
     let folder = |uri: &str| uri.rsplit_once('/').map(|(folder, _)| folder.to_owned());
     let mut missing: BTreeSet<u32> = (0..segments).collect();
-    let mut joined = Joined { tick, outcomes: Vec::new(), decided_by: BTreeMap::new(), segments, failed: Vec::new() };
+    let mut joined = Joined {
+        tick,
+        outcomes: Vec::new(),
+        decided_by: BTreeMap::new(),
+        segments,
+        not_read: false,
+        failed: Vec::new(),
+    };
     for (uri, document) in documents {
         let same = (&document.tick.operation, document.tick.dry_run, document.total_segments)
             == (&joined.tick.operation, joined.tick.dry_run, segments);
@@ -46,6 +55,7 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
             return Err(invalid("$.segments", &message));
         }
         joined.tick.now = joined.tick.now.min(document.tick.now); // ISO 8601 in UTC sorts by time
+        joined.not_read |= document.accounts_not_read;
         for one in document.outcomes {
             let id = one.0.account_id.clone();
             let by = document.decided_by.get(&id).unwrap_or(&document.policy).clone();

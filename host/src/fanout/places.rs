@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::document::Document;
 use crate::activation::bucket::Objects;
 use crate::activation::location::Location;
-use crate::activation::store::{Fetched, StoreError, When};
+use crate::activation::store::{Fetched, Put, StoreError, When};
 use crate::error::{Error, ErrorKind};
 use crate::event::invalid;
 
@@ -70,6 +70,20 @@ impl Place {
             Ok(Fetched::Found { bytes, .. }) => Ok(bytes),
             Ok(_) => Err(unavailable(format!("{}: there's no such object: did its segment end?", self.0))),
             Err(error) => Err(refused(&error)),
+        }
+    }
+
+    /// Leaves a mark that a segment whose outcomes go here has begun. Fails where there's one already, or where that
+    /// can't be told: says why nothing may be removed then.
+    pub async fn first_run(&self) -> Result<(), String> {
+        match self.0.with_suffix(".begun").put(Vec::new(), When::Missing).await {
+            Ok(Put::Done) => Ok(()),
+            Ok(Put::Changed) => {
+                Err("this segment was begun before in this tick, and may have used up what one tick may \
+                                     remove; the next tick goes on"
+                    .into())
+            }
+            Err(error) => Err(format!("it can't be told whether this segment was begun before in this tick: {error}")),
         }
     }
 

@@ -145,7 +145,7 @@ impl Exchange {
 /// The target account that a call is about. None: it's about the table.
 pub(super) fn target(call: &Call) -> Option<String> {
     match (&call.principal, &call.request) {
-        (Principal::Role(role), _) => Some(role.account.to_string()),
+        (Principal::Role(session), _) => Some(session.role.account.to_string()),
         (_, Request::AssumeRole { role_arn, .. }) => role_arn.split(':').nth(4).map(str::to_owned),
         (_, Request::GetItem { key, .. } | Request::UpdateItem { key, .. }) => {
             Some(key.get("accountId")?.get("S")?.as_str()?.to_owned())

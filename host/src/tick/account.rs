@@ -11,7 +11,7 @@ use tracing::instrument::WithSubscriber;
 
 use super::decider::{Decider, gist};
 use super::{Runtime, Times};
-use crate::account::Item;
+use crate::account::{AccountId, Item};
 use crate::aws::{AwsError, Write, Written};
 use crate::bindings::types::{self, AccountOutcome, Outcome};
 use crate::capability::Scope;
@@ -19,13 +19,16 @@ use crate::log::Json;
 use crate::outcome;
 use crate::policy::Fault;
 use crate::removals::{self, Removals};
-use crate::target::Target;
+use crate::target::{Target, is_account_key};
 
 /// How often an account is read and decided again because somebody edited it meanwhile.
 const MAX_CONFLICTS: usize = 3;
 
 /// The reason of accounts that a tick had no time for.
 pub(super) const DEFERRED: &str = "Deferred - out of time";
+
+/// The reason of items that belong to others.
+const NOT_AN_ACCOUNT: &str = "Not an account";
 
 /// An account of the tick: its key, and its item unless the event named one that there isn't.
 pub(super) struct Account {
@@ -46,6 +49,48 @@ pub(super) struct Decided {
     pub(super) by: Arc<Decider>,
     /// How long it took, its waits for AWS and for a place among the calls included.
     pub(super) took: Duration,
+}
+
+impl Decided {
+    /// An account that wasn't read in time.
+    pub(super) fn deferred(id: &AccountId, by: &Arc<Decider>) -> Self {
+        let outcome = outcome::skipped(DEFERRED);
+        let account = AccountOutcome { account_id: id.to_string(), account_name: None, outcome };
+        Self { account, by: Arc::clone(by), took: Duration::ZERO }
+    }
+
+    /// Whether there was no time for it.
+    pub(super) fn is_deferred(&self) -> bool {
+        self.account.outcome.reason.as_deref() == Some(DEFERRED)
+    }
+}
+
+/// What came of an account so far.
+pub(super) enum Turn {
+    /// It's decided.
+    Decided(Decided),
+    /// It would be emptied, and is decided when all others are.
+    Last(Box<Last>),
+}
+
+/// An account that is decided last.
+pub(super) struct Last {
+    /// Its place in the tick's order.
+    pub(super) position: usize,
+    scope: Scope,
+    by: Arc<Decider>,
+    took: Duration,
+}
+
+/// An account that is done: its name, its outcome, and who decided it.
+type Done = (Option<String>, Outcome, Arc<Decider>);
+
+/// How the decision of an account ended.
+enum Ended {
+    /// The outcome, who decided it, and the decision that it came from, if there is one.
+    Decided(Outcome, Arc<Decider>, Option<Decision>),
+    /// It's decided last.
+    Last(Scope, Arc<Decider>),
 }
 
 /// One tick under way, as its accounts see it.
@@ -74,84 +119,115 @@ struct Decision {
 impl Run {
     /// Decides one account in a task of its own, so that whatever happens to it happens to it alone.
     /// Accounts have their places for removals in the order in which they come here.
-    pub(super) fn spawn(self: &Arc<Self>, account: Account) -> impl Future<Output = Decided> + use<> {
+    pub(super) fn spawn(self: &Arc<Self>, account: Account) -> impl Future<Output = Turn> + use<> {
         let (run, key) = (Arc::clone(self), account.key.clone());
         let place = run.removals.account();
+        self.task(key, Duration::ZERO, async move { run.account(place, account).await })
+    }
+
+    /// Decides an account that waited for all others. The observations are made.
+    pub(super) fn spawn_last(self: &Arc<Self>, last: Last) -> impl Future<Output = Turn> + use<> {
+        let Last { scope, by, took, .. } = last;
+        let (run, key, name) = (Arc::clone(self), scope.target.id.to_string(), scope.target.name.clone());
+        let scope = scope.decided_last(run.removals.account());
+        self.task(key, took, async move { run.decide(by, scope).await.map(|(outcome, by)| (name, outcome, by)) })
+    }
+
+    /// Runs an account's work in a task.
+    fn task<W>(self: &Arc<Self>, key: String, took: Duration, work: W) -> impl Future<Output = Turn> + use<W>
+    where
+        W: Future<Output = Result<Done, (Scope, Arc<Decider>)>> + Send + 'static,
+    {
+        let active = Arc::clone(&self.runtime.active);
+        let began = Instant::now();
+        let span = tracing::info_span!("account", accountId = key);
         async move {
-            let active = Arc::clone(&run.runtime.active);
-            let began = Instant::now();
-            let span = tracing::info_span!("account", accountId = key);
-            let work = async move { run.account(place, account).await };
             let task = tokio::spawn(work.instrument(span).with_current_subscriber()); // a proof's ticks are silent
-            let (account, by) = task.await.unwrap_or_else(|_| {
+            let done = task.await.unwrap_or_else(|_| {
                 let outcome = outcome::failed("host: a defect ended this account's work; please report it");
-                (AccountOutcome { account_id: key, account_name: None, outcome }, active)
+                Ok((None, outcome, active))
             });
-            Decided { account, by, took: began.elapsed() }
+            let took = took + began.elapsed();
+            match done {
+                Ok((account_name, outcome, by)) => Turn::Decided(Decided {
+                    account: AccountOutcome { account_id: key, account_name, outcome },
+                    by,
+                    took,
+                }),
+                Err((scope, by)) => Turn::Last(Box::new(Last { position: scope.leave_order(), scope, by, took })),
+            }
         }
     }
 
-    async fn account(&self, place: removals::Account, account: Account) -> (AccountOutcome, Arc<Decider>) {
-        let (key, mut by) = (account.key, Arc::clone(&self.runtime.active));
-        let done = |account_name, outcome| {
-            (AccountOutcome { account_id: key.clone(), account_name, outcome }, Arc::clone(&by))
+    async fn account(&self, place: removals::Account, account: Account) -> Result<Done, (Scope, Arc<Decider>)> {
+        let by = Arc::clone(&self.runtime.active);
+        let Account { key, item } = account;
+        let Some(item) = item else {
+            return Ok((None, outcome::failed(format_args!("item: no target account {key} is stored")), by));
         };
-        let Some(item) = account.item else {
-            let outcome = outcome::failed(format_args!("item: no target account {key} is stored"));
-            return done(None, outcome);
-        };
+        if !is_account_key(&key) {
+            return Ok((None, outcome::skipped(NOT_AN_ACCOUNT), by));
+        }
         let target = match Target::read(&item) {
             Ok(target) => target,
-            Err(bad) => return done(bad.name, outcome::failed(format_args!("item: {}", bad.problem))),
+            Err(bad) => return Ok((bad.name, outcome::failed(format_args!("item: {}", bad.problem)), by)),
         };
-        let account_name = target.name.clone();
+        if !target.staging_accounts.is_empty() {
+            self.removals.has_list();
+        }
+        let name = target.name.clone();
         if Instant::now() >= self.times.stop {
-            return done(account_name, outcome::skipped(DEFERRED));
+            return Ok((name, outcome::skipped(DEFERRED), by));
         }
-        let (outcome, decision);
-        (outcome, by, decision) = self.decide_and_write(place, target).await;
-        if let Some(decision) = decision {
-            self.shadow(decision).await;
-        }
-        (AccountOutcome { account_id: key, account_name, outcome }, by)
+        let by = self.decider().await;
+        let (regions, now) = (Arc::clone(&self.runtime.regions), Arc::clone(&self.now));
+        let scope = Scope::new(target, Arc::clone(&by.aws), regions, now, place).thorough(self.thorough);
+        let (outcome, by) = self.decide(by, scope).await?;
+        Ok((name, outcome, by))
     }
 
-    /// The outcome, who decided it, and the decision that it came from, if there is one.
-    async fn decide_and_write(
-        &self,
-        place: removals::Account,
-        target: Target,
-    ) -> (Outcome, Arc<Decider>, Option<Decision>) {
-        let Runtime { regions, .. } = &*self.runtime;
-        let id = target.id.clone();
-        let mut by = self.decider().await;
-        let scope = Scope::new(target, Arc::clone(&by.aws), Arc::clone(regions), Arc::clone(&self.now), place);
-        let mut scope = scope.thorough(self.thorough);
+    /// The outcome, and who decided it; or the account as it is where it's to be decided last.
+    async fn decide(&self, by: Arc<Decider>, scope: Scope) -> Result<(Outcome, Arc<Decider>), (Scope, Arc<Decider>)> {
+        match self.decide_and_write(by, scope).await {
+            Ended::Decided(outcome, by, decision) => {
+                if let Some(decision) = decision {
+                    self.shadow(decision).await;
+                }
+                Ok((outcome, by))
+            }
+            Ended::Last(scope, by) => Err((scope, by)),
+        }
+    }
+
+    async fn decide_and_write(&self, mut by: Arc<Decider>, mut scope: Scope) -> Ended {
+        use Ended::Decided;
+        let id = scope.target.id.clone();
         let mut conflicts = 0;
         loop {
             let decision = timeout_at(self.times.stop, by.sync(&self.tick, scope)).await;
-            let Ok((decided, given_back)) = decision else { return (outcome::skipped(DEFERRED), by, None) };
+            let Ok((decided, given_back)) = decision else { return Decided(outcome::skipped(DEFERRED), by, None) };
             let (outcome, decided_scope) = match (decided, given_back) {
                 (Ok(outcome), Some(scope)) => (outcome, scope),
+                (Err(_), Some(given_back)) if given_back.waits_for_others => return Ended::Last(given_back, by),
                 (Err(fault), Some(given_back)) => {
                     let Some(last_good) = self.rescue(&by, id.as_str(), &fault).await else {
                         let outcome = outcome::failed(&fault);
-                        return (outcome, by, Some(Decision { decided: Err(fault), scope: given_back }));
+                        return Decided(outcome, by, Some(Decision { decided: Err(fault), scope: given_back }));
                     };
                     scope = given_back.handed_to(Arc::clone(&last_good.aws));
                     by = last_good;
                     continue;
                 }
-                (_, None) => return (outcome::failed("host: the account's scope was lost"), by, None),
+                (_, None) => return Decided(outcome::failed("host: the account's scope was lost"), by, None),
             };
             let staged = decided_scope.staged.clone().filter(|_| !self.tick.dry_run);
             let decision = |scope: Scope| Some(Decision { decided: Ok(outcome.clone()), scope });
             let Some(staged) = staged else {
                 let decision = decision(decided_scope);
-                return (outcome, by, decision);
+                return Decided(outcome, by, decision);
             };
             if Instant::now() >= self.times.stop {
-                return (outcome::skipped(DEFERRED), by, None);
+                return Decided(outcome::skipped(DEFERRED), by, None);
             }
             let write = Write {
                 account: id.clone(),
@@ -162,26 +238,26 @@ impl Run {
             match self.in_time(by.aws.write(write)).await {
                 Ok(Written::Done) => {
                     let decision = decision(decided_scope);
-                    return (outcome, by, decision);
+                    return Decided(outcome, by, decision);
                 }
                 Ok(Written::Conflict) => {}
-                Err(error) => return (outcome::unwritten(&error), by, decision(decided_scope)),
+                Err(error) => return Decided(outcome::unwritten(&error), by, decision(decided_scope)),
             }
             let item = match self.in_time(by.aws.get_item(&id)).await {
                 Ok(Some(item)) => item,
                 Ok(None) => {
                     let outcome = outcome::failed("conflict: the item was deleted meanwhile; it wasn't written again");
-                    return (outcome, by, None);
+                    return Decided(outcome, by, None);
                 }
-                Err(error) => return (outcome::unwritten(&error), by, None),
+                Err(error) => return Decided(outcome::unwritten(&error), by, None),
             };
             if self.wrote(&item, &staged.list) {
                 let decision = decision(decided_scope);
-                return (outcome, by, decision);
+                return Decided(outcome, by, decision);
             }
             let target = match Target::read(&item) {
                 Ok(target) => target,
-                Err(bad) => return (outcome::failed(format_args!("item: {}", bad.problem)), by, None),
+                Err(bad) => return Decided(outcome::failed(format_args!("item: {}", bad.problem)), by, None),
             };
             conflicts += 1;
             if conflicts > MAX_CONFLICTS {
@@ -189,7 +265,7 @@ impl Run {
                     "conflict: the item was edited between reading and writing, {conflicts} times in a row; nothing \
                      was written"
                 ));
-                return (outcome, by, None);
+                return Decided(outcome, by, None);
             }
             scope = decided_scope;
             scope.reread(target);

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::aws::{Aws, Counter, Door};
+use crate::aws::{Aws, Counter, Door, Known};
 use crate::bindings::types::{AccountOutcome, Outcome, Tick};
 use crate::capability::Scope;
 use crate::config::Config;
@@ -68,9 +68,10 @@ impl Decider {
         door: &Arc<dyn Door>,
         config: &Config,
         counter: &Arc<Counter>,
+        known: &Arc<Known>,
     ) -> Arc<Self> {
         let aws = Aws::new(Arc::clone(door), &config.table, &release.policy().access());
-        let aws = Arc::new(aws.counted_by(Arc::clone(counter)).rechecking(config.region_recheck_ticks));
+        let aws = Arc::new(aws.counted_by(Arc::clone(counter)).knowing(Arc::clone(known)));
         Arc::new(Self { release, aws })
     }
 
@@ -121,10 +122,11 @@ impl Rescue {
         door: &Arc<dyn Door>,
         config: &Config,
         counter: &Arc<Counter>,
+        known: &Arc<Known>,
     ) -> Option<Arc<Decider>> {
         let find = || async {
             let release = (self.last_good.find)().await?;
-            Some(Decider::new(release, door, config, counter))
+            Some(Decider::new(release, door, config, counter, known))
         };
         let found = self.found.get_or_init(find).await.as_ref();
         found.filter(|decider| decider.policy().title(operation).is_some()).cloned()

@@ -3,7 +3,7 @@
 //! So what a tick holds in memory grows with its concurrency and not with the table.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
@@ -14,6 +14,7 @@ use crate::account::{AccountId, Item};
 use crate::aws::{Aws, AwsError};
 use crate::event::Event;
 use crate::removals::Removals;
+use crate::target::is_account_key;
 
 /// Where a tick's accounts are read from, and where they go.
 pub(super) struct Feed<'a> {
@@ -23,12 +24,14 @@ pub(super) struct Feed<'a> {
     pub(super) pages: mpsc::Sender<Vec<Account>>,
     /// How many reads of single accounts may be under way at once.
     pub(super) at_once: usize,
+    /// What was read so far, however reading ends.
+    pub(super) read: &'a Mutex<Read>,
 }
 
 /// What was read of a table.
 #[derive(Default)]
 pub(super) struct Read {
-    /// How many accounts.
+    /// How many accounts; items that aren't any don't count.
     pub(super) accounts: usize,
     /// Where the pages begin, but for the first.
     pub(super) starts: Vec<Item>,
@@ -36,24 +39,28 @@ pub(super) struct Read {
 
 impl Feed<'_> {
     /// Reads the accounts that the event is about, to the last.
-    pub(super) async fn run(self, event: &Event) -> Result<Read, AwsError> {
-        let mut read = Read::default();
+    pub(super) async fn run(self, event: &Event) -> Result<(), AwsError> {
         let mut waiting = VecDeque::new();
         if let Some(ids) = &event.account_ids {
             let accounts = self.named(ids.iter().cloned().collect()).await?;
-            read.accounts = accounts.len();
+            self.so_far().accounts = accounts.len();
             waiting.push_back(accounts);
         } else {
-            self.scan(event, &mut read, &mut waiting).await?;
+            self.scan(event, &mut waiting).await?;
         }
-        self.removals.close(read.accounts);
+        let accounts = self.so_far().accounts;
+        self.removals.close(accounts);
         for page in waiting {
             let _ = self.pages.send(page).await; // the other end goes only when the tick does
         }
-        Ok(read)
+        Ok(())
     }
 
-    async fn scan(&self, event: &Event, read: &mut Read, waiting: &mut VecDeque<Vec<Account>>) -> Result<(), AwsError> {
+    fn so_far(&self) -> MutexGuard<'_, Read> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn scan(&self, event: &Event, waiting: &mut VecDeque<Vec<Account>>) -> Result<(), AwsError> {
         let mut seen = HashSet::new();
         let mut at = self.plan.start.clone();
         let mut wrapped = at.is_none();
@@ -65,11 +72,11 @@ impl Feed<'_> {
                 page.retain(|account| seen.insert(account.key.clone()));
             }
             let met_the_start = wrapped && page.len() < found;
-            read.accounts += page.len();
+            self.so_far().accounts += page.iter().filter(|account| is_account_key(&account.key)).count();
             self.plan.arrange(&mut page);
             waiting.push_back(page);
             self.hand_over(waiting).await;
-            read.starts.extend(next.clone());
+            self.so_far().starts.extend(next.clone());
             at = match next {
                 Some(_) if met_the_start => return Ok(()),
                 Some(next) => Some(next),

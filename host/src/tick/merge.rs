@@ -23,7 +23,7 @@ pub struct Merged {
 impl Runtime {
     /// Lets the policy sum up what the segments of a tick came to.
     pub async fn merge(&self, joined: Joined) -> Result<Merged, Error> {
-        let Joined { tick, outcomes, mut decided_by, segments, failed } = joined;
+        let Joined { tick, outcomes, mut decided_by, segments, not_read, failed } = joined;
         let (release, policy) = (self.active.release().to_string(), self.active.policy());
         let Some(title) = policy.title(&tick.operation) else {
             return Err(unknown_operation(&tick.operation, [policy]));
@@ -38,6 +38,9 @@ impl Runtime {
         let (mut summary, demoted) = self.summarize(&tick, &outcomes).await?;
         decided_by.retain(|_, by| *by != release);
         summary::name_deciders(&mut summary, &decided_by);
+        if not_read {
+            summary::accounts_not_read(&mut summary);
+        }
         if !failed.is_empty() {
             summary["failedSegments"] = json!(failed);
         }
@@ -47,6 +50,7 @@ impl Runtime {
                 tracing::$level!(
                     operation = tick.operation,
                     segments,
+                    accountsNotRead = not_read.then_some(true),
                     failedSegments = (!failed.is_empty()).then(|| Json::of(&failed)),
                     metrics = metrics::values(&numbers::of(&counts)),
                     accountsProcessed = counts.processed(),

@@ -5,7 +5,7 @@ use staging_sync::policy::Policy;
 use staging_sync::{Error, ErrorKind, Event, Tick};
 use staging_sync_lab::Lab;
 
-use crate::guest::{ACCOUNT, ADDED, Guest, RESULT, SUMMARY, TEXT, ZEROS};
+use crate::guest::{ACCOUNT, ADDED, Guest, RESULT, SUMMARY, TEXT, VIEWS, ZEROS};
 use crate::limits;
 use crate::support::{patience, runtime, stored_ids, targets};
 
@@ -83,4 +83,25 @@ async fn settings_are_judged_within_the_limits() {
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.message.contains(says), "{error}");
     }
+}
+
+/// A policy that asks again and again doesn't make AWS pay for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discovery_that_failed_is_not_tried_again_in_the_same_tick() {
+    let mut fleet = targets((0..2).map(|_| (vec![], vec![])));
+    let denied = fleet.targets[1]["accountId"].as_str().expect("an id").to_owned();
+    fleet.accounts.get_mut(&denied).expect("the account").roles.clear();
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let again = format!(
+        "(loop $again (call $discover (i32.const 0) (i32.const 0) (i32.const {VIEWS}))
+           (global.set $tries (i32.add (global.get $tries) (i32.const 1)))
+           (br_if $again (i32.lt_u (global.get $tries) (i32.const 900))))"
+    );
+    let items = "(global $tries (mut i32) (i32.const 0))".into();
+    let guest = Guest { sync: again, items, everywhere: true, ..Guest::default() };
+    let policy = Policy::from_bytes(&guest.component(), limits()).await.expect("a policy");
+    let runtime = runtime(&lab, &[], policy, patience()).await.expect("a runtime");
+    runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await.expect("a summary");
+    let assumed = lab.calls().into_iter().filter(|call| call.operation == "AssumeRole").count();
+    assert_eq!(assumed, 2, "once for each account");
 }

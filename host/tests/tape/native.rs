@@ -81,7 +81,8 @@ async fn views(aws: &Aws, target: &Target, regions: &[String]) -> Result<Vec<Reg
         RoleError::Missing => none("NoRole", String::new()),
         RoleError::Foreign(message) => none("InvalidRole", message),
     })?;
-    let answers = aws.discover(Arc::new(role), Listing::StagingAccounts, regions, &|_| false).await.map_err(error)?;
+    let answers = aws.discover(&role, Listing::StagingAccounts, regions, &target.regions_in_use(), &|_| false).await;
+    let answers = answers.map_err(error)?;
     let view = |answer: staging_sync::aws::discovery::RegionAnswer| RegionView {
         staging_account_ids: answer.staging_account_ids().into_iter().collect(),
         region: answer.region,

@@ -157,7 +157,7 @@ fn outcome(tick: &Expected) -> String {
     }
     let details = tick.summary.as_ref().and_then(|summary| summary["details"].as_array()).expect("details");
     let failed = details.iter().find(|detail| detail["status"] == "failed");
-    let detail = failed.or(details.first()).expect("a detail");
+    let Some(detail) = failed.or(details.first()) else { return "not read (`accountsNotRead`)".into() };
     let status = detail["status"].as_str().unwrap_or("?");
     let ids = |name: &str, words: &str| {
         let count = detail[name].as_array().map_or(0, Vec::len);

@@ -7,5 +7,6 @@ mod overlap;
 mod regions;
 mod removals;
 mod segments;
+mod session;
 mod sizes;
 mod support;

@@ -9,7 +9,8 @@ use staging_sync_lab::{Account, Fault, Fleet, Lab, Region, Role};
 
 use crate::support::{patience, policy, runtime};
 
-const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
+/// The first is one that an account can be without.
+const REGIONS: [&str; 2] = ["af-south-1", "us-east-1"];
 const ROLE: &str = "DRSOrchestrationRole";
 
 /// What a target account is to the sync.
@@ -53,14 +54,15 @@ fn staging(number: &u8) -> String {
 }
 
 impl Answer {
-    /// The ids that are found, and whether there may be more.
-    fn found(&self) -> (BTreeSet<u8>, bool) {
+    /// The ids that are found in a region, and whether those are all.
+    fn found(&self, region: &str) -> (BTreeSet<u8>, bool) {
         match self {
             Self::Names(ids) | Self::NamesInTheEnd(ids) => (ids.clone(), true),
             Self::BreaksOff(ids) if ids.len() > 1 => (ids.iter().take(1).copied().collect(), false),
             Self::BreaksOff(ids) => (ids.clone(), true),
             Self::Fails(_) | Self::IsMalformed => (BTreeSet::new(), false),
-            Self::IsUninitialized | Self::IsNotOptedIn => (BTreeSet::new(), true),
+            Self::IsUninitialized => (BTreeSet::new(), true),
+            Self::IsNotOptedIn => (BTreeSet::new(), region == REGIONS[0]),
         }
     }
 
@@ -92,8 +94,9 @@ fn model(kind: Kind, stored: &BTreeSet<u8>, answers: &[Answer; 2]) -> Expected {
     if answers.iter().all(|answer| matches!(answer, Answer::IsNotOptedIn)) {
         return nothing("failed");
     }
-    let complete = answers.iter().all(|answer| answer.found().1);
-    let found: BTreeSet<u8> = answers.iter().flat_map(|answer| answer.found().0).collect();
+    let answers = || answers.iter().zip(REGIONS);
+    let complete = answers().all(|(answer, region)| answer.found(region).1);
+    let found: BTreeSet<u8> = answers().flat_map(|(answer, region)| answer.found(region).0).collect();
     let added = &found - stored;
     let stale = stored - &found;
     let (removed, held) = if complete { (stale, [].into()) } else { ([].into(), stale) };
@@ -197,8 +200,8 @@ fn check(
 
         // Said once more without the model: what is gone was named by no region, and every region was read.
         for gone in &ids(before) - &ids(after) {
-            for answer in &target.answers {
-                let (named, complete) = answer.found();
+            for (answer, region) in target.answers.iter().zip(REGIONS) {
+                let (named, complete) = answer.found(region);
                 prop_assert!(complete && !named.contains(&gone), "{} is gone from {}", gone, id(number));
             }
         }
@@ -218,7 +221,8 @@ fn check(
 
 async fn ticks(targets: Vec<Target>) -> Result<(), TestCaseError> {
     let lab = Lab::start(fleet(&targets)).await.expect("a lab");
-    let runtime = runtime(&lab, &[], policy().await, patience()).await.expect("a runtime");
+    let variables = [("MAX_REMOVALS_PERCENT", "100")]; // what an account alone comes to
+    let runtime = runtime(&lab, &variables, policy().await, patience()).await.expect("a runtime");
     let tick = || runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ());
 
     // Under the faults, twice: the second finds nothing left that it may do.
@@ -237,11 +241,40 @@ async fn ticks(targets: Vec<Target>) -> Result<(), TestCaseError> {
     for _ in 0..2 {
         tick().await.expect("a summary");
         for (target, after) in targets.iter().zip(lists(&lab)) {
-            let unknown = target.answers.iter().all(|answer| matches!(answer, Answer::IsNotOptedIn));
+            let unknown = matches!(target.answers[1], Answer::IsNotOptedIn);
             if target.kind == Kind::Fine && !unknown {
                 let truth: BTreeSet<u8> = target.answers.iter().flat_map(Answer::truth).collect();
                 prop_assert_eq!(ids(&after), truth);
             }
+        }
+    }
+    Ok(())
+}
+
+/// The blast radius: what a tick may do at most, whatever accounts and regions say.
+async fn blast_radius(targets: Vec<Target>) -> Result<(), TestCaseError> {
+    let lab = Lab::start(fleet(&targets)).await.expect("a lab");
+    let runtime = runtime(&lab, &[], policy().await, patience()).await.expect("a runtime");
+    for _ in 0..2 {
+        let before = lists(&lab);
+        runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await.expect("a summary");
+        let after = lists(&lab);
+        let (mut lost, mut emptied, mut would_be) = (0, 0, 0);
+        for ((target, before), after) in targets.iter().zip(&before).zip(&after) {
+            let (before, after) = (ids(before), ids(after));
+            lost += usize::from(!before.is_subset(&after));
+            emptied += usize::from(!before.is_empty() && after.is_empty());
+            let alone = model(target.kind, &before, &target.answers);
+            would_be += usize::from(!before.is_empty() && alone.removed == before && alone.added.is_empty());
+        }
+        prop_assert!(lost <= 3, "{} of {} accounts lost staging accounts", lost, targets.len());
+        let with_list = before
+            .iter()
+            .zip(&targets)
+            .filter(|(before, target)| !before.is_empty() && target.kind != Kind::Malformed)
+            .count();
+        if would_be >= 3 && 2 * would_be > with_list {
+            prop_assert_eq!(emptied, 0, "{} of {} would be emptied", would_be, with_list);
         }
     }
     Ok(())
@@ -275,6 +308,15 @@ fn target() -> impl Strategy<Value = Target> {
     (kind, stored, [answer(), answer()]).prop_map(|(kind, stored, answers)| Target { kind, stored, answers })
 }
 
+/// A target that DRS says nothing about, more often than not.
+fn mostly_empty() -> impl Strategy<Value = Target> {
+    let empty = (target(), prop::collection::vec(0..6_u8, 1..3)).prop_map(|(target, stored)| {
+        let answers = [Answer::IsUninitialized, Answer::Names(BTreeSet::new())];
+        Target { stored, answers, ..target }
+    });
+    prop_oneof![2 => empty, 1 => target()]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -282,5 +324,11 @@ proptest! {
     fn every_tick_does_what_the_rules_say(targets in prop::collection::vec(target(), 1..6)) {
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         tokio.expect("a runtime").block_on(ticks(targets))?;
+    }
+
+    #[test]
+    fn no_tick_goes_beyond_the_blast_radius(targets in prop::collection::vec(mostly_empty(), 1..9)) {
+        let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        tokio.expect("a runtime").block_on(blast_radius(targets))?;
     }
 }

@@ -3,7 +3,7 @@
 use staging_sync::{Event, Tick};
 use staging_sync_lab::Lab;
 
-use crate::support::{default_runtime, stored_ids, targets};
+use crate::support::{patience, policy, runtime, stored_ids, targets};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_ticks_at_once_end_in_the_right_state() {
@@ -14,7 +14,9 @@ async fn two_ticks_at_once_end_in_the_right_state() {
         let mut fleet = targets((0..6).map(|_| account()));
         (fleet.jitter_ms, fleet.seed) = (8, seed);
         let lab = Lab::start(fleet).await.expect("a lab");
-        let (one, other) = (default_runtime(&lab).await, default_runtime(&lab).await);
+        let variables = [("MAX_REMOVALS_PERCENT", "100")];
+        let runtime = async || runtime(&lab, &variables, policy().await, patience()).await.expect("a runtime");
+        let (one, other) = (runtime().await, runtime().await);
         let tick = || Tick::of(Event::of("sync_staging_accounts"));
         let (first, second) = tokio::join!(one.tick(tick(), |_, _| ()), other.tick(tick(), |_, _| ()));
         for summary in [first.expect("a summary").summary, second.expect("a summary").summary] {

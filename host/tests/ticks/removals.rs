@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
+use staging_sync::aws::Segment;
 use staging_sync::{Event, Tick};
 use staging_sync_lab::{Fault, Lab};
 use tokio::time::Instant;
@@ -52,7 +53,7 @@ async fn a_fifth_of_the_accounts_a_tick_until_all_are_done() {
 /// Accounts that wait for the table's last page must not keep it from being read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_many_pages_in_which_every_account_loses_one() {
-    let mut fleet = targets((0..40).map(|_| (vec![staging(1)], vec![])));
+    let mut fleet = targets((0..40).map(|_| (vec![staging(1), staging(2)], vec![staging(2)])));
     for item in &mut fleet.targets {
         item.insert("history".into(), "x".repeat(100_000).into());
     }
@@ -70,7 +71,7 @@ async fn a_table_of_many_pages_in_which_every_account_loses_one() {
 /// Who had to wait comes first in one of the next ticks, wherever in the table it stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn places_go_round_in_a_table_of_many_pages() {
-    let mut fleet = targets((0..40).map(|_| (vec![staging(1)], vec![])));
+    let mut fleet = targets((0..40).map(|_| (vec![staging(1), staging(2)], vec![staging(2)])));
     for item in &mut fleet.targets {
         item.insert("history".into(), "x".repeat(100_000).into());
     }
@@ -96,4 +97,44 @@ async fn zero_percent_is_none() {
     assert!(summaries.iter().all(|summary| with(summary, "removed") == 0));
     assert_eq!(with(&summaries[2], "heldRemovals"), ACCOUNTS);
     assert_eq!(stored_ids(&lab), vec![vec![staging(1), staging(2)]; ACCOUNTS]);
+}
+
+/// However a table is divided, its segments together do no more than one tick would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_that_says_nothing_is_not_emptied_by_segments_either() {
+    for segments in [1, 2, 3, 5] {
+        let lab = Lab::start(targets((0..12).map(|_| (vec![staging(1)], vec![])))).await.expect("a lab");
+        let runtime = runtime(&lab, &[], policy().await, patience()).await.expect("a runtime");
+        for segment in 0..segments {
+            let event =
+                Event { segment: Some(Segment { segment, total: segments }), ..Event::of("sync_staging_accounts") };
+            runtime.tick(Tick::of(event), |_, _| ()).await.expect("a summary");
+        }
+        let emptied = stored_ids(&lab).iter().filter(|list| list.is_empty()).count();
+        assert!(emptied <= 1, "{segments} segments: {emptied} of 12 accounts were emptied");
+    }
+}
+
+/// One account that is emptied among others is no sign of anything; it's done in the same tick.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_whose_last_server_goes_is_emptied() {
+    let fleet = targets((0..6).map(|number| (vec![staging(1)], if number < 3 { vec![] } else { vec![staging(1)] })));
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let runtime = runtime(&lab, &[], policy().await, patience()).await.expect("a runtime");
+    let report = runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await.expect("a summary");
+    assert_eq!((with(&report.summary, "removed"), with(&report.summary, "heldRemovals")), (3, 0));
+    assert_eq!(stored_ids(&lab).iter().filter(|list| list.is_empty()).count(), 3);
+    let calls = lab.calls().into_iter().filter(|call| call.operation == "ListStagingAccounts").count();
+    assert_eq!(calls, 6, "deciding again costs no call");
+}
+
+/// More accounts that wait for the others than may be under way at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_that_wait_for_the_others_do_not_keep_them_from_being_decided() {
+    let fleet = targets((0..30).map(|number| (vec![staging(1)], if number < 14 { vec![] } else { vec![staging(1)] })));
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let variables = [("MAX_CONCURRENCY", "2"), ("MAX_REMOVALS_PERCENT", "99")];
+    let runtime = runtime(&lab, &variables, policy().await, patience()).await.expect("a runtime");
+    let report = runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await.expect("a summary");
+    assert_eq!((with(&report.summary, "removed"), report.counts.unchanged), (14, 16));
 }

@@ -13,14 +13,18 @@ use staging_sync::fanout::{FailedSegment, Merge};
 use staging_sync::{ErrorKind, Event, Service, Tick};
 use staging_sync_lab::{Fault, Fleet, Lab};
 
-use crate::support::{config_and_live, id, patience, targets};
+use crate::support::{config_and_live, id, patience, stored_ids, targets};
 
 const PREFIX: &str = "s3://policies/fan-out/";
 
-/// A service in front of a lab that may use objects below `prefix`.
+/// A service in front of a lab that may use objects below `prefix`, and remove what it likes.
 fn service(lab: &Lab, prefix: &str) -> Service {
+    service_removing(lab, prefix, "100")
+}
+
+fn service_removing(lab: &Lab, prefix: &str, percent: &str) -> Service {
     let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/policy.wasm");
-    let variables = [("POLICY", policy), ("OUTCOMES_PREFIX", prefix), ("MAX_REMOVALS_PERCENT", "100")];
+    let variables = [("POLICY", policy), ("OUTCOMES_PREFIX", prefix), ("MAX_REMOVALS_PERCENT", percent)];
     let (config, live) = config_and_live(lab, &variables, patience()).expect("a configuration");
     let env = lab.env();
     let text =
@@ -157,6 +161,32 @@ async fn a_segment_that_runs_again_replaces_what_it_left() {
     service.segment(tick(Some(only), 1)).await.expect("an answer");
     let summary = service.merge(merge([0]), None).await.expect("a summary");
     assert_eq!((&summary["accountsFailed"], &summary["accountsUpdated"]), (&json!(12), &json!(0)));
+}
+
+/// Outcomes that can't be left make the state machine try a segment again: all its tries together are one tick.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_is_tried_again_removes_no_more_than_one_tick_may() {
+    let lab = Lab::start(fleet(&vec![(Kind::Fine, vec![1, 2], vec![2]); 40])).await.expect("a lab");
+    let fault = Fault { operation: Some("PutObject".into()), after: 1, times: Some(3), ..Fault::error("AccessDenied") };
+    lab.edit(|fleet| fleet.faults.push(fault));
+    let service = service_removing(&lab, PREFIX, "20");
+    let run = |seconds| {
+        let tick = tick(Some(Segment { segment: 0, total: 1 }), seconds);
+        service.segment(Tick { event: Event { dry_run: None, ..tick.event.clone() }, ..tick })
+    };
+    let lost = || stored_ids(&lab).iter().filter(|list| list.len() < 2).count();
+    run(0).await.expect_err("the outcomes can't be left");
+    assert_eq!(lost(), 8, "a fifth of 40");
+    for seconds in 1..3 {
+        let _ = run(seconds).await; // some of these can't be left either
+        assert_eq!(lost(), 8, "no more in try {seconds}");
+    }
+    // The next tick is another execution, which leaves its outcomes elsewhere.
+    let next = tick(Some(Segment { segment: 0, total: 1 }), 300);
+    let outcomes_to = Some(uri(0).replace("an-execution", "the-next"));
+    let event = Event { dry_run: None, outcomes_to, ..next.event.clone() };
+    service.segment(Tick { event, ..next }).await.expect("an answer");
+    assert_eq!(lost(), 16);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,13 @@
 //! The limits of size: large tables, large lists, items that are nearly too large.
 
+use std::time::Duration;
+
 use serde_json::json;
 use staging_sync::{Event, Tick};
-use staging_sync_lab::{Lab, Region};
+use staging_sync_lab::{Fault, Lab, Region};
+use tokio::time::Instant;
 
-use crate::support::{default_runtime, stored_ids, targets};
+use crate::support::{default_runtime, policy, runtime, stored_ids, targets};
 
 fn staging(number: usize) -> String {
     format!("{:012}", 200_000_000_000 + number)
@@ -26,6 +29,26 @@ async fn a_table_of_many_pages_is_read_to_the_last() {
     let scans = lab.calls().iter().filter(|call| call.operation == "Scan").count();
     assert!(scans >= 4, "4 MB in pages of 1 MB, found {scans} scans");
     assert_eq!(stored_ids(&lab), vec![vec![staging(1)]; 40]);
+}
+
+/// Time that runs out while the table is read: what was done is in the summary, and that there is more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_cannot_be_read_to_its_end_in_time() {
+    let mut fleet = targets((0..40).map(|_| (vec![], vec![staging(1)])));
+    for item in &mut fleet.targets {
+        item.insert("history".into(), "x".repeat(100_000).into());
+    }
+    fleet.faults.push(Fault { operation: Some("Scan".into()), after: 1, ..Fault::hang() });
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let variables = [("DEADLINE_MARGIN_SECONDS", "2")];
+    let runtime = runtime(&lab, &variables, policy().await, Default::default()).await.expect("a runtime");
+    let deadline = Some(Instant::now() + Duration::from_secs(4));
+    let report = runtime.tick(Tick { deadline, ..tick() }, |_, _| ()).await.expect("a summary");
+    let updated = report.counts.updated;
+    assert!((5..40).contains(&updated), "the accounts of the first page, found {updated}");
+    assert_eq!(report.summary["accountsNotRead"], true, "{:#}", report.summary);
+    assert_eq!(report.summary["totalAccounts"], updated);
+    assert!(report.metrics.iter().any(|metric| metric.name == "accountsNotRead" && metric.value == 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

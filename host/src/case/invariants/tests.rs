@@ -60,6 +60,7 @@ fn report(outcome: Outcome) -> Report {
         tick,
         decided_by: Default::default(),
         demoted: false,
+        not_read: false,
         shadow: Default::default(),
         metrics: Vec::new(),
     }

@@ -93,7 +93,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             }
             _ = due.tick() => {}
         }
-        let tick = Tick { event: event.clone(), now: SystemTime::now(), deadline: Some(Instant::now() + timeout) };
+        let tick = Tick { deadline: Some(Instant::now() + timeout), ..Tick::of(event.clone()) };
         let service_of_tick = Arc::clone(&service);
         // A task of its own, so that a panic costs one tick.
         let mut under_way = tokio::spawn(async move { service_of_tick.tick(tick, |_, _| ()).await });

@@ -159,7 +159,7 @@ impl Cloud {
 fn account(call: &Call) -> u32 {
     match &call.principal {
         Principal::Host => 0,
-        Principal::Role(role) => Cloud::number(role.account.as_str()),
+        Principal::Role(session) => Cloud::number(session.role.account.as_str()),
     }
 }
 

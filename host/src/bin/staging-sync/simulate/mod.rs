@@ -137,7 +137,7 @@ async fn simulate(arguments: &Arguments, policy: &Policy) -> Result<Vec<Simulate
             }
             let began = Instant::now();
             let deadline = Some(began + Duration::from_secs(arguments.timeout.into()));
-            let report = host.tick(Tick { event, now: begin(), deadline }, |_, _| ()).await;
+            let report = host.tick(Tick { now: begin(), deadline, ..Tick::of(event) }, |_, _| ()).await;
             (began.elapsed(), report)
         });
         let runs: Vec<_> = stream::iter(runs).buffer_unordered(INLINE_MAP).collect().await;
