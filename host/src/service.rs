@@ -1,5 +1,6 @@
 //! The host as it runs: policies from their sources, each tick by the one that was good at its start.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,12 +57,21 @@ impl Service {
 
     /// The same with a door to AWS, and to S3, at hand.
     pub fn with(config: Config, door: Arc<dyn Door>, objects: Option<Arc<Objects>>) -> Result<Self, Error> {
+        Self::with_packaged(config, door, objects, &config::default_policy())
+    }
+
+    /// The same with the packaged policy, which may stand in for others, at this path.
+    pub fn with_packaged(
+        config: Config,
+        door: Arc<dyn Door>,
+        objects: Option<Arc<Objects>>,
+        packaged: &Path,
+    ) -> Result<Self, Error> {
         let invalid = |error: String| Error::new(ErrorKind::ConfigurationInvalid, format!("environment: {error}"));
-        let packaged = config::default_policy();
         let key = config.policy_public_key.as_deref().map(Key::parse).transpose();
         let key = key.map_err(|error| invalid(format!("POLICY_PUBLIC_KEY {error}")))?;
         let gate = |key| {
-            let (settings, cache) = (config.settings.clone(), Cache::standard(&packaged));
+            let (settings, cache) = (config.settings.clone(), Cache::standard(packaged));
             Arc::new(Gate { limits: config.limits, key, settings, cache })
         };
         // What is packaged with this program is as good as the program: it needs no signature.
@@ -212,20 +222,28 @@ impl Service {
         Some(usable(&self.slots[place]).await.ok()?.active)
     }
 
-    /// Looks at every source. What is on its way is waited for until `until`, and until `latest` where there's
-    /// nothing else to go by.
+    /// Looks at every source, and then lets others stand in for what no source serves. What is on its way is waited for
+    /// until `until`, and until `latest` where there's nothing else to go by.
     async fn look(&self, until: Instant, latest: Instant) {
         for (place, slot) in self.slots.iter().enumerate() {
-            let mut others = Vec::new();
-            for (_, other) in self.slots.iter().enumerate().filter(|(other, _)| *other != place) {
-                others.extend(other.standing().await.ok().flatten().map(|standing| standing.active));
-            }
-            let taken = |operation: &str| {
-                let other = others.iter().find(|other| other.policy().title(operation).is_some());
-                other.map(ToString::to_string)
-            };
-            slot.look(until, latest, &taken).await;
+            let others = self.others(place, false).await;
+            slot.look(until, latest, &|operation| served_by(&others, operation)).await;
         }
+        for (place, slot) in self.slots.iter().enumerate() {
+            let others = self.others(place, true).await;
+            slot.stand_in(&|operation| served_by(&others, operation)).await;
+        }
+    }
+
+    /// The releases of all other slots; those that stand in for another policy only where they're asked for.
+    async fn others(&self, place: usize, stand_ins: bool) -> Vec<Arc<Release>> {
+        let mut others = Vec::new();
+        for (_, other) in self.slots.iter().enumerate().filter(|(other, _)| *other != place) {
+            let standing = other.standing().await.ok().flatten();
+            let standing = standing.filter(|standing| stand_ins || !standing.stands_in());
+            others.extend(standing.map(|standing| standing.active));
+        }
+        others
     }
 
     /// The slot whose policy serves an operation.
@@ -241,6 +259,11 @@ impl Service {
         }
         Err(unusable_one.unwrap_or_else(|| unknown_operation(operation, &known)))
     }
+}
+
+/// Which of these releases serves an operation.
+fn served_by(releases: &[Arc<Release>], operation: &str) -> Option<String> {
+    releases.iter().find(|release| release.policy().title(operation).is_some()).map(ToString::to_string)
 }
 
 /// What a slot's ticks go by.

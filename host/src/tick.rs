@@ -167,6 +167,9 @@ impl Runtime {
         if event.account_ids.is_none() {
             self.known.begin_tick();
         }
+        if let Some(rescue) = &self.rescue {
+            rescue.begin_tick();
+        }
         let before = Before::now(&self.counter, policy);
 
         let run = Arc::new(Run {

@@ -24,7 +24,7 @@ use crate::case::bundle;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{self, COMPONENT, Cache, Candidate, Limits, Release};
 use location::Location;
-use manifest::Entry;
+use manifest::{Cases, Entry};
 use signature::Key;
 use store::Fetched;
 
@@ -94,7 +94,9 @@ impl Rejected {
             Step::Run => ErrorKind::PolicyFailed,
             _ => ErrorKind::PolicyRefused,
         };
-        Self { step, reason: reason.into(), kind, retryable: step == Step::Fetch }
+        // What lies in another file, or with another policy, can be mended without a change of the document.
+        let retryable = matches!(step, Step::Fetch | Step::Sha256 | Step::Operations);
+        Self { step, reason: reason.into(), kind, retryable }
     }
 
     fn from(step: Step, error: Error) -> Self {
@@ -152,12 +154,19 @@ impl Gate {
             }
             Offer::Listed(entry) => {
                 self.signed(&entry)?;
+                // A release that is known is judged as on a host that doesn't know it: all but what can't differ.
                 if let Some(release) = find(&entry.sha256) {
+                    is_named(&entry, release.policy().info())?;
+                    if let Some(cases) = &entry.cases
+                        && !release.was_proven_on(&cases.sha256)
+                    {
+                        prove(&release, Some(&fetch_cases(at, cases).await?)).await?;
+                    }
                     return Ok(release);
                 }
                 let bytes = fetch(at, &entry.component, &entry.sha256, COMPONENT).await?;
                 let cases = match &entry.cases {
-                    Some(cases) => Some(fetch(at, &cases.file, &cases.sha256, bundle::MAX_BYTES).await?),
+                    Some(cases) => Some(fetch_cases(at, cases).await?),
                     None => None,
                 };
                 (bytes, Some(entry), cases)
@@ -180,10 +189,7 @@ impl Gate {
             is_named(entry, policy.info())?;
         }
         let release = Release::new(policy, settings).await.map_err(|error| Rejected::from(Step::Settings, error))?;
-        proof::prove(&release, cases.as_deref()).await.map_err(|unproven| Rejected {
-            retryable: unproven.out_of_time,
-            ..Rejected::new(Step::Proof, unproven.reason)
-        })?;
+        prove(&release, cases.as_deref()).await?;
         Ok(release)
     }
 
@@ -218,13 +224,15 @@ impl Gate {
             Ok(Fetched::Found { bytes, .. }) => String::from_utf8_lossy(&bytes).into_owned(),
             Ok(_) => {
                 let reason = format!("isn't signed, and POLICY_PUBLIC_KEY is set: expected a signature in {place}");
-                return Err(Rejected::new(Step::Signature, reason));
+                return Err(Rejected { retryable: true, ..Rejected::new(Step::Signature, reason) });
             }
             Err(error) => {
                 return Err(Rejected { retryable: error.retryable, ..Rejected::new(Step::Fetch, error.message) });
             }
         };
-        key.verify(bytes, &signature).map_err(|reason| Rejected::new(Step::Signature, reason))
+        // The signature may be the one of the version before, which is replaced a moment later.
+        let rejected = |reason| Rejected { retryable: true, ..Rejected::new(Step::Signature, reason) };
+        key.verify(bytes, &signature).map_err(rejected)
     }
 
     async fn compile(&self, bytes: Vec<u8>) -> Result<Candidate, Rejected> {
@@ -235,6 +243,20 @@ impl Gate {
             compiled.map_err(|error| Rejected::new(Step::Compile, format!("host: {error}; please report it")))?;
         compiled.map_err(|error| Rejected::from(Step::Compile, error))
     }
+}
+
+/// Lets a release decide its cases (a bundle's text), and remembers that it did.
+async fn prove(release: &Release, cases: Option<&[u8]>) -> Result<(), Rejected> {
+    proof::prove(release, cases).await.map_err(|unproven| Rejected {
+        retryable: unproven.out_of_time,
+        ..Rejected::new(Step::Proof, unproven.reason)
+    })?;
+    cases.into_iter().for_each(|cases| release.is_proven_on(policy::sha256(cases)));
+    Ok(())
+}
+
+async fn fetch_cases(at: &Location, cases: &Cases) -> Result<Vec<u8>, Rejected> {
+    fetch(at, &cases.file, &cases.sha256, bundle::MAX_BYTES).await
 }
 
 /// Fetches a file that a manifest names.

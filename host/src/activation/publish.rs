@@ -56,7 +56,7 @@ pub async fn read(at: &Location) -> Result<Option<Stored>, Unchanged> {
 /// Puts a manifest in the place of the one that was read.
 pub async fn replace(at: &Location, read: Option<&Stored>, manifest: &Manifest) -> Result<(), Unchanged> {
     let when = read.map_or(When::Missing, |read| When::Is(&read.version));
-    match at.put(manifest.text().into_bytes(), when).await? {
+    match put_or_found(at, manifest.text().into_bytes(), when).await? {
         Put::Done => Ok(()),
         Put::Changed => Err(Unchanged::Conflict(at.to_string())),
     }
@@ -64,8 +64,21 @@ pub async fn replace(at: &Location, read: Option<&Stored>, manifest: &Manifest) 
 
 /// Puts a file beside a manifest, under a name that says what it is: it's there already, or never changes.
 pub async fn keep(at: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Unchanged> {
-    at.beside(name)?.put(bytes, When::Missing).await?;
+    put_or_found(&at.beside(name)?, bytes, When::Missing).await?;
     Ok(())
+}
+
+/// Puts bytes somewhere. A write whose answer was lost, and which a second try then finds in its way, is done: what is
+/// there is what was to be put.
+async fn put_or_found(at: &Location, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
+    let answer = at.put(bytes.clone(), when).await;
+    if matches!(answer, Ok(Put::Done)) {
+        return answer;
+    }
+    match at.get(None, bytes.len() as u64).await {
+        Ok(Fetched::Found { bytes: found, .. }) if found == bytes => Ok(Put::Done),
+        _ => answer,
+    }
 }
 
 /// What a manifest becomes where an entry is published as the active policy, or in the shadow.
@@ -74,21 +87,33 @@ pub fn published(before: Option<Manifest>, entry: Entry, shadow: bool) -> Result
         None if shadow => Err("there's no active policy yet that it could be a shadow of".into()),
         None => Ok(Manifest { active: entry, previous: None, shadow: None }),
         Some(before) if shadow => Ok(Manifest { shadow: Some(entry), ..before }),
-        Some(before) => Ok(Manifest { active: entry, previous: Some(before.active), shadow: before.shadow }),
+        Some(before) => Ok(activated(entry, before.active, before.previous, before.shadow)),
     }
 }
 
 /// What it becomes where the shadow becomes active.
 pub fn promoted(before: Manifest) -> Result<Manifest, String> {
     let Some(shadow) = before.shadow else { return Err("has no shadow to promote".into()) };
-    Ok(Manifest { active: shadow, previous: Some(before.active), shadow: None })
+    Ok(activated(shadow, before.active, before.previous, None))
 }
 
 /// What it becomes where the previous policy becomes active again. The one that it replaces isn't kept as the
 /// previous one: it was rolled back for a reason, and the previous one stands in when the active one fails.
 pub fn rolled_back(before: Manifest) -> Result<Manifest, String> {
-    let Some(previous) = before.previous else { return Err("has no previous policy to go back to".into()) };
-    Ok(Manifest { active: previous, previous: None, shadow: before.shadow })
+    match before.previous {
+        None => Err("has no previous policy to go back to".into()),
+        Some(previous) if previous.is_same(&before.active) => {
+            Err("has no other policy to go back to: the previous one is the active one".into())
+        }
+        Some(previous) => Ok(Manifest { active: previous, previous: None, shadow: before.shadow }),
+    }
+}
+
+/// A manifest with another active entry. The previous policy is the last one that is different: publishing the same one
+/// again, to sign it or to add cases, mustn't take away what one can go back to.
+fn activated(entry: Entry, active: Entry, previous: Option<Entry>, shadow: Option<Entry>) -> Manifest {
+    let previous = [Some(active), previous].into_iter().flatten().find(|before| !before.is_same(&entry));
+    Manifest { active: entry, previous, shadow }
 }
 
 /// A key to sign policies with.
@@ -132,5 +157,41 @@ pub fn keys(password: Option<String>) -> Result<(String, String), String> {
 impl From<Rejected> for Unchanged {
     fn from(rejected: Rejected) -> Self {
         Self::Refused(format!("isn't published, for no host would take it: {rejected}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(sha256: &str, signature: Option<&str>) -> Entry {
+        let text = |text: &str| text.to_owned();
+        Entry {
+            name: text("p"),
+            version: text("1"),
+            component: format!("sha256-{sha256}.wasm"),
+            sha256: text(sha256),
+            settings: None,
+            signature: signature.map(text),
+            cases: None,
+        }
+    }
+
+    #[test]
+    fn publishing_the_same_policy_again_keeps_what_one_can_go_back_to() {
+        let first = published(None, entry("a", None), false).expect("a manifest");
+        let second = published(Some(first), entry("b", None), false).expect("a manifest");
+        let signed = published(Some(second.clone()), entry("b", Some("s")), false).expect("a manifest");
+        assert_eq!(signed.active.signature.as_deref(), Some("s"));
+        assert_eq!(signed.previous.as_ref().map(|entry| entry.sha256.as_str()), Some("a"));
+        let shadowed = published(Some(second), entry("b", Some("s")), true).expect("a manifest");
+        assert_eq!(promoted(shadowed).expect("a manifest").previous, signed.previous);
+        assert_eq!(rolled_back(signed).expect("a manifest").active.sha256, "a");
+    }
+
+    #[test]
+    fn one_cannot_go_back_to_the_active_policy_itself() {
+        let manifest = Manifest { active: entry("a", Some("s")), previous: Some(entry("a", None)), shadow: None };
+        assert!(rolled_back(manifest).is_err());
     }
 }

@@ -39,6 +39,18 @@ struct State {
     rejected: Option<Rejected>,
     /// What was demoted: it must be another one before the source is followed again.
     demoted: Option<Arc<Release>>,
+    /// A good release that was refused because another source serves its operation: it's judged again with every look.
+    refused: Option<Arc<Release>>,
+    /// What may stand in while the source has never had a good policy.
+    substitute: Option<Substitute>,
+    /// How often the standing has changed.
+    changes: u64,
+}
+
+/// What may stand in for a policy that was rejected: the one before it, else the packaged one with these settings.
+struct Substitute {
+    previous: Option<Entry>,
+    settings: String,
 }
 
 struct Seen {
@@ -75,6 +87,13 @@ struct Attempt {
     manifest: Option<Manifest>,
 }
 
+impl Standing {
+    /// Whether this is the packaged policy in place of another one.
+    pub fn stands_in(&self) -> bool {
+        self.stands_in
+    }
+}
+
 impl Slot {
     /// A source; `packaged` stands in at the start, if the source has no good policy.
     pub fn new(at: Location, gate: Arc<Gate>, packaged: Option<Location>) -> Self {
@@ -93,14 +112,14 @@ impl Slot {
         let mut state = self.state.lock().await;
         let until = if state.standing.is_some() { until } else { latest };
         if state.under_way.is_none() {
-            self.see(&mut state, until, taken).await;
+            self.see(&mut state, until).await;
         }
         if let Some(task) = &mut state.under_way {
             match timeout_at(until, task).await {
                 Ok(attempt) => {
                     state.under_way = None;
                     match attempt {
-                        Ok(attempt) => self.take(&mut state, attempt, taken).await,
+                        Ok(attempt) => self.take(&mut state, attempt, taken),
                         Err(error) => {
                             let reason = format!("host: {error}; please report it");
                             state.rejected = Some(Rejected::new(Step::Compile, reason));
@@ -128,6 +147,26 @@ impl Slot {
         }
     }
 
+    /// Lets another policy stand in where the source has no good one. To be called when all sources were looked at:
+    /// `taken` tells which policy besides serves an operation, and what a source serves nobody stands in for.
+    pub async fn stand_in(&self, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
+        let mut state = self.state.lock().await;
+        if let Some(standing) = state.standing.clone().filter(Standing::stands_in)
+            && let Err(rejected) = unserved(standing.active, taken)
+        {
+            tracing::warn!(source = %self.at, reason = %rejected, "the packaged policy no longer stands in");
+            state.standing = None;
+        }
+        if state.standing.is_none()
+            && state.under_way.is_none()
+            && let Some(substitute) = state.substitute.take()
+        {
+            state.changes += 1;
+            state.standing = self.start_without(&substitute, state.changes, taken).await;
+            state.substitute = Some(substitute);
+        }
+    }
+
     /// What ticks go by; nothing while the first policy is on its way. Fails where it was rejected.
     pub async fn standing(&self) -> Result<Option<Standing>, Rejected> {
         let state = self.state.lock().await;
@@ -152,18 +191,19 @@ impl Slot {
         let reason = format!("{failed} failed on as many accounts as RESCUE_LIMIT lets it: {last_good} goes on");
         state.rejected = Some(Rejected::new(Step::Run, reason));
         state.demoted = Some(Arc::clone(failed));
+        state.changes += 1;
         state.standing = Some(Standing {
             active: last_good,
             before: Before::None,
             shadow: standing.shadow,
             stands_in: false,
-            change: standing.change + 1,
+            change: state.changes,
         });
         tracing::error!(source = %self.at, policy = %failed, "policy demoted: the last good one goes on");
     }
 
     /// Reads the source, if it's another than the one seen before, and sets off what it offers.
-    async fn see(&self, state: &mut State, until: Instant, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
+    async fn see(&self, state: &mut State, until: Instant) {
         let most = if self.at.is_manifest() { manifest::MAX_BYTES } else { COMPONENT };
         let known = state.seen.as_ref().map(|seen| seen.version.as_str());
         let unread = match timeout_at(until, self.at.get(known, most)).await {
@@ -182,13 +222,13 @@ impl Slot {
         if let Some(reason) = unread {
             state.rejected = Some(Rejected::new(Step::Fetch, reason));
             if state.standing.is_none() && !self.at.is_manifest() {
-                state.standing = self.start_without(None, &self.gate.settings, taken).await;
+                state.substitute = Some(Substitute { previous: None, settings: self.gate.settings.clone() });
             }
             return;
         }
         let Some(seen) = &state.seen else { return };
         let (at, gate, bytes) = (self.at.clone(), Arc::clone(&self.gate), Arc::clone(&seen.bytes));
-        let mut known: Vec<Arc<Release>> = Vec::new();
+        let mut known: Vec<Arc<Release>> = state.refused.iter().cloned().collect();
         if let Some(standing) = state.standing.as_ref().filter(|standing| !standing.stands_in) {
             known.push(Arc::clone(&standing.active));
             known.extend(standing.shadow.clone());
@@ -201,8 +241,11 @@ impl Slot {
     }
 
     /// Takes what an attempt came to.
-    async fn take(&self, state: &mut State, attempt: Attempt, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
-        let active = attempt.active.and_then(|release| unserved(release, taken));
+    fn take(&self, state: &mut State, attempt: Attempt, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
+        state.refused = None;
+        let active = attempt
+            .active
+            .and_then(|release| unserved(Arc::clone(&release), taken).inspect_err(|_| state.refused = Some(release)));
         let active = active.and_then(|release| match &state.demoted {
             Some(demoted) if demoted.is(release.policy().digest(), release.settings()) => {
                 let goes_on = state.rejected.clone().filter(|rejected| rejected.step == Step::Run);
@@ -219,13 +262,12 @@ impl Slot {
             Ok(release) => release,
             Err(rejected) => {
                 if state.standing.is_none() {
-                    state.standing = match attempt.manifest {
+                    state.substitute = match attempt.manifest {
                         Some(Manifest { active, previous, .. }) => {
-                            let settings = self.gate.settings_of_entry(&active);
-                            self.start_without(previous, &settings, taken).await
+                            Some(Substitute { previous, settings: self.gate.settings_of_entry(&active) })
                         }
                         None if self.at.is_manifest() => None,
-                        None => self.start_without(None, &self.gate.settings, taken).await,
+                        None => Some(Substitute { previous: None, settings: self.gate.settings.clone() }),
                     };
                 }
                 state.rejected = Some(rejected);
@@ -264,7 +306,9 @@ impl Slot {
                 "policy activated"
             );
         }
-        let change = old.map_or(0, |old| old.change + 1);
+        state.substitute = None;
+        state.changes += 1;
+        let change = state.changes;
         state.standing = Some(Standing { active: release, before, shadow, stands_in: false, change });
     }
 
@@ -272,20 +316,20 @@ impl Slot {
     /// settings. Where they aren't known, because the manifest isn't, nothing does: they must not be made up.
     async fn start_without(
         &self,
-        previous: Option<Entry>,
-        settings: &str,
+        Substitute { previous, settings }: &Substitute,
+        change: u64,
         taken: &(dyn Fn(&str) -> Option<String> + Sync),
     ) -> Option<Standing> {
-        let stand = |active, stands_in| Standing { active, before: Before::None, shadow: None, stands_in, change: 0 };
+        let stand = |active, stands_in| Standing { active, before: Before::None, shadow: None, stands_in, change };
         if let Some(previous) = previous
-            && let Some(release) = self.load(&Before::Listed(Box::new(previous))).await
+            && let Some(release) = self.load(&Before::Listed(Box::new(previous.clone()))).await
             && let Ok(release) = unserved(release, taken)
         {
             return Some(stand(release, false));
         }
         let packaged = self.packaged.as_ref()?;
         let Ok(Fetched::Found { bytes, .. }) = packaged.get(None, COMPONENT).await else { return None };
-        let gate = Gate { key: None, settings: settings.to_owned(), cache: self.gate.cache.clone(), ..*self.gate };
+        let gate = Gate { key: None, settings: settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
         let release = gate.activate(packaged, Offer::Plain(bytes), &[]).await.ok()?;
         Some(stand(unserved(release, taken).ok()?, true))
     }

@@ -1,6 +1,8 @@
 //! A release: a policy as ticks run it, with its settings and with what it's known by.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Policy;
 use crate::error::Error;
@@ -10,6 +12,8 @@ use crate::error::Error;
 pub struct Release {
     policy: Policy,
     settings: String,
+    /// The SHA-256 of each file of cases that it has decided as they say.
+    proven: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Release {
@@ -17,7 +21,7 @@ impl Release {
     pub async fn new(policy: Policy, settings: impl Into<String>) -> Result<Self, Error> {
         let settings = settings.into();
         policy.validate_settings(&settings).await?;
-        Ok(Self { policy, settings })
+        Ok(Self { policy, settings, proven: Arc::default() })
     }
 
     /// The policy.
@@ -28,6 +32,16 @@ impl Release {
     /// Its settings, a JSON text.
     pub fn settings(&self) -> &str {
         &self.settings
+    }
+
+    /// Remembers that it has decided these cases (the SHA-256 of their file) as they say.
+    pub fn is_proven_on(&self, cases: String) {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(cases);
+    }
+
+    /// Whether it has decided these cases before.
+    pub fn was_proven_on(&self, cases: &str) -> bool {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(cases)
     }
 
     /// Whether these are the same component and the same settings.

@@ -1,6 +1,7 @@
 //! Who decides a tick: the active release, the last good one that stands in for it, one in the shadow.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -107,12 +108,20 @@ impl Decider {
 /// The last good release at work, once it's needed.
 pub(super) struct Rescue {
     last_good: LastGood,
-    found: OnceCell<Option<Arc<Decider>>>,
+    /// The release, once it's there: only success is kept.
+    found: OnceCell<Arc<Decider>>,
+    /// Whether it couldn't be had in this tick; the next one tries again.
+    missing: AtomicBool,
 }
 
 impl Rescue {
     pub(super) fn new(last_good: LastGood) -> Self {
-        Self { last_good, found: OnceCell::new() }
+        Self { last_good, found: OnceCell::new(), missing: AtomicBool::new(false) }
+    }
+
+    /// A tick begins, as far as a release is concerned that couldn't be had in the one before.
+    pub(super) fn begin_tick(&self) {
+        self.missing.store(false, Ordering::Relaxed);
     }
 
     /// The last good release, if it serves the operation.
@@ -125,10 +134,16 @@ impl Rescue {
         known: &Arc<Known>,
     ) -> Option<Arc<Decider>> {
         let find = || async {
-            let release = (self.last_good.find)().await?;
-            Some(Decider::new(release, door, config, counter, known))
+            if self.missing.load(Ordering::Relaxed) {
+                return Err(());
+            }
+            let Some(release) = (self.last_good.find)().await else {
+                self.missing.store(true, Ordering::Relaxed);
+                return Err(());
+            };
+            Ok(Decider::new(release, door, config, counter, known))
         };
-        let found = self.found.get_or_init(find).await.as_ref();
+        let found = self.found.get_or_try_init(find).await.ok();
         found.filter(|decider| decider.policy().title(operation).is_some()).cloned()
     }
 }

@@ -102,6 +102,7 @@ fn slot(path: &Path, gate: Gate) -> Slot {
 async fn look(slot: &Slot) -> (Option<Standing>, Option<Rejected>) {
     let until = Instant::now() + QUIET;
     slot.look(until, until, &|_| None).await;
+    slot.stand_in(&|_| None).await;
     (slot.standing().await.ok().flatten(), slot.rejected().await)
 }
 

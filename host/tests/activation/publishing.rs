@@ -19,6 +19,7 @@ async fn of_many_publishers_that_read_the_same_manifest_one_wins_each_round() {
         for number in 0..4 {
             let (at, mut entry, barrier) = (at(&path), entry.clone(), Arc::clone(&barrier));
             entry.version = format!("{round}.{number}");
+            entry.sha256 = format!("{:064x}", 10 * round + number);
             publishers.push(tokio::spawn(async move {
                 let stored = read(&at).await.expect("readable");
                 barrier.wait().await;

@@ -9,7 +9,7 @@ use staging_sync::activation::{Gate, Rejected};
 use staging_sync::policy::{self, Cache};
 
 use crate::guest::{Guest, RESULT};
-use crate::{active, entry, folder, gate, look, put, slot, version};
+use crate::{active, entry, folder, gate, look, publish, put, slot, version};
 
 /// What a manifest of one changed entry comes to.
 async fn refusal(gate: Gate, guest: &Guest, change: impl FnOnce(&std::path::Path, &mut Entry)) -> Rejected {
@@ -145,7 +145,48 @@ async fn an_operation_has_one_policy() {
     let slot = slot(&path, gate());
     let until = tokio::time::Instant::now() + crate::QUIET;
     slot.look(until, until, &|_| Some("another 1.0.0".into())).await;
+    slot.stand_in(&|_| Some("another 1.0.0".into())).await;
     let rejected = slot.rejected().await.expect("a rejection");
     says(&rejected, "operations", "serves sync_staging_accounts, and another 1.0.0 serves it already");
     assert!(slot.standing().await.is_err());
+}
+
+/// What is wrong with another file than the manifest is looked at again, though the manifest is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_was_half_copied_is_taken_when_it_is_whole() {
+    let folder = folder();
+    let good = version("1.0.0");
+    let path = publish(folder.path(), &good, None, None);
+    let component = folder.path().join(entry(folder.path(), &good).component);
+    fs::write(&component, &good.component()[..1_000]).expect("half a component");
+    let slot = slot(&path, gate());
+    says(&look(&slot).await.1.expect("a rejection"), "sha256", "has SHA-256");
+    fs::write(&component, good.component()).expect("a component");
+    let (standing, rejected) = look(&slot).await;
+    assert_eq!((active(standing.as_ref()), rejected), ("1.0.0", None));
+}
+
+/// A host that knows a component judges what a manifest says of it as one that doesn't.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_component_under_another_name_or_with_other_cases_is_refused_by_warm_hosts_too() {
+    let folder = folder();
+    let good = version("1.0.0");
+    let path = publish(folder.path(), &good, None, None);
+    let warm = slot(&path, gate());
+    assert_eq!(active(look(&warm).await.0.as_ref()), "1.0.0");
+    let bad_cases = b"no cases";
+    fs::write(folder.path().join("cases.json"), bad_cases).expect("a file");
+    let cases = Cases { file: "cases.json".into(), sha256: policy::sha256(bad_cases) };
+    for (step, wrong) in [
+        ("contract", Entry { name: "another".into(), ..entry(folder.path(), &good) }),
+        ("contract", Entry { version: "1.0.1".into(), ..entry(folder.path(), &good) }),
+        ("proof", Entry { cases: Some(cases), ..entry(folder.path(), &good) }),
+    ] {
+        put(folder.path(), &Manifest { active: wrong, previous: None, shadow: None }.text());
+        for (slot, name) in [(&warm, "warm"), (&slot(&path, gate()), "cold")] {
+            let rejected = look(slot).await.1.expect(name);
+            assert_eq!(rejected.step.name(), step, "{name}: {rejected}");
+        }
+        assert_eq!(active(look(&warm).await.0.as_ref()), "1.0.0", "what was good goes on");
+    }
 }

@@ -4,7 +4,7 @@ use staging_sync_lab::Lab;
 
 use crate::guest::{ADDED, Guest, SUMMARY, TEXT};
 use crate::support::{id, stored_ids, targets};
-use crate::{folder, publish, service, tick, trapping, version};
+use crate::{entry, folder, publish, service, tick, trapping, version};
 
 const SYNC: &str = "sync_staging_accounts";
 
@@ -87,4 +87,21 @@ async fn a_summary_that_a_new_policy_cannot_make_is_made_by_the_last_good_one() 
     assert_eq!(summary.as_object().map(serde_json::Map::len), Some(3), "{summary}");
     let release = service.release(SYNC).await.expect("a release");
     assert_eq!(release.policy().info().version, "1.0.0", "it's demoted at once: every tick needs a summary");
+}
+
+/// Only success is kept: a last good policy that can't be had in one tick is looked for again in the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_good_policy_that_could_not_be_loaded_is_tried_again_in_the_next_tick() {
+    let (lab, folder) = (lab(10).await, folder());
+    let path = publish(folder.path(), &trapping("2.0.0"), Some(&version("1.0.0")), None);
+    let component = folder.path().join(entry(folder.path(), &version("1.0.0")).component);
+    let away = folder.path().join("away");
+    std::fs::rename(&component, &away).expect("a file");
+    let service = service(&lab, &path, &[]);
+    tick(&service).await;
+    let missing = || stored_ids(&lab).iter().filter(|list| list.is_empty()).count();
+    assert_eq!(missing(), 1, "nobody decides the account that the policy traps on");
+    std::fs::rename(&away, &component).expect("a file");
+    tick(&service).await;
+    assert_eq!(missing(), 0);
 }

@@ -33,7 +33,8 @@ async fn it_changes_nothing_and_costs_no_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn its_differences_are_counted() {
     let lab = Lab::start(targets((0..3).map(|_| (vec!["333333333333".into()], vec![])))).await.expect("a lab");
-    let (config, live) = support::config_and_live(&lab, &[], support::patience()).expect("a configuration");
+    let variables = [("MAX_REMOVALS_PERCENT", "100")];
+    let (config, live) = support::config_and_live(&lab, &variables, support::patience()).expect("a configuration");
     let release = async |settings: &str| {
         Arc::new(Release::new(support::policy().await, settings).await.expect("accepted settings"))
     };
