@@ -203,7 +203,10 @@ nested=("$HERE/lambda-stack.yaml" "$HERE/fanout-stack.yaml" "$HERE/eventbridge-s
 code_key=staging-sync/code/$(digest "$package").zip
 template_prefix=staging-sync/templates/$(digest "${nested[@]}")
 bucket=$(setting ArtifactBucket)
-bucket=${bucket:-$project-artifacts-$account-$region}
+if [ -z "$bucket" ]; then
+    rest=artifacts-$account-$region
+    bucket=${project:0:62-${#rest}}-$rest # S3 takes 63 characters
+fi
 
 if ! exists aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account"; then
     change aws cloudformation deploy --stack-name "$project-artifacts" --template-file $HERE/artifact-bucket.yaml \

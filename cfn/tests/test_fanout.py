@@ -55,13 +55,13 @@ def test_the_schedule_starts_the_state_machine_and_nothing_else(cloud, fan_out):
     [target] = cloud.client("events").list_targets_by_rule(Rule=MACHINE)["Targets"]
     assert target["Arn"] == fan_out["StateMachineArn"]
     assert target["Input"] == '{"operation": "sync_staging_accounts"}'
-    assert target["RoleArn"].endswith(":role/aws-drs-orchestration-staging-account-sync-start-fan")
-    [statement] = cloud.statements("aws-drs-orchestration-staging-account-sync-start-fan")
+    assert target["RoleArn"].endswith(":role/aws-drs-orchestration-sync-start-fan")
+    [statement] = cloud.statements("aws-drs-orchestration-sync-start-fan")
     assert (statement["Action"], statement["Resource"]) == ("states:StartExecution", fan_out["StateMachineArn"])
 
 
 def test_the_state_machine_may_invoke_the_function_and_nothing_else(cloud, fan_out):
-    statements = {one["Sid"]: one for one in cloud.statements("aws-drs-orchestration-staging-account-sync-fan-out-fan")}
+    statements = {one["Sid"]: one for one in cloud.statements("aws-drs-orchestration-sync-fan-out-fan")}
     assert set(statements) == {"InvokeTheFunction", "DeliverLogLines"}
     invoke = statements["InvokeTheFunction"]
     assert (invoke["Action"], invoke["Resource"]) == ("lambda:InvokeFunction", fan_out["FunctionArn"])

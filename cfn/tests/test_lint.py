@@ -1,6 +1,7 @@
 """The templates as cfn-lint and checkov see them."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,58 @@ def test_every_parameter_of_the_master_has_a_default():
     # Or the update of one parameter alone, as the README has it, would be refused.
     for name, parameter in load(str(CFN / "master-template.yaml"))["Parameters"].items():
         assert "Default" in parameter, name
+
+
+# How long names may be, by the type of resource and the property: from each service's quotas page.
+LIMITS = {
+    ("AWS::CloudWatch::Alarm", "AlarmName"): 255,
+    ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
+    ("AWS::DynamoDB::Table", "TableName"): 255,
+    ("AWS::Events::Rule", "Name"): 64,
+    ("AWS::IAM::Role", "RoleName"): 64,
+    ("AWS::Lambda::Function", "FunctionName"): 64,
+    ("AWS::Logs::LogGroup", "LogGroupName"): 512,
+    ("AWS::Logs::QueryDefinition", "Name"): 255,
+    ("AWS::SQS::Queue", "QueueName"): 80,
+    ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
+}
+# The longest values that the parameters' patterns allow.
+LONGEST = {"ProjectName": "p" * 30, "Environment": "e" * 12}
+
+
+def names(value):
+    """The names that a property may have: each text of a condition, with the longest parameters in it."""
+    if isinstance(value, dict):
+        [(function, inner)] = value.items()
+        if function == "Ref":
+            return []  # another parameter is the whole name, and its pattern its limit
+        if function == "Fn::If":
+            return [name for branch in inner[1:] for name in names(branch)]
+        if isinstance(inner, list):  # Fn::Sub with values of its own
+            text, values = inner
+            for key, own in values.items():
+                text = text.replace("${%s}" % key, max(names(own), key=len))
+            return names({function: text})
+        for key, longest in LONGEST.items():
+            inner = inner.replace("${%s}" % key, longest)
+        assert "${" not in inner, inner
+        return [inner]
+    return [value]
+
+
+def test_names_fit_their_services_at_the_longest_parameters():
+    found = 0
+    for path in TEMPLATES:
+        template = load(str(path))
+        for name, longest in LONGEST.items():
+            if parameter := template.get("Parameters", {}).get(name):
+                assert re.fullmatch(parameter["AllowedPattern"], longest) and not re.fullmatch(
+                    parameter["AllowedPattern"], longest + longest[0]
+                ), f"{path.name}: {name} isn't limited to {len(longest)} characters"
+        for resource in template["Resources"].values():
+            for (kind, key), limit in LIMITS.items():
+                if resource["Type"] == kind and key in resource.get("Properties", {}):
+                    for text in names(resource["Properties"][key]):
+                        assert len(text) <= limit, f"{path.name}: {text} has {len(text)} characters of {limit}"
+                        found += 1
+    assert found > 20, "the names of all resources that have one"

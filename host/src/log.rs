@@ -44,9 +44,11 @@ pub enum Style {
 }
 
 /// Whether a line may be printed, whatever `RUST_LOG` says. Below `info` the AWS SDK prints whole requests and
-/// answers: items with external ids, and an answer of `AssumeRole` that it can't read, keys included.
+/// answers: items with external ids, and an answer of `AssumeRole` that it can't read, keys included. An invocation that
+/// fails has a line of ours; the runtime's own, which is the error's `Debug` text and nothing else, says it twice.
 fn allowed(line: &Metadata<'_>) -> bool {
-    !line.target().starts_with("aws_") || *line.level() <= Level::INFO
+    let said_already = line.target() == "lambda_runtime::layers::panic" && line.fields().field("error").is_none();
+    !said_already && (!line.target().starts_with("aws_") || *line.level() <= Level::INFO)
 }
 
 /// Whether lines are JSON.

@@ -193,7 +193,7 @@ impl Runtime {
             shadow_failed: AtomicUsize::new(0),
         });
         let plan = self.order.plan(tick.now, event.segment);
-        let (mut decided, whole) = self.decide(&run, event, title, &plan, progress).await?;
+        let Read { mut decided, whole, emptied_held } = self.decide(&run, event, title, &plan, progress).await?;
         decided.sort_by(|one, other| one.account.account_id.cmp(&other.account.account_id));
         let others: BTreeMap<String, String> = decided
             .iter()
@@ -234,6 +234,7 @@ impl Runtime {
         metrics.extend([
             Metric::count("accountsDeferred", deferred),
             Metric::count("accountsNotRead", usize::from(!whole)),
+            Metric::count("emptyingsHeld", emptied_held),
             Metric::count("accountsRescued", count(&run.rescued)),
             Metric::count("shadowDifferences", shadow.different),
         ]);
@@ -275,7 +276,6 @@ impl Runtime {
     }
 
     /// Reads the accounts that the event is about and decides them, as they come; those that would be emptied last.
-    /// Says whether the accounts were read to the last one.
     async fn decide(
         &self,
         run: &Arc<Run>,
@@ -283,7 +283,7 @@ impl Runtime {
         title: &str,
         plan: &Plan,
         progress: impl Fn(usize, usize) + Sync,
-    ) -> Result<(Vec<Decided>, bool), Error> {
+    ) -> Result<Read, Error> {
         let (pages, next) = mpsc::channel(1);
         let (aws, at_once) = (&self.active.aws, self.config.max_concurrency);
         let read = Mutex::default();
@@ -332,8 +332,13 @@ impl Runtime {
             ));
         }
         last.sort_by_key(|one| one.position);
+        let mut emptied_held = 0;
         if let Some(reason) = run.removals.judge_emptying(last.len()) {
-            tracing::error!(accountsHeld = last.len(), "{title}: no staging accounts are removed from these: {reason}");
+            emptied_held = last.len();
+            tracing::error!(
+                accountsHeld = emptied_held,
+                "{title}: no staging accounts are removed from these: {reason}"
+            );
         }
         let mut turns = stream::iter(last).map(|one| run.spawn_last(one)).buffer_unordered(self.config.max_accounts());
         while let Some(turn) = turns.next().await {
@@ -355,8 +360,17 @@ impl Runtime {
             let starts = read.into_inner().unwrap_or_else(PoisonError::into_inner).starts;
             self.order.learn(behind, event.segment, starts, took.collect());
         }
-        Ok((decided, whole))
+        Ok(Read { decided, whole, emptied_held })
     }
+}
+
+/// The accounts of a tick.
+struct Read {
+    decided: Vec<Decided>,
+    /// Whether they were read to the last one.
+    whole: bool,
+    /// How many keep their lists because too many would be emptied.
+    emptied_held: usize,
 }
 
 /// What a tick is over, as far as removals are concerned.

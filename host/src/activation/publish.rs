@@ -56,29 +56,27 @@ pub async fn read(at: &Location) -> Result<Option<Stored>, Unchanged> {
 /// Puts a manifest in the place of the one that was read.
 pub async fn replace(at: &Location, read: Option<&Stored>, manifest: &Manifest) -> Result<(), Unchanged> {
     let when = read.map_or(When::Missing, |read| When::Is(&read.version));
-    match put_or_found(at, manifest.text().into_bytes(), when).await? {
-        Put::Done => Ok(()),
-        Put::Changed => Err(Unchanged::Conflict(at.to_string())),
+    let bytes = manifest.text().into_bytes();
+    match at.put(bytes.clone(), when).await {
+        Ok(Put::Done) => Ok(()),
+        _ if is_there(at, &bytes).await => Ok(()),
+        Ok(Put::Changed) => Err(Unchanged::Conflict(at.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Puts a file beside a manifest, under a name that says what it is: it's there already, or never changes.
 pub async fn keep(at: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Unchanged> {
-    put_or_found(&at.beside(name)?, bytes, When::Missing).await?;
-    Ok(())
+    let at = at.beside(name)?;
+    match at.put(bytes.clone(), When::Missing).await {
+        Err(error) if !is_there(&at, &bytes).await => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
-/// Puts bytes somewhere. A write whose answer was lost, and which a second try then finds in its way, is done: what is
-/// there is what was to be put.
-async fn put_or_found(at: &Location, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
-    let answer = at.put(bytes.clone(), when).await;
-    if matches!(answer, Ok(Put::Done)) {
-        return answer;
-    }
-    match at.get(None, bytes.len() as u64).await {
-        Ok(Fetched::Found { bytes: found, .. }) if found == bytes => Ok(Put::Done),
-        _ => answer,
-    }
+/// Whether a place has these bytes. A write whose answer was lost, and which a second try then found in its way, is done.
+async fn is_there(at: &Location, bytes: &[u8]) -> bool {
+    matches!(at.get(None, bytes.len() as u64).await, Ok(Fetched::Found { bytes: found, .. }) if found == bytes)
 }
 
 /// What a manifest becomes where an entry is published as the active policy, or in the shadow.

@@ -1,6 +1,10 @@
 //! The Lambda: one invocation is one tick, one segment of it, or the merge of its segments.
 
-use std::time::{Duration, SystemTime};
+// The futures of a tick are nested more deeply than the compiler looks by default.
+#![recursion_limit = "256"]
+
+use std::sync::Once;
+use std::time::SystemTime;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
@@ -47,9 +51,23 @@ async fn answer(request: LambdaEvent<Value>) -> Result<Value, Error> {
     answer
 }
 
+/// When the invocation ends. One that had ended when it arrived isn't one: emulators send deadlines of 1970.
+fn deadline(end: SystemTime) -> Option<Instant> {
+    static WARNED: Once = Once::new();
+    let left = end.duration_since(SystemTime::now()).ok();
+    if left.is_none() {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                "host: the invocation's deadline has passed before it arrived, and is ignored: is this an emulator, or a \
+                 clock that is wrong?"
+            );
+        });
+    }
+    Some(Instant::now() + left?)
+}
+
 async fn work(request: LambdaEvent<Value>) -> Result<Value, Error> {
-    let left = request.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-    let deadline = Some(Instant::now() + left);
+    let deadline = deadline(request.context.deadline());
     if Merge::is_asked(&request.payload) {
         let merge = Merge::parse(&request.payload)?;
         return service().await?.merge(merge, deadline).await;

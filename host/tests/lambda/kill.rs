@@ -44,7 +44,7 @@ async fn a_tick_killed_at_any_call_leaves_every_item_whole() {
     let kill_at = |calls: usize| async move {
         let lab = Lab::start(fleet()).await.expect("a lab");
         let before = lab.plain_items().expect("items");
-        let mut lambda = Lambda::start(&lab, &[]).await;
+        let mut lambda = Lambda::start(&lab, &[("MAX_REMOVALS_PERCENT", "100")]).await;
         lambda.api.send(sync_event());
         lab.wait_for_calls(|arrived| arrived.len() >= calls).await;
         lambda.process.kill().await.expect("a running process");
@@ -61,7 +61,7 @@ async fn a_tick_killed_at_any_call_leaves_every_item_whole() {
             }
         }
         // EventBridge tries again.
-        let mut lambda = Lambda::start(&lab, &[]).await;
+        let mut lambda = Lambda::start(&lab, &[("MAX_REMOVALS_PERCENT", "100")]).await;
         assert_eq!(lambda.summary(sync_event()).await["accountsFailed"], 0);
         for item in lab.plain_items().expect("items") {
             assert_eq!(ids(&item), ["333333333333", "444444444444", "555555555555"]);

@@ -6,7 +6,7 @@ mod prometheus;
 mod state;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use staging_sync::tick::Report;
