@@ -144,7 +144,10 @@ pub enum RoleError {
 
 /// An attribute's value, unless it's missing or `NULL`.
 fn present<'a>(item: &'a Item, attribute: &str) -> Option<&'a Value> {
-    item.get(attribute).filter(|value| value.get("NULL") != Some(&Value::Bool(true)))
+    let null = |value: &Value| {
+        value.as_object().is_some_and(|typed| typed.len() == 1 && typed.get("NULL") == Some(&Value::Bool(true)))
+    };
+    item.get(attribute).filter(|value| !null(value))
 }
 
 fn text(item: &Item, attribute: &str) -> Result<Option<String>, String> {

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::aws::{Counter, Door, Known, Segment};
+use crate::aws::{Counter, Door, Known, Segment, pacing};
 use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
@@ -315,7 +315,7 @@ impl Runtime {
                 std::future::ready(())
             });
         let feed = async {
-            let ended = timeout_at(run.times.end, feed).await;
+            let ended = timeout_at(run.times.end, pacing::until(run.times.end, feed)).await;
             run.removals.end();
             ended
         };

@@ -1,6 +1,7 @@
 //! Faults: which calls they strike, how often, and what they do to a call.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use serde::Deserialize;
 
@@ -28,7 +29,9 @@ pub struct Fault {
     pub after: u64,
     /// Strikes this many calls; absent: all.
     pub times: Option<u64>,
-    /// Counts `after` and `times` for each account apart, or for each account and region apart.
+    /// Lets this many matching calls a second pass, and as many at once after a second without any: a quota.
+    pub beyond_per_second: Option<u32>,
+    /// Counts `after`, `times` and `beyondPerSecond` for each account apart, or for each account and region apart.
     pub per: Option<Per>,
 
     /// Answers this error.
@@ -169,9 +172,28 @@ pub(crate) enum End {
     ExpireSession,
 }
 
-/// How many calls each fault has seen.
+/// How many calls each fault has seen, and how many more a quota lets pass.
 #[derive(Debug, Default)]
-pub(crate) struct Counters(HashMap<(usize, String), u64>);
+pub(crate) struct Counters(HashMap<(usize, String), Counter>);
+
+#[derive(Debug, Default)]
+struct Counter {
+    seen: u64,
+    /// What a quota had left, and when.
+    left: Option<(f64, Instant)>,
+}
+
+impl Counter {
+    /// Whether a quota of so many calls a second lets another one pass now.
+    fn passes(&mut self, per_second: u32, now: Instant) -> bool {
+        let rate = f64::from(per_second);
+        let (left, at) = self.left.unwrap_or((rate, now));
+        let left = (left + now.saturating_duration_since(at).as_secs_f64() * rate).min(rate);
+        let passes = left >= 1.0;
+        self.left = Some((if passes { left - 1.0 } else { left }, now));
+        passes
+    }
+}
 
 impl Counters {
     /// Counts the call and says what happens to it. `draw` gives jitter: a number of at most its argument.
@@ -184,10 +206,13 @@ impl Counters {
                 Some(Per::Account) => account.to_owned(),
                 Some(Per::Region) => format!("{account}/{}", subject.region),
             };
-            let seen = self.0.entry((index, bucket)).or_default();
-            let position = *seen;
-            *seen += 1;
+            let counter = self.0.entry((index, bucket)).or_default();
+            let position = counter.seen;
+            counter.seen += 1;
             if position < fault.after || fault.times.is_some_and(|times| position - fault.after >= times) {
+                continue;
+            }
+            if fault.beyond_per_second.is_some_and(|rate| counter.passes(rate, Instant::now())) {
                 continue;
             }
             let delay = fault.latency_ms.unwrap_or(0).saturating_add(draw(index, fault.jitter_ms));
@@ -227,6 +252,7 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const SUBJECT: Subject = Subject {
         service: Service::Drs,
@@ -262,6 +288,16 @@ mod tests {
         let faults = [Fault::latency(5), Fault::hang(), Fault { latency_ms: Some(7), ..Fault::reset() }];
         let strike = Counters::default().strike(&faults, &SUBJECT, |_, _| 0);
         assert_eq!((strike.delay_ms, strike.end), (12, Some(End::Hang)));
+    }
+
+    #[test]
+    fn a_quota_lets_so_many_calls_a_second_pass() {
+        let (mut counter, now) = (Counter::default(), Instant::now());
+        let mut passed = |after: u64| {
+            let at = now + Duration::from_millis(after);
+            (0..20).filter(|_| counter.passes(10, at)).count()
+        };
+        assert_eq!((passed(0), passed(500), passed(60_000)), (10, 5, 10));
     }
 
     #[test]

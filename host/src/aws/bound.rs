@@ -11,10 +11,11 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{FinalizerInterceptorContextRef, InterceptorContext};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use tokio::sync::Semaphore;
@@ -108,17 +109,39 @@ impl Intercept for Feedback {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(response) = context.response() else { return Ok(()) }; // it didn't get there
-        // The SDK has read the body to make an error of it. The three services write the code in three formats; all of
-        // them name it in the body or in this header.
-        let header = response.headers().get("x-amzn-errortype").unwrap_or_default();
-        let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
-        let throttled = !response.status().is_success()
-            && (response.status().as_u16() == 429
-                || calls::THROTTLED.iter().any(|code| header.contains(code) || body.contains(code)));
+        let throttled = is_throttled(response);
         if let Some(places) = self.lane.heard(throttled) {
             let (service, region) = (self.service, self.region.as_deref());
             tracing::warn!(service, region, places, "AWS throttles: fewer calls at once");
         }
         Ok(())
+    }
+}
+
+/// Whether an answer says that there were too many calls. The SDK has read the body to make an error of it. The three
+/// services write the code in three formats; all of them name it in the body or in this header.
+fn is_throttled(response: &HttpResponse) -> bool {
+    let header = response.headers().get("x-amzn-errortype").unwrap_or_default();
+    let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+    !response.status().is_success()
+        && (response.status().as_u16() == 429
+            || calls::THROTTLED.iter().any(|code| header.contains(code) || body.contains(code)))
+}
+
+/// Keeps the SDK from trying a throttled call again: `pacing` does, without using up the tries and the budget of retries
+/// that other errors have.
+#[derive(Debug)]
+pub struct ThrottlingIsPaced;
+
+impl ClassifyRetry for ThrottlingIsPaced {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.response() {
+            Some(response) if is_throttled(response) => RetryAction::RetryForbidden,
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "ThrottlingIsPaced"
     }
 }

@@ -14,6 +14,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_runtime_api::client::http::HttpClient;
 
+use super::live::stalled_streams;
 use super::sdk_error::reasons;
 use crate::error::{Error, ErrorKind};
 
@@ -51,6 +52,7 @@ pub(super) async fn load(
         .http_client(http)
         .retry_config(retries)
         .timeout_config(timeouts)
+        .stalled_stream_protection(stalled_streams())
         .load()
         .await;
     credentials(&config).await.map_err(|found| {

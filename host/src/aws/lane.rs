@@ -5,8 +5,10 @@
 //! no time by it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// The calls to one service in one region.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ struct State {
     surplus: usize,
     /// Answers to come from calls that were under way at the last throttled one: they tell the same once more.
     known: usize,
+    /// Since when there was no answer but throttled ones.
+    only_throttled_since: Option<Instant>,
 }
 
 /// A call's place; it's free when the value is dropped.
@@ -37,7 +41,9 @@ pub struct Place {
 impl Lane {
     /// A lane that begins with as many places as there can be.
     pub fn new(most: usize) -> Arc<Self> {
-        let state = State { limit: most as f64, most: most as f64, under_way: 0, surplus: 0, known: 0 };
+        let (limit, most_places) = (most as f64, most as f64);
+        let (under_way, surplus, known, only_throttled_since) = Default::default();
+        let state = State { limit, most: most_places, under_way, surplus, known, only_throttled_since };
         Arc::new(Self { places: Arc::new(Semaphore::new(most)), state: Mutex::new(state) })
     }
 
@@ -51,6 +57,7 @@ impl Lane {
     /// Hears what came of a call that reached the service. Says how many may be under way, if that's fewer now.
     pub fn heard(&self, throttled: bool) -> Option<usize> {
         let mut state = self.state();
+        state.only_throttled_since = throttled.then(|| state.only_throttled_since.unwrap_or_else(Instant::now));
         if state.known > 0 {
             state.known -= 1;
             if throttled {
@@ -74,6 +81,11 @@ impl Lane {
             state.surplus += before - after - taken;
         }
         (after < before).then_some(after)
+    }
+
+    /// For how long there was no answer but throttled ones.
+    pub fn only_throttled_for(&self) -> Duration {
+        self.state().only_throttled_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// How many calls may be under way.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -20,10 +21,11 @@ use aws_smithy_types::date_time::Format;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use super::bound::{Bounded, Feedback};
+use super::bound::{Bounded, Feedback, ThrottlingIsPaced};
 use super::environment;
 use super::json::{item_from_json, item_to_json};
 use super::lane::Lane;
+use super::pacing::paced;
 use super::sdk_error::convert;
 use super::{AwsError, Call, Door, Principal, Request};
 use crate::account::{AccountId, ExternalId, Role, Session};
@@ -48,8 +50,8 @@ pub struct Patience {
     pub connect: Duration,
     /// How long an answer may take to begin. DRS answers within a second or two; a page of a scan as well.
     pub read: Duration,
-    /// How long a call may take with all its tries, and with the wait for its place among the others.
-    pub operation: Duration,
+    /// How long a service in a region may answer nothing but throttling, before its calls are given up after `attempts`.
+    pub throttled: Duration,
 }
 
 impl Default for Patience {
@@ -60,7 +62,7 @@ impl Default for Patience {
             longest_backoff: Duration::from_secs(5),
             connect: Duration::from_secs(3),
             read: Duration::from_secs(10),
-            operation: Duration::from_secs(60),
+            throttled: Duration::from_secs(30),
         }
     }
 }
@@ -74,18 +76,22 @@ impl Patience {
     }
 
     fn timeouts(&self) -> TimeoutConfig {
-        TimeoutConfig::builder()
-            .connect_timeout(self.connect)
-            .read_timeout(self.read)
-            .operation_timeout(self.operation)
-            .build()
+        TimeoutConfig::builder().connect_timeout(self.connect).read_timeout(self.read).build() // none for an operation or an attempt: they would count the wait for a permit
     }
+}
+
+/// A request that waits for its permit sends nothing, and isn't stalled; an answer that stops coming is.
+pub(super) fn stalled_streams() -> StalledStreamProtectionConfig {
+    StalledStreamProtectionConfig::enabled().upload_enabled(false).build()
 }
 
 /// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
 pub struct Live {
     dynamodb: dynamodb::Client,
     sts: sts::Client,
+    /// Those of DynamoDB and of STS.
+    lanes: [Arc<Lane>; 2],
+    patience: Patience,
     drs: drs::Config,
     http: Bounded,
     /// What the calls to DRS in one region share.
@@ -127,6 +133,7 @@ pub(crate) fn sdk_at(endpoint: Endpoint, http: Bounded, patience: Patience) -> S
         .http_client(http)
         .retry_config(patience.retries())
         .timeout_config(patience.timeouts())
+        .stalled_stream_protection(stalled_streams())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .build()
 }
@@ -136,27 +143,36 @@ impl Live {
     /// where one of them is missing.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
         let http = http_client(max_concurrency);
-        Ok(Self::new(&sdk_from_env(http.clone(), Patience::default()).await?, http))
+        let patience = Patience::default();
+        Ok(Self::new(&sdk_from_env(http.clone(), patience).await?, http, patience))
     }
 
     /// Clients of one endpoint, whatever the environment says.
     pub fn at(endpoint: Endpoint, max_concurrency: usize, patience: Patience) -> Self {
         let http = http_client(max_concurrency);
-        Self::new(&sdk_at(endpoint, http.clone(), patience), http)
+        Self::new(&sdk_at(endpoint, http.clone(), patience), http, patience)
     }
 
-    fn new(config: &SdkConfig, http: Bounded) -> Self {
+    fn new(config: &SdkConfig, http: Bounded, patience: Patience) -> Self {
         let Shared { partition, lane } = Shared::of("dynamodb", &http);
+        let dynamodb_lane = Arc::clone(&lane);
         let dynamodb = dynamodb::config::Builder::from(config).http_client(http.within(&lane));
-        let dynamodb = dynamodb.retry_partition(partition);
+        let dynamodb = dynamodb.retry_partition(partition).retry_classifier(ThrottlingIsPaced);
         let dynamodb = dynamodb.interceptor(Feedback { lane, service: "dynamodb", region: None });
         let Shared { partition, lane } = Shared::of("sts", &http);
+        let sts_lane = Arc::clone(&lane);
         let sts = sts::config::Builder::from(config).http_client(http.within(&lane));
-        let sts = sts.retry_partition(partition).interceptor(Feedback { lane, service: "sts", region: None });
+        let sts = sts.retry_partition(partition).retry_classifier(ThrottlingIsPaced).interceptor(Feedback {
+            lane,
+            service: "sts",
+            region: None,
+        });
         Self {
             dynamodb: dynamodb::Client::from_conf(dynamodb.build()),
             sts: sts::Client::from_conf(sts.build()),
-            drs: drs::config::Builder::from(config).build(),
+            lanes: [dynamodb_lane, sts_lane],
+            patience,
+            drs: drs::config::Builder::from(config).retry_classifier(ThrottlingIsPaced).build(),
             http,
             regions: Mutex::default(),
             credentials: Mutex::default(),
@@ -233,13 +249,26 @@ impl Live {
         let credentials = credentials.ok_or_else(|| none("the role wasn't assumed"))?;
         let config = self.drs.to_builder().credentials_provider(credentials);
         let region = call.region.clone().ok_or_else(|| none("DRS is asked in a region"))?;
-        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = regions.entry(region.clone()).or_insert_with(|| Shared::of("drs", &self.http)).clone();
-        drop(regions);
-        let Shared { partition, lane } = shared;
+        let Shared { partition, lane } = self.shared(&region);
         let config = config.http_client(self.http.within(&lane)).retry_partition(partition);
         let config = config.interceptor(Feedback { lane, service: "drs", region: Some(region.clone()) });
         Ok(drs::Client::from_conf(config.region(Region::new(region)).build()))
+    }
+
+    /// What calls to DRS in a region share.
+    fn shared(&self, region: &str) -> Shared {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        regions.entry(region.to_owned()).or_insert_with(|| Shared::of("drs", &self.http)).clone()
+    }
+
+    /// The lane that a call goes by.
+    fn lane(&self, call: &Call) -> Arc<Lane> {
+        let [dynamodb, sts] = &self.lanes;
+        match (call.request.name(), &call.region) {
+            (("drs", _), Some(region)) => self.shared(region).lane,
+            (("sts", _), _) => Arc::clone(sts),
+            _ => Arc::clone(dynamodb),
+        }
     }
 
     async fn make(&self, call: &Call) -> Result<Value, AwsError> {
@@ -316,7 +345,7 @@ impl Shared {
 
 impl Door for Live {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
-        Box::pin(self.make(call))
+        Box::pin(async move { paced(&self.patience, &self.lane(call), || self.make(call)).await })
     }
 }
 

@@ -13,6 +13,7 @@ mod environment;
 mod json;
 pub mod lane;
 pub mod live;
+pub mod pacing;
 mod roles;
 pub(crate) mod sdk_error;
 mod table;

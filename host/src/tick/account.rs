@@ -12,7 +12,7 @@ use tracing::instrument::WithSubscriber;
 use super::decider::{Decider, gist};
 use super::{Runtime, Times};
 use crate::account::{AccountId, Item};
-use crate::aws::{AwsError, Write, Written};
+use crate::aws::{AwsError, Write, Written, pacing};
 use crate::bindings::types::{self, AccountOutcome, Outcome};
 use crate::capability::Scope;
 use crate::log::Json;
@@ -141,6 +141,7 @@ impl Run {
         let active = Arc::clone(&self.runtime.active);
         let began = Instant::now();
         let span = tracing::info_span!("account", accountId = key);
+        let work = pacing::until(self.times.stop, work);
         async move {
             let task = tokio::spawn(work.instrument(span).with_current_subscriber()); // a proof's ticks are silent
             let done = task.await.unwrap_or_else(|_| {

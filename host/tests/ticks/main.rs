@@ -4,6 +4,7 @@ mod authority;
 mod cases;
 mod model;
 mod overlap;
+mod quotas;
 mod regions;
 mod removals;
 mod segments;

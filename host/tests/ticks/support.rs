@@ -21,10 +21,10 @@ pub async fn policy() -> Policy {
     POLICY.get_or_init(load).await.clone()
 }
 
-/// Three tries with hardly a wait between them: the lab doesn't get better by waiting.
+/// Three tries with hardly a wait between them, throttled ones as well: the lab doesn't get better by waiting.
 pub fn patience() -> Patience {
     let (first_backoff, longest_backoff) = (Duration::from_millis(1), Duration::from_millis(5));
-    Patience { attempts: 3, first_backoff, longest_backoff, ..Patience::default() }
+    Patience { attempts: 3, first_backoff, longest_backoff, throttled: Duration::ZERO, ..Patience::default() }
 }
 
 /// A runtime in front of a lab, with variables of the environment besides the lab's own.

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use staging_sync::aws::lane::Lane;
 use staging_sync::aws::live::Patience;
+use staging_sync::aws::pacing::Pacing;
 use staging_sync::aws::{AwsError, Call, Door, Principal, Request};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -221,8 +222,8 @@ impl Host {
 
     async fn make(&self, call: &Call) -> Result<Value, AwsError> {
         let patience = Patience::default();
-        let (lane, mut backoff) = (self.lane(call), patience.first_backoff);
-        for attempt in 1..=patience.attempts {
+        let (lane, mut pacing) = (self.lane(call), Pacing::new(&patience));
+        loop {
             let in_lane = lane.enter().await;
             let place = self.places.acquire().await;
             self.compute().await;
@@ -234,10 +235,8 @@ impl Host {
             if allowed {
                 return Ok(self.cloud.answer(call));
             }
-            if attempt < patience.attempts {
-                sleep(backoff.mul_f64(self.random())).await;
-                backoff = (backoff * 2).min(patience.longest_backoff);
-            }
+            let Some(wait) = pacing.next(&lane, self.random()) else { break };
+            sleep(wait).await;
         }
         let message = "simulated: too many calls".into();
         Err(AwsError { code: "ThrottlingException".into(), message, retryable: true })

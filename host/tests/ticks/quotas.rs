@@ -1,0 +1,60 @@
+//! Quotas of AWS below what a tick would send: accounts wait for their calls, and none fails for that.
+
+use std::time::Duration;
+
+use staging_sync::aws::live::Patience;
+use staging_sync::{Event, Tick};
+use staging_sync_lab::{Fault, Fleet, Lab, Per, Service};
+use tokio::time::Instant;
+
+use crate::support::{policy, runtime, targets};
+
+/// So many accounts, each with something to add.
+fn fleet(accounts: usize) -> Fleet {
+    targets((0..accounts).map(|_| (vec![], vec!["300000000001".into()])))
+}
+
+fn quota(service: Service, operation: &str, per_second: u32, per: Option<Per>) -> Fault {
+    Fault {
+        service: Some(service),
+        operation: Some(operation.into()),
+        beyond_per_second: Some(per_second),
+        per,
+        ..Fault::error("ThrottlingException")
+    }
+}
+
+/// The numbers of updated and of failed accounts of a tick with these quotas.
+async fn tick(mut fleet: Fleet, quotas: Vec<Fault>, concurrency: &str) -> (usize, usize) {
+    fleet.faults.extend(quotas);
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let variables = [("MAX_CONCURRENCY", concurrency)];
+    let runtime = runtime(&lab, &variables, policy().await, Patience::default()).await.expect("a runtime");
+    let deadline = Some(Instant::now() + Duration::from_secs(280));
+    let tick = Tick { deadline, ..Tick::of(Event::of("sync_staging_accounts")) };
+    let counts = runtime.tick(tick, |_, _| ()).await.expect("a summary").counts;
+    (counts.updated, counts.failed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_account_fails_because_sts_takes_few_calls_a_second() {
+    let quotas = vec![quota(Service::Sts, "AssumeRole", 40, None)];
+    assert_eq!(tick(fleet(120), quotas, "128").await, (120, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_account_fails_because_drs_takes_few_calls_of_an_account_a_second() {
+    let mut fleet = fleet(4);
+    fleet.regions = (1..=12).map(|number| format!("eu-west-{number}")).chain(["us-east-1".into()]).collect();
+    let quotas = vec![quota(Service::Drs, "ListStagingAccounts", 2, Some(Per::Account))];
+    assert_eq!(tick(fleet, quotas, "128").await, (4, 0));
+}
+
+/// The wait for a permit of our own isn't a time-out of AWS, however long it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_account_fails_because_its_calls_wait_for_permits() {
+    let mut fleet = fleet(6);
+    fleet.regions = (1..=19).map(|number| format!("eu-west-{number}")).chain(["us-east-1".into()]).collect();
+    fleet.faults.push(Fault { service: Some(Service::Drs), ..Fault::latency(1_100) });
+    assert_eq!(tick(fleet, vec![], "4").await, (6, 0));
+}
