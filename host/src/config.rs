@@ -106,7 +106,7 @@ pub struct Config {
     /// `DEADLINE_MARGIN_SECONDS`: no account is started, and nothing written, in this last part of an
     /// invocation; default 10.
     pub deadline_margin: Duration,
-    /// `MAX_REMOVALS_PERCENT`: how many of the target accounts may lose staging accounts in one tick (10 of
+    /// `MAX_REMOVALS_PERCENT`: how many of the target accounts may lose staging accounts in one tick (3 of
     /// them where that is more; 0 means none); default 20.
     pub max_removals_percent: u8,
     /// `OUTCOMES_PREFIX`: the `s3://bucket/prefix/` below which segments leave their outcomes for the merge; without
