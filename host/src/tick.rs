@@ -308,7 +308,7 @@ impl Runtime {
                 match turn {
                     Turn::Decided(one) => {
                         account_done(&one);
-                        decided.push(one);
+                        decided.push(*one);
                     }
                     Turn::Last(one) => last.push(*one),
                 }
@@ -344,7 +344,7 @@ impl Runtime {
         while let Some(turn) = turns.next().await {
             if let Turn::Decided(one) = turn {
                 account_done(&one);
-                decided.push(one);
+                decided.push(*one);
             }
         }
         drop(turns);

@@ -68,7 +68,7 @@ impl Decided {
 /// What came of an account so far.
 pub(super) enum Turn {
     /// It's decided.
-    Decided(Decided),
+    Decided(Box<Decided>),
     /// It would be emptied, and is decided when all others are.
     Last(Box<Last>),
 }
@@ -85,12 +85,15 @@ pub(super) struct Last {
 /// An account that is done: its name, its outcome, and who decided it.
 type Done = (Option<String>, Outcome, Arc<Decider>);
 
-/// How the decision of an account ended.
-enum Ended {
-    /// The outcome, who decided it, and the decision that it came from, if there is one.
-    Decided(Outcome, Arc<Decider>, Option<Decision>),
-    /// It's decided last.
-    Last(Scope, Arc<Decider>),
+/// An account that is to be decided last, and who decides it.
+type Unready = Box<(Scope, Arc<Decider>)>;
+
+/// How the decision of an account ended: the outcome, who decided it, and the decision that it came from, if there is
+/// one; or the account is to be decided last.
+type Ended = Result<(Outcome, Arc<Decider>, Option<Decision>), Unready>;
+
+fn decided(outcome: Outcome, by: Arc<Decider>, decision: Option<Decision>) -> Ended {
+    Ok((outcome, by, decision))
 }
 
 /// One tick under way, as its accounts see it.
@@ -136,7 +139,7 @@ impl Run {
     /// Runs an account's work in a task.
     fn task<W>(self: &Arc<Self>, key: String, took: Duration, work: W) -> impl Future<Output = Turn> + use<W>
     where
-        W: Future<Output = Result<Done, (Scope, Arc<Decider>)>> + Send + 'static,
+        W: Future<Output = Result<Done, Unready>> + Send + 'static,
     {
         let active = Arc::clone(&self.runtime.active);
         let began = Instant::now();
@@ -150,17 +153,19 @@ impl Run {
             });
             let took = took + began.elapsed();
             match done {
-                Ok((account_name, outcome, by)) => Turn::Decided(Decided {
-                    account: AccountOutcome { account_id: key, account_name, outcome },
-                    by,
-                    took,
-                }),
-                Err((scope, by)) => Turn::Last(Box::new(Last { position: scope.leave_order(), scope, by, took })),
+                Ok((account_name, outcome, by)) => {
+                    let account = AccountOutcome { account_id: key, account_name, outcome };
+                    Turn::Decided(Box::new(Decided { account, by, took }))
+                }
+                Err(unready) => {
+                    let (scope, by) = *unready;
+                    Turn::Last(Box::new(Last { position: scope.leave_order(), scope, by, took }))
+                }
             }
         }
     }
 
-    async fn account(&self, place: removals::Account, account: Account) -> Result<Done, (Scope, Arc<Decider>)> {
+    async fn account(&self, place: removals::Account, account: Account) -> Result<Done, Unready> {
         let by = Arc::clone(&self.runtime.active);
         let Account { key, item } = account;
         let Some(item) = item else {
@@ -188,47 +193,44 @@ impl Run {
     }
 
     /// The outcome, and who decided it; or the account as it is where it's to be decided last.
-    async fn decide(&self, by: Arc<Decider>, scope: Scope) -> Result<(Outcome, Arc<Decider>), (Scope, Arc<Decider>)> {
-        match self.decide_and_write(by, scope).await {
-            Ended::Decided(outcome, by, decision) => {
-                if let Some(decision) = decision {
-                    self.shadow(decision).await;
-                }
-                Ok((outcome, by))
-            }
-            Ended::Last(scope, by) => Err((scope, by)),
+    async fn decide(&self, by: Arc<Decider>, scope: Scope) -> Result<(Outcome, Arc<Decider>), Unready> {
+        let (outcome, by, decision) = self.decide_and_write(by, scope).await?;
+        if let Some(decision) = decision {
+            self.shadow(decision).await;
         }
+        Ok((outcome, by))
     }
 
     async fn decide_and_write(&self, mut by: Arc<Decider>, mut scope: Scope) -> Ended {
-        use Ended::Decided;
         let id = scope.target.id.clone();
         let mut conflicts = 0;
         loop {
             let decision = timeout_at(self.times.stop, by.sync(&self.tick, scope)).await;
-            let Ok((decided, given_back)) = decision else { return Decided(outcome::skipped(DEFERRED), by, None) };
-            let (outcome, decided_scope) = match (decided, given_back) {
+            let Ok((said, given_back)) = decision else { return decided(outcome::skipped(DEFERRED), by, None) };
+            let (outcome, decided_scope) = match (said, given_back) {
                 (Ok(outcome), Some(scope)) => (outcome, scope),
-                (Err(_), Some(given_back)) if given_back.waits_for_others => return Ended::Last(given_back, by),
+                (Err(_), Some(given_back)) if given_back.waits_for_others => {
+                    return Err(Box::new((given_back, by)));
+                }
                 (Err(fault), Some(given_back)) => {
                     let Some(last_good) = self.rescue(&by, id.as_str(), &fault).await else {
                         let outcome = outcome::failed(&fault);
-                        return Decided(outcome, by, Some(Decision { decided: Err(fault), scope: given_back }));
+                        return decided(outcome, by, Some(Decision { decided: Err(fault), scope: given_back }));
                     };
                     scope = given_back.handed_to(Arc::clone(&last_good.aws));
                     by = last_good;
                     continue;
                 }
-                (_, None) => return Decided(outcome::failed("host: the account's scope was lost"), by, None),
+                (_, None) => return decided(outcome::failed("host: the account's scope was lost"), by, None),
             };
             let staged = decided_scope.staged.clone().filter(|_| !self.tick.dry_run);
             let decision = |scope: Scope| Some(Decision { decided: Ok(outcome.clone()), scope });
             let Some(staged) = staged else {
                 let decision = decision(decided_scope);
-                return Decided(outcome, by, decision);
+                return decided(outcome, by, decision);
             };
             if Instant::now() >= self.times.stop {
-                return Decided(outcome::skipped(DEFERRED), by, None);
+                return decided(outcome::skipped(DEFERRED), by, None);
             }
             let write = Write {
                 account: id.clone(),
@@ -239,26 +241,26 @@ impl Run {
             match self.in_time(by.aws.write(write)).await {
                 Ok(Written::Done) => {
                     let decision = decision(decided_scope);
-                    return Decided(outcome, by, decision);
+                    return decided(outcome, by, decision);
                 }
                 Ok(Written::Conflict) => {}
-                Err(error) => return Decided(outcome::unwritten(&error), by, decision(decided_scope)),
+                Err(error) => return decided(outcome::unwritten(&error), by, decision(decided_scope)),
             }
             let item = match self.in_time(by.aws.get_item(&id)).await {
                 Ok(Some(item)) => item,
                 Ok(None) => {
                     let outcome = outcome::failed("conflict: the item was deleted meanwhile; it wasn't written again");
-                    return Decided(outcome, by, None);
+                    return decided(outcome, by, None);
                 }
-                Err(error) => return Decided(outcome::unwritten(&error), by, None),
+                Err(error) => return decided(outcome::unwritten(&error), by, None),
             };
             if self.wrote(&item, &staged.list) {
                 let decision = decision(decided_scope);
-                return Decided(outcome, by, decision);
+                return decided(outcome, by, decision);
             }
             let target = match Target::read(&item) {
                 Ok(target) => target,
-                Err(bad) => return Decided(outcome::failed(format_args!("item: {}", bad.problem)), by, None),
+                Err(bad) => return decided(outcome::failed(format_args!("item: {}", bad.problem)), by, None),
             };
             conflicts += 1;
             if conflicts > MAX_CONFLICTS {
@@ -266,7 +268,7 @@ impl Run {
                     "conflict: the item was edited between reading and writing, {conflicts} times in a row; nothing \
                      was written"
                 ));
-                return Decided(outcome, by, None);
+                return decided(outcome, by, None);
             }
             scope = decided_scope;
             scope.reread(target);

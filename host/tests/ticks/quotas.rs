@@ -50,11 +50,11 @@ async fn no_account_fails_because_drs_takes_few_calls_of_an_account_a_second() {
     assert_eq!(tick(fleet, quotas, "128").await, (4, 0));
 }
 
-/// The wait for a permit of our own isn't a time-out of AWS, however long it is.
+/// The wait for a permit of our own isn't a time-out of AWS, however long it is: the last calls wait for a minute.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_account_fails_because_its_calls_wait_for_permits() {
     let mut fleet = fleet(6);
     fleet.regions = (1..=19).map(|number| format!("eu-west-{number}")).chain(["us-east-1".into()]).collect();
-    fleet.faults.push(Fault { service: Some(Service::Drs), ..Fault::latency(1_100) });
+    fleet.faults.push(Fault { service: Some(Service::Drs), ..Fault::latency(2_200) });
     assert_eq!(tick(fleet, vec![], "4").await, (6, 0));
 }
