@@ -6,6 +6,7 @@ mod feed;
 mod merge;
 mod numbers;
 mod order;
+mod shadow;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,9 +35,11 @@ use decider::{Decider, Rescue};
 use feed::Feed;
 use numbers::Before;
 use order::{Order, Plan};
+use shadow::Decisions;
 
 pub use decider::{LastGood, Policies};
 pub use merge::Merged;
+pub use shadow::Shadow;
 
 /// What a tick needs to know.
 #[derive(Debug, Clone)]
@@ -79,15 +82,6 @@ pub struct Report {
     pub shadow: Shadow,
     /// The tick in numbers, as its last log line has them.
     pub metrics: Vec<Metric>,
-}
-
-/// How a policy in the shadow compares, in accounts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shadow {
-    /// Decided differently, its failures among them.
-    pub different: usize,
-    /// It failed.
-    pub failed: usize,
 }
 
 /// What runs ticks: the policies, compiled, and AWS.
@@ -189,8 +183,7 @@ impl Runtime {
             times,
             thorough: event.account_ids.is_some(),
             rescued: AtomicUsize::new(0),
-            different: AtomicUsize::new(0),
-            shadow_failed: AtomicUsize::new(0),
+            for_shadow: Decisions::for_shadow(self.shadow.clone()),
         });
         let plan = self.order.plan(tick.now, event.segment);
         let Read { mut decided, whole, emptied_held } = self.decide(&run, event, title, &plan, progress).await?;
@@ -229,7 +222,7 @@ impl Runtime {
             summary::accounts_not_read(&mut summary);
         }
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-        let shadow = Shadow { different: count(&run.different), failed: count(&run.shadow_failed) };
+        let shadow = run.for_shadow.compare(&run.tick, run.times.stop).await;
         let mut metrics = numbers::of(&counts);
         metrics.extend([
             Metric::count("accountsDeferred", deferred),
@@ -247,6 +240,7 @@ impl Runtime {
             accountsProcessed = counts.processed(),
             shadowPolicy = self.shadow.as_ref().map(|shadow| shadow.release().to_string()),
             shadowFailures = shadow.failed,
+            shadowNotCompared = (shadow.not_compared > 0).then_some(shadow.not_compared),
             policy = policy.info().name,
             policyVersion = policy.info().version,
             policyDigest = policy.digest(),

@@ -9,13 +9,13 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
-use super::decider::{Decider, gist};
+use super::decider::Decider;
+use super::shadow::Decisions;
 use super::{Runtime, Times};
 use crate::account::{AccountId, Item};
 use crate::aws::{AwsError, Write, Written, pacing};
 use crate::bindings::types::{self, AccountOutcome, Outcome};
 use crate::capability::Scope;
-use crate::log::Json;
 use crate::outcome;
 use crate::policy::Fault;
 use crate::removals::{self, Removals};
@@ -107,10 +107,8 @@ pub(super) struct Run {
     pub(super) thorough: bool,
     /// How many accounts the active policy failed on, and the last good one decided.
     pub(super) rescued: AtomicUsize,
-    /// How many accounts the shadow policy decided differently, its own failures among them.
-    pub(super) different: AtomicUsize,
-    /// How many accounts the shadow policy failed on.
-    pub(super) shadow_failed: AtomicUsize,
+    /// What a policy in the shadow is compared with.
+    pub(super) for_shadow: Decisions,
 }
 
 /// An account that has been decided: what the policy said, and the account as it knew it.
@@ -195,8 +193,8 @@ impl Run {
     /// The outcome, and who decided it; or the account as it is where it's to be decided last.
     async fn decide(&self, by: Arc<Decider>, scope: Scope) -> Result<(Outcome, Arc<Decider>), Unready> {
         let (outcome, by, decision) = self.decide_and_write(by, scope).await?;
-        if let Some(decision) = decision {
-            self.shadow(decision).await;
+        if let Some(Decision { decided, scope }) = decision {
+            self.for_shadow.keep(&decided, &scope);
         }
         Ok((outcome, by))
     }
@@ -313,25 +311,6 @@ impl Run {
             "policy failed on an account: the last good one decides it"
         );
         Some(last_good)
-    }
-
-    /// Lets the shadow policy decide on the same observations, and says where it would decide differently.
-    async fn shadow(&self, Decision { decided, scope }: Decision) {
-        let Some(shadow) = &self.runtime.shadow else { return };
-        let decision = timeout_at(self.times.stop, shadow.sync(&self.tick, scope.shadow())).await;
-        let Ok((shadows, _)) = decision else { return };
-        self.shadow_failed.fetch_add(usize::from(shadows.is_err()), Ordering::Relaxed);
-        let (active, other) = (gist(&decided), gist(&shadows));
-        if active != other {
-            self.different.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(
-                accountId = scope.target.id.as_str(),
-                shadowPolicy = %shadow.release(),
-                active = Json::of(&active),
-                shadow = Json::of(&other),
-                "shadow policy decides differently"
-            );
-        }
     }
 
     /// Whether a conflict is with our own write: its answer was lost, and the SDK tried it again.

@@ -1,7 +1,7 @@
 //! A policy in the shadow decides on the same observations, without effect and without cost.
 
 use serde_json::json;
-use staging_sync::policy::Release;
+use staging_sync::policy::{Limits, Policy, Release};
 use staging_sync::tick::Policies;
 use staging_sync::{Event, Runtime, Tick};
 use staging_sync_lab::Lab;
@@ -50,4 +50,21 @@ async fn its_differences_are_counted() {
     assert_eq!(tick().await, (3, 0, 3), "the shadow would remove nothing");
     assert_eq!(tick().await, (0, 0, 0), "and then nothing is left to differ on");
     assert_eq!(stored_ids(&lab), vec![Vec::<String>::new(); 3]);
+}
+
+/// A shadow has a budget of its own: whatever it does costs the accounts nothing, and it's off when it has failed often.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_looping_shadow_does_not_starve_the_fleet() {
+    let fleet = targets((0..120).map(|_| (vec!["333333333333".into()], vec!["444444444444".into()])));
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let (config, live) = support::config_and_live(&lab, &[], support::patience()).expect("a configuration");
+    let looping = Guest { sync: "(loop $l (br $l))".into(), everywhere: true, ..version("2.0.0") };
+    let limits = Limits { fuel: 20_000_000, ..Limits::default() };
+    let shadow = Policy::from_bytes(&looping.component(), limits).await.expect("a policy");
+    let active = Release::new(support::policy().await, "{}").await.expect("accepted settings");
+    let shadow = Some(Arc::new(Release::new(shadow, "{}").await.expect("accepted settings")));
+    let runtime = Arc::new(Runtime::new(config, Policies { shadow, ..Policies::only(active) }, Arc::new(live)));
+    let report = runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await.expect("a report");
+    assert_eq!(report.counts.updated, 120);
+    assert_eq!((report.shadow.failed, report.shadow.compared + report.shadow.not_compared), (10, 120));
 }
