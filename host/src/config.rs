@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::aws;
 use crate::error::{Error, ErrorKind};
 use crate::policy::Limits;
 
@@ -51,6 +52,9 @@ const DRS_REGIONS: [(&str, &[&str]); 3] = [
         ],
     ),
 ];
+
+/// How the regions of partitions begin that have no DRS: China and the isolated ones.
+const WITHOUT_DRS: [&str; 5] = ["cn-", "us-iso-", "us-isob-", "us-isof-", "eu-isoe-"];
 
 /// The DRS regions that an account must be opted in to, and so can leave; all others are always on. Source: AWS Account
 /// Management guide, "Enable or disable AWS Regions in your account".
@@ -123,9 +127,13 @@ impl Config {
         self.max_concurrency + self.max_concurrency / 2
     }
 
-    /// Reads the process's environment.
-    pub fn from_env() -> Result<Self, Error> {
-        Self::read(&|name| std::env::var(name).ok())
+    /// Reads the process's environment; the region may be a profile's.
+    pub async fn from_env() -> Result<Self, Error> {
+        let region = aws::region().await;
+        Self::read(&|name| match name {
+            "AWS_REGION" => region.clone(),
+            name => std::env::var(name).ok(),
+        })
     }
 
     /// Reads settings through `variable`; an empty one counts as not set. All problems are reported at once.
@@ -218,6 +226,13 @@ impl Reader<'_> {
     fn regions(&mut self) -> Vec<String> {
         let home = self.get("AWS_REGION").unwrap_or_default();
         let mut regions: Vec<String> = match self.get("DRS_REGIONS") {
+            None if WITHOUT_DRS.iter().any(|prefix| home.starts_with(prefix)) => {
+                self.problems.push(format!(
+                    "AWS offers no DRS in the partition of region {home}: set AWS_REGION, or the profile's region, to one \
+                     of another partition, or DRS_REGIONS to the regions to ask"
+                ));
+                return Vec::new();
+            }
             None => DRS_REGIONS
                 .iter()
                 .find(|(prefix, _)| home.starts_with(prefix))
@@ -276,6 +291,14 @@ mod tests {
     fn default_regions_are_those_of_the_partition() {
         let config = read(&[("TARGET_ACCOUNTS_TABLE", "t"), ("AWS_REGION", "us-gov-west-1")]);
         assert_eq!(config.expect("a configuration").regions, ["us-gov-east-1", "us-gov-west-1"]);
+    }
+
+    #[test]
+    fn a_partition_without_drs_is_an_error_that_names_the_region() {
+        let error = read(&[("TARGET_ACCOUNTS_TABLE", "t"), ("AWS_REGION", "cn-north-1")]).expect_err("no DRS there");
+        assert!(error.message.contains("cn-north-1") && error.message.contains("DRS_REGIONS"), "{}", error.message);
+        let named = [("TARGET_ACCOUNTS_TABLE", "t"), ("AWS_REGION", "cn-north-1"), ("DRS_REGIONS", "cn-north-1")];
+        assert_eq!(read(&named).expect("an operator's choice").regions, ["cn-north-1"]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Default for Patience {
             longest_backoff: Duration::from_secs(5),
             connect: Duration::from_secs(3),
             read: Duration::from_secs(10),
-            throttled: Duration::from_secs(30),
+            throttled: Duration::from_secs(15),
         }
     }
 }

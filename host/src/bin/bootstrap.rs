@@ -34,7 +34,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn service() -> Result<&'static Service, Error> {
-    SERVICE.get_or_try_init(|| async { Service::start(Config::from_env()?).await }).await
+    SERVICE.get_or_try_init(|| async { Service::start(Config::from_env().await?).await }).await
 }
 
 async fn invoke(request: LambdaEvent<Value>) -> Result<Value, Error> {

@@ -34,7 +34,7 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     vacant(&arguments.out).map_err(Unable)?;
     let event = tick::json_event(&arguments.event)?;
-    let mut config = Config::from_env()?;
+    let mut config = Config::from_env().await?;
     let service = Service::start(config.clone()).await?;
     let release = service.release(&Event::parse(&event)?.operation).await?;
     config.settings = release.settings().to_owned();

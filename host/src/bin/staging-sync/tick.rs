@@ -53,7 +53,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     if !arguments.accounts.is_empty() {
         event.account_ids = Some(BTreeSet::from_iter(arguments.accounts));
     }
-    let service = Service::start(Config::from_env()?).await?;
+    let service = Service::start(Config::from_env().await?).await?;
     let deadline = arguments.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let tick = Tick { deadline, ..Tick::of(event) };
     let report = with_progress(async |progress| service.tick(tick, progress).await).await?;

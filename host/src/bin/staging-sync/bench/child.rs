@@ -20,7 +20,7 @@ pub struct Ticked {
 /// Runs ticks as the environment says, as the Lambda does.
 pub async fn run() -> Result<Exit, Unable> {
     let unable = |error: std::io::Error| Unable(format!("bench: {error}"));
-    let service = Service::start(Config::from_env()?).await?;
+    let service = Service::start(Config::from_env().await?).await?;
     service.prepare().await?;
     // Nothing else is to be done on this thread meanwhile.
     for line in std::io::stdin().lines() {

@@ -68,7 +68,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let event = Event::parse(&json_event(&arguments.event)?)?;
     let every = arguments.every;
     let timeout = arguments.timeout.unwrap_or(every);
-    let mut config = Config::from_env()?;
+    let mut config = Config::from_env().await?;
     // Made for Lambda's minutes: of a short tick it would leave nothing.
     config.deadline_margin = config.deadline_margin.min(timeout / 4);
     let mut signals = Signals::new().map_err(|error| Unable(format!("serve: signals: {error}")))?;
