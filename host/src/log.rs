@@ -64,7 +64,8 @@ pub fn is_json() -> bool {
 pub fn init(style: Style, default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     JSON.store(style == Style::Json, Ordering::Relaxed);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    // A stderr that has ended is no reason to panic.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     // A second call, in tests, changes nothing.
     let _ = match style {
         Style::Json => {

@@ -2,6 +2,7 @@
 
 mod environment;
 mod lab;
+mod output;
 mod pages;
 mod sessions;
 

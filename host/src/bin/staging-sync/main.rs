@@ -1,5 +1,8 @@
 //! The command line, for operators and policy authors. stdout is data, stderr is talk.
 
+#[macro_use]
+mod output;
+
 mod bench;
 mod broken;
 mod choice;
@@ -110,6 +113,10 @@ fn main() -> ExitCode {
     };
     let code = runtime.block_on(run(arguments));
     runtime.shutdown_background(); // a policy that is being compiled isn't waited for
+    if let Some(error) = output::finish() {
+        eprintln!("staging-sync: stdout can't be written, and what is missing there is lost: {error}");
+        return ExitCode::from(2);
+    }
     code
 }
 

@@ -1,0 +1,46 @@
+//! Output that ends before the program does: a closed pipe is quiet, a full disk is an error, and nothing panics.
+
+use std::process::Command;
+
+use staging_sync_lab::{Fleet, Lab};
+
+use crate::policy;
+
+/// The exit code of the program in a shell's pipe or redirection, and what the shell has on stderr.
+async fn shell(lab: &Lab, script: &str) -> (Option<i32>, String) {
+    let mut command = Command::new("bash");
+    command.args(["-c", script]).env_clear().envs(lab.env()).env("POLICY", policy());
+    command.env("PROGRAM", env!("CARGO_BIN_EXE_staging-sync")).env("PATH", "/usr/bin:/bin");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("bash");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+async fn lab() -> Lab {
+    let fleet = r#"{"targets": [{"accountId": "111122223333", "accountName": "One"}]}"#;
+    Lab::start(Fleet::from_json(fleet).expect("a fleet")).await.expect("a lab")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_pipe_ends_quietly() {
+    let lab = lab().await;
+    for arguments in
+        ["tick --json", "tick --table", "policy inspect $POLICY", "man", "completions bash", "simulate --json"]
+    {
+        let (code, stderr) = shell(&lab, &format!("$PROGRAM {arguments} | true; exit ${{PIPESTATUS[0]}}")).await;
+        assert_eq!((code, stderr.contains("panicked")), (Some(0), false), "{arguments}: {stderr}");
+    }
+    let (code, stderr) = shell(&lab, "$PROGRAM tick --json 2>&1 | true; exit ${PIPESTATUS[0]}").await;
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_an_error() {
+    let lab = lab().await;
+    for arguments in ["tick --json", "policy inspect $POLICY", "man", "completions bash"] {
+        let (code, stderr) = shell(&lab, &format!("$PROGRAM {arguments} > /dev/full")).await;
+        assert_eq!(code, Some(2), "{arguments}: {stderr}");
+        assert!(stderr.contains("stdout can't be written"), "{arguments}: {stderr}");
+    }
+    let (code, stderr) = shell(&lab, "$PROGRAM tick --json 2> /dev/full > /dev/null").await;
+    assert_eq!(code, Some(0), "{stderr}");
+}
