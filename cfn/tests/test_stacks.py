@@ -238,7 +238,7 @@ def test_alarms():
     }
     assert set(alarms) == {
         *("TickFailedAlarm", "NoTickAlarm", "AccountsFailingAlarm", "RemovalsHeldAlarm", "PolicyRejectedAlarm"),
-        *("SlowTickAlarm", "FunctionThrottledAlarm", "AwsThrottledAlarm", "FanOutFailedAlarm"),
+        *("SlowTickAlarm", "FunctionThrottledAlarm", "AwsThrottledAlarm", "FanOutFailedAlarm", "FleetSaysNothingAlarm"),
     }
     for name, alarm in alarms.items():
         assert alarm["Properties"]["AlarmActions"], name
