@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
@@ -17,8 +18,8 @@ use super::live::stalled_streams;
 use super::sdk_error::reasons;
 use crate::error::{Error, ErrorKind};
 
-/// Where credentials may come from is asked for so long, as the SDK does for its calls.
-const CREDENTIALS: Duration = Duration::from_secs(5);
+/// How long credentials may take to be found: a `credential_process` or a single sign-on needs seconds.
+const CREDENTIALS: Duration = Duration::from_secs(60);
 
 /// The endpoints that this host uses.
 const ENDPOINTS: [&str; 5] = [
@@ -78,7 +79,10 @@ pub(super) async fn load(
             "the AWS region is {name:?}: set AWS_REGION, or the profile's region, to one like us-east-1"
         )));
     }
+    // The SDK gives up after 5 seconds where nobody says otherwise.
+    let identities = IdentityCache::lazy().load_timeout(CREDENTIALS).build();
     let config = aws_config::defaults(BehaviorVersion::latest())
+        .identity_cache(identities)
         .region(region)
         .http_client(http)
         .retry_config(retries)

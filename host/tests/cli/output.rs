@@ -44,3 +44,14 @@ async fn a_full_disk_is_an_error() {
     let (code, stderr) = shell(&lab, "$PROGRAM tick --json 2> /dev/full > /dev/null").await;
     assert_eq!(code, Some(0), "{stderr}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_of_the_table_does_not_act_on_a_terminal() {
+    let fleet =
+        r#"{"targets": [{"accountId": "111122223333", "accountName": "Prod\u001b[2J\u202e", "roleArn": "\u001b[1m"}]}"#;
+    let lab = Lab::start(Fleet::from_json(fleet).expect("a fleet")).await.expect("a lab");
+    let (code, shown) = shell(&lab, "$PROGRAM tick --table 2>&1 | cat >&2").await;
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("Prod\\u{1b}[2J\\u{202e}"), "{shown}");
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+}

@@ -1,5 +1,6 @@
 //! `staging-sync compare`: what two policies decide differently on the same cases.
 
+use crate::output::printable_lines;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -38,8 +39,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         comparison.add(&case, &old, &new);
     }
     match arguments.format {
-        Format::Text => print!("{}", comparison.text()),
-        Format::Markdown => print!("{}", comparison.markdown()),
+        Format::Text => print!("{}", printable_lines(&comparison.text())),
+        Format::Markdown => print!("{}", printable_lines(&comparison.markdown())),
         Format::Json => println!("{}", show::json(&serde_json::to_value(&comparison).unwrap_or_default())),
     }
     Ok(if comparison.differing.is_empty() { Exit::Well } else { Exit::Failed })

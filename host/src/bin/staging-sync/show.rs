@@ -3,6 +3,8 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
+use crate::output::printable;
+
 /// A summary, or anything else, as indented JSON.
 pub fn json(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
@@ -54,7 +56,11 @@ pub fn table(header: &[&str]) -> Table {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => printable(text),
+        other => other.to_string(),
+    }
 }
 
 /// A list of ids, shortened where there are many.

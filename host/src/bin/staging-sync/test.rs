@@ -1,5 +1,6 @@
 //! `staging-sync test`: whether a policy decides the cases as they expect.
 
+use crate::output::{printable, printable_lines};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -140,9 +141,9 @@ fn show(line: &Line, faults: bool) {
         Ok(Verdict::Differs(how)) => (if faults { "BROKEN" } else { "DIFFERS" }, how.as_str()),
         Err(error) => ("ERROR", error.as_str()),
     };
-    println!("{word:8} {:32} {}", line.name, line.about);
+    println!("{word:8} {:32} {}", line.name, printable(&line.about));
     if !detail.is_empty() {
-        println!("{detail}\n");
+        println!("{}\n", printable_lines(detail));
     }
 }
 
