@@ -121,7 +121,8 @@ parameter() { # NAME
 }
 look
 status=$(described "stack.get('StackStatus', '')")
-if [[ -n $status ]]; then
+# A stack in review has nothing yet, not even parameters: its first change set was never executed.
+if [[ -n $status && $status != REVIEW_IN_PROGRESS ]]; then
     # A platform may have a stack of this name already; ours in its place would delete all that is in it.
     [[ $(parameter TemplatePrefix) == staging-sync/templates/* ]] ||
         fail "there is a stack $stack, and it isn't staging-sync's: nothing was changed." \

@@ -5,6 +5,7 @@ mod environment;
 mod lab;
 mod output;
 mod pages;
+mod publish;
 mod sessions;
 
 #[path = "../lambda/seed.rs"]

@@ -30,7 +30,10 @@ struct Lambda {
 
 impl Lambda {
     async fn start(lab: &Lab, more: &[(&str, &str)]) -> Self {
-        let api = RuntimeApi::start(Duration::from_secs(60)).await;
+        Self::start_in(RuntimeApi::start(Some(Duration::from_secs(60))).await, lab, more).await
+    }
+
+    async fn start_in(api: RuntimeApi, lab: &Lab, more: &[(&str, &str)]) -> Self {
         let process = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", &api.address)
@@ -79,6 +82,30 @@ impl Lambda {
 
 fn sync_event() -> Value {
     json!({"operation": "sync_staging_accounts"})
+}
+
+/// `cargo lambda watch` sends a deadline of ten minutes after 1970.
+#[tokio::test]
+async fn a_deadline_that_has_passed_when_the_invocation_arrives_is_ignored_with_one_warning() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let mut lambda = Lambda::start_in(RuntimeApi::start(None).await, &lab, &[]).await;
+    assert_eq!(lambda.summary(sync_event()).await["accountsUpdated"], 1);
+    assert_eq!(lambda.summary(sync_event()).await["accountsFailed"], 0);
+    let log = lambda.log().await;
+    let warnings = log.iter().filter(|line| line["message"].as_str().is_some_and(|text| text.contains("deadline")));
+    assert_eq!(warnings.count(), 1, "{log:#?}");
+}
+
+#[tokio::test]
+async fn a_failed_invocation_has_one_error_line() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let mut lambda = Lambda::start(&lab, &[]).await;
+    let (kind, _) = lambda.error(json!({"operation": "another"})).await;
+    assert_eq!(kind, "UnknownOperation");
+    let log = lambda.log().await;
+    let errors: Vec<&Value> = log.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert_eq!((&errors[0]["message"], &errors[0]["errorType"]), (&json!("invocation failed"), &json!(kind)));
 }
 
 #[tokio::test]

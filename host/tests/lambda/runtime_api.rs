@@ -33,8 +33,8 @@ pub struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Serves on a free port, with so much time for every invocation.
-    pub async fn start(timeout: Duration) -> Self {
+    /// Serves on a free port, with so much time for every invocation; `None` is a deadline of 1970, as emulators send it.
+    pub async fn start(timeout: Option<Duration>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let (events, waiting) = mpsc::unbounded_channel::<String>();
@@ -69,12 +69,15 @@ async fn serve(
     request: Request<Incoming>,
     waiting: Arc<Mutex<mpsc::UnboundedReceiver<String>>>,
     answered: mpsc::UnboundedSender<Answer>,
-    timeout: Duration,
+    timeout: Option<Duration>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     if path.ends_with("/invocation/next") {
         let event = waiting.lock().await.recv().await.expect("the test holds the other end");
-        let deadline = (SystemTime::now() + timeout).duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        let deadline = match timeout {
+            Some(timeout) => (SystemTime::now() + timeout).duration_since(SystemTime::UNIX_EPOCH).expect("after 1970"),
+            None => Duration::from_secs(600),
+        };
         let response = Response::builder()
             .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
             .header("lambda-runtime-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793")
