@@ -101,16 +101,19 @@ export AWS_PAGER=''
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
 [[ -n $region ]] || fail "no AWS region: set AWS_REGION to the region of the table of target accounts"
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region # version 1 of the CLI knows the second only
-caller=$(aws sts get-caller-identity --query '[Account,Arn]' --output text 2>&1) ||
-    fail "no AWS credentials that work: set AWS_PROFILE, or log in; the CLI says: $caller"
+# stdout alone is data: the CLI may warn on stderr though all is well.
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
+caller=$(aws sts get-caller-identity --query '[Account,Arn]' --output text 2>"$errors") ||
+    fail "no AWS credentials that work: set AWS_PROFILE, or log in; the CLI says: $(<"$errors")"
 read -r account arn <<<"$caller"
 say "$stack in $region of account $account, as $arn"
 
 # --- What there is
 
 look() {
-    if ! found=$(aws cloudformation describe-stacks --stack-name "$stack" --output json 2>&1); then
-        [[ $found == *"does not exist"* ]] || fail "the stack can't be looked at: $found"
+    if ! found=$(aws cloudformation describe-stacks --stack-name "$stack" --output json 2>"$errors"); then
+        [[ $(<"$errors") == *"does not exist"* ]] || fail "the stack can't be looked at: $(<"$errors")"
         found='{"Stacks": [{}]}'
     fi
 }
@@ -122,7 +125,8 @@ parameter() { # NAME
 look
 status=$(described "stack.get('StackStatus', '')")
 # A stack in review has nothing yet, not even parameters: its first change set was never executed.
-if [[ -n $status && $status != REVIEW_IN_PROGRESS ]]; then
+[[ $status != REVIEW_IN_PROGRESS ]] || status=''
+if [[ -n $status ]]; then
     # A platform may have a stack of this name already; ours in its place would delete all that is in it.
     [[ $(parameter TemplatePrefix) == staging-sync/templates/* ]] ||
         fail "there is a stack $stack, and it isn't staging-sync's: nothing was changed." \

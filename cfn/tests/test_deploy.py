@@ -18,6 +18,8 @@ with open(here / "asked", "a") as asked:
     asked.write(json.dumps(sys.argv[1:]) + "\\n")
 for words, code, text in json.loads((here / "answers.json").read_text()):
     if all(word in sys.argv for word in words):
+        if "AWS_WARNS" in os.environ:
+            print("urllib3 warning: a version of SSL that nobody likes", file=sys.stderr)
         print(text, file=sys.stderr if code else sys.stdout)
         sys.exit(code)
 sys.exit("the stub has no answer to " + " ".join(sys.argv[1:]))
@@ -93,6 +95,24 @@ def test_the_stack_of_somebody_else_is_left_alone(deploy, arguments):
     assert done.returncode == 1
     assert "isn't staging-sync's" in done.stderr and "StackName=" in done.stderr
     assert {asked[1] for asked in deploy.asked()} == {"get-caller-identity", "describe-stacks"}
+
+
+def test_a_stack_in_review_is_deployed_as_if_there_were_none(deploy):
+    in_review = [["describe-stacks"], 0, json.dumps({"Stacks": [{"StackStatus": "REVIEW_IN_PROGRESS"}]})]
+    answers = [CALLER, in_review, QUOTA, *NOT_FOUND]
+    done = deploy("test", answers=answers)
+    assert "isn't staging-sync's" not in done.stderr
+    asked = [call for call in deploy.asked() if "deploy" in call]
+    assert asked, done.stderr  # it gets as far as the first deployment, which the stub refuses
+    done = deploy("test", "--disable", answers=answers)
+    assert done.returncode == 1 and "isn't staging-sync's" not in done.stderr
+
+
+def test_a_warning_on_stderr_is_not_taken_for_data(deploy):
+    done = deploy("test", answers=[CALLER, stack("UPDATE_IN_PROGRESS", "staging-sync/templates/0")], AWS_WARNS="1")
+    assert "in us-east-1 of account 123456789012, as arn:aws:iam::123456789012:user/operator" in done.stderr
+    assert (done.returncode, "UPDATE_IN_PROGRESS" in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "UPDATE_IN_PROGRESS"])
