@@ -8,6 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use super::store::{Fetched, Put, StoreError, When, too_large};
 use crate::aws::live::{self, Endpoint, Patience};
 use crate::aws::sdk_error::reasons;
+use crate::aws::{environment, transport};
 use crate::error::Error;
 
 /// A way to S3.
@@ -18,12 +19,12 @@ pub struct Objects {
 impl Objects {
     /// As the environment says.
     pub async fn from_env() -> Result<Self, Error> {
-        Ok(Self::new(&live::sdk_from_env(live::http_client(1), Patience::default()).await?))
+        Ok(Self::new(&live::sdk_from_env(environment::http_client(1)?, Patience::default()).await?))
     }
 
     /// At one endpoint, whatever the environment says.
     pub fn at(endpoint: Endpoint, patience: Patience) -> Self {
-        Self::new(&live::sdk_at(endpoint, live::http_client(1), patience))
+        Self::new(&live::sdk_at(endpoint, transport::client(1), patience))
     }
 
     fn new(config: &SdkConfig) -> Self {

@@ -14,8 +14,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_runtime_api::client::http::HttpClient;
 
+use super::bound::Bounded;
 use super::live::stalled_streams;
 use super::sdk_error::reasons;
+use super::transport;
 use crate::error::{Error, ErrorKind};
 
 /// How long credentials may take to be found: a `credential_process` or a single sign-on needs seconds.
@@ -46,6 +48,11 @@ pub async fn region() -> Option<String> {
         Some(region) => Some(region),
         None => ProfileFileRegionProvider::new().region().await.map(|region| region.to_string()),
     }
+}
+
+/// The HTTP client as the environment says, for so many requests at once.
+pub(crate) fn http_client(max_concurrency: usize) -> Result<Bounded, Error> {
+    transport::client_from_env(max_concurrency).map_err(invalid)
 }
 
 /// What the clients of all services are made from.

@@ -15,19 +15,17 @@ use aws_sdk_drs::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_dynamodb as dynamodb;
 use aws_sdk_sts as sts;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_http_client::Builder as HttpBuilder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_types::date_time::Format;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::bound::{Bounded, Feedback, ThrottlingIsPaced};
-use super::environment;
 use super::json::{item_from_json, item_to_json};
 use super::lane::Lane;
 use super::pacing::paced;
 use super::sdk_error::convert;
 use super::{AwsError, Call, Door, Principal, Request};
+use super::{environment, transport};
 use crate::account::{AccountId, ExternalId, Role, Session};
 use crate::error::Error;
 
@@ -142,14 +140,14 @@ impl Live {
     /// Clients with the environment's credentials, region and endpoints, and so many requests at once. Fails
     /// where one of them is missing.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
-        let http = http_client(max_concurrency);
+        let http = environment::http_client(max_concurrency)?;
         let patience = Patience::default();
         Ok(Self::new(&sdk_from_env(http.clone(), patience).await?, http, patience))
     }
 
     /// Clients of one endpoint, whatever the environment says.
     pub fn at(endpoint: Endpoint, max_concurrency: usize, patience: Patience) -> Self {
-        let http = http_client(max_concurrency);
+        let http = transport::client(max_concurrency);
         Self::new(&sdk_at(endpoint, http.clone(), patience), http, patience)
     }
 
@@ -327,12 +325,6 @@ impl Live {
             }
         }
     }
-}
-
-/// The HTTP client of all the clients of a process, with so many requests at once.
-pub(crate) fn http_client(max_concurrency: usize) -> Bounded {
-    let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    Bounded::new(http, max_concurrency)
 }
 
 impl Shared {

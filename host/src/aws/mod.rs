@@ -9,7 +9,7 @@ mod access;
 mod bound;
 mod calls;
 pub mod discovery;
-mod environment;
+pub(crate) mod environment;
 mod json;
 pub mod lane;
 pub mod live;
@@ -17,6 +17,7 @@ pub mod pacing;
 mod roles;
 pub(crate) mod sdk_error;
 mod table;
+pub mod transport;
 mod unused;
 
 use std::collections::HashMap;

@@ -23,6 +23,7 @@ static SERVICE: OnceCell<Service> = OnceCell::const_new();
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
+    staging_sync::aws::transport::raise_file_limit();
     log::init(log::Style::Json, "warn,staging_sync=info,bootstrap=info");
     // In the init phase, which isn't billed as an invocation. A failure isn't the end: every invocation tries
     // again and answers with the reason, until what is missing is there.

@@ -1,6 +1,14 @@
 //! Values of variables that can't be sent: said before anything is asked, and never a panic.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+
+fn policy() -> String {
+    crate::policy().to_string_lossy().into_owned()
+}
 
 /// The exit code and stderr of a tick in an environment of these variables alone.
 fn tick(variables: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -42,6 +50,49 @@ fn a_value_that_cannot_be_sent_is_named_by_its_variable_and_a_secret_is_not_repe
         assert_eq!(code, Some(2), "{name}={value:?}: {stderr}");
         assert!(stderr.contains("ConfigurationInvalid") && stderr.contains(name), "{name}={value:?}: {stderr}");
     }
+}
+
+#[test]
+fn a_bundle_of_certificates_that_cannot_be_used_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.to_string_lossy().into_owned()
+    };
+    let cut = "-----BEGIN CERTIFICATE-----\nMIIB\n";
+    for bundle in ["/nowhere/ca.pem".to_owned(), path("empty", ""), path("text", "no PEM"), path("cut", cut)] {
+        let (code, stderr) = tick(&[("AWS_CA_BUNDLE", &bundle)]);
+        assert_eq!(code, Some(2), "{bundle}: {stderr}");
+        assert!(stderr.contains("ConfigurationInvalid") && stderr.contains("AWS_CA_BUNDLE"), "{bundle}: {stderr}");
+    }
+}
+
+/// What arrives at a proxy of a tick in this environment: the first line of the first request, if there's one.
+fn at_proxy(variable: &str, more: &[(&str, &str)]) -> Option<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let proxy = format!("http://{}", listener.local_addr().expect("an address"));
+    let (seen, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // It hangs up then, which the program takes for a broken connection.
+            let _ = seen.send(BufReader::new(stream).lines().next().and_then(Result::ok).unwrap_or_default());
+        }
+    });
+    let mut variables = vec![(variable, proxy.as_str()), ("AWS_ENDPOINT_URL", "http://aws.invalid")];
+    variables.extend(more);
+    let (code, stderr) = tick(&variables);
+    assert_eq!(code, Some(2), "{stderr}");
+    lines.try_recv().ok()
+}
+
+#[test]
+fn calls_go_by_the_proxy_that_the_environment_names() {
+    for variable in ["http_proxy", "HTTP_PROXY", "all_proxy"] {
+        let line = at_proxy(variable, &[("POLICY", &policy())]).expect(variable);
+        assert!(line.starts_with("POST http://aws.invalid/"), "{variable}: {line}");
+    }
+    assert_eq!(at_proxy("http_proxy", &[("POLICY", &policy()), ("NO_PROXY", "aws.invalid")]), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use serde_json::{Map, Value, json};
 use staging_sync_lab::{Fleet, Lab};
 
 use crate::policy;
@@ -54,4 +55,17 @@ async fn text_of_the_table_does_not_act_on_a_terminal() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("Prod\\u{1b}[2J\\u{202e}"), "{shown}");
     assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_open_files_make_a_tick_slower_and_fail_no_account() {
+    let accounts = (0..40).map(|number| format!("1000000000{number:02}"));
+    let regions: Vec<String> = (1..=12).map(|number| format!("eu-west-{number}")).collect();
+    let targets: Vec<_> =
+        accounts.clone().map(|id| json!({"accountId": id, "roleArn": format!("arn:aws:iam::{id}:role/R")})).collect();
+    let roles: Map<String, Value> = accounts.map(|id| (id, json!({"roles": {"R": {}}}))).collect();
+    let fleet = json!({"regions": regions, "targets": targets, "accounts": roles}).to_string();
+    let lab = Lab::start(Fleet::from_json(&fleet).expect("a fleet")).await.expect("a lab");
+    let (code, stderr) = shell(&lab, "ulimit -n 64; $PROGRAM tick --json").await;
+    assert_eq!(code, Some(0), "{stderr}");
 }

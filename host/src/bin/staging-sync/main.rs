@@ -103,6 +103,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    staging_sync::aws::transport::raise_file_limit();
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
