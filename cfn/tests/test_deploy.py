@@ -155,6 +155,17 @@ def test_segments_must_fit_into_the_function_s_concurrency_and_the_map_s(deploy)
     assert done.returncode == 0, done.stderr
 
 
+def test_the_settings_to_copy_beside_the_platform_deploy_under_names_of_their_own(deploy):
+    settings = (CFN / "environments/beside-platform.env.example").read_text()
+    table = [["describe-table", "aws-drs-orchestration-target-accounts-test"], 0, ""]
+    done = deploy("test", "--dry-run", settings=settings, answers=[table, CALLER, NO_STACK, QUOTA, *NOT_FOUND])
+    assert done.returncode == 0, done.stderr
+    [rule] = {asked[asked.index("--name") + 1] for asked in deploy.asked() if "describe-rule" in asked}
+    assert rule == "staging-sync-staging-account-sync-test"
+    policy = json.loads(next(line for line in settings.splitlines() if line.startswith("PolicySettings="))[15:])
+    assert policy == {"removals": "own", "externalIdTemplate": "drs-orchestration-cross-account"}
+
+
 def test_settings_become_parameters_and_defaults(deploy):
     settings = """
     # beside a platform

@@ -105,3 +105,24 @@ async fn a_last_good_policy_that_could_not_be_loaded_is_tried_again_in_the_next_
     tick(&service).await;
     assert_eq!(missing(), 0);
 }
+
+/// What is known of an account's regions is one knowledge, whoever decides the account: an unused region is asked again
+/// also where the account is rescued in every tick.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_rescued_in_every_tick_sees_a_region_come_into_use() {
+    let mut fleet = targets((0..2).map(|_| (vec![], vec![ADDED.to_owned()])));
+    fleet.regions = ["ap-south-1", "us-east-1"].map(str::to_owned).to_vec();
+    let (lab, folder) = (Lab::start(fleet).await.expect("a lab"), folder());
+    let path = publish(folder.path(), &trapping("2.0.0"), Some(&version("1.0.0")), None);
+    let service = service(&lab, &path, &[("RESCUE_LIMIT", "1000")]);
+    let mut asked = Vec::new();
+    for _ in 0..14 {
+        lab.clear_calls();
+        tick(&service).await;
+        let calls = lab.calls().into_iter().filter(|call| call.account.as_deref() == Some(&*id(1)));
+        asked.push(calls.filter(|call| call.region == "ap-south-1").count());
+    }
+    assert_eq!(asked[0], 1, "a cold start knows nothing");
+    assert!(asked[1..].iter().sum::<usize>() >= 1, "asked again within 12 ticks: {asked:?}");
+    assert!(asked[1..].contains(&0), "and not in every tick: {asked:?}");
+}
