@@ -178,7 +178,8 @@ if [[ -z $status ]]; then
         fail "there is a function $function already: name another, FunctionName=... in $settings"
     ! exists aws events describe-rule --name "$rule" ||
         fail "there is a rule $rule already. The platform's may run another job: leave it," \
-            "and choose names of your own: copy $HERE/environments/beside-platform.env.example to $settings"
+            "and choose another name, ProjectName=... in $settings;" \
+            "$HERE/environments/beside-platform.env.example is there to copy"
     if [[ -z $table ]] && exists aws dynamodb describe-table --table-name "$project-target-accounts-$environment"; then
         fail "there is a table $project-target-accounts-$environment already: to use it," \
             "TargetAccountsTable=$project-target-accounts-$environment in $settings"

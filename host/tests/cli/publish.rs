@@ -29,3 +29,30 @@ async fn a_change_of_a_manifest_whose_answer_is_lost_is_recognised_as_done() {
     let manifest = lab.object("live/policy.json").expect("a manifest");
     assert!(String::from_utf8_lossy(&manifest).contains("\"shadow\""));
 }
+
+/// `status` and `publish` judge as a host in the same environment does: its settings and its limits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_judged_with_the_environment_that_a_host_would_have() {
+    const MANIFEST: &str = "s3://policies/live/policy.json";
+    let policy = policy();
+    let policy = policy.to_str().expect("UTF-8");
+    let lab = Lab::start(Fleet::default()).await.expect("a lab");
+    let run = async |arguments: &[&str], variable: (&str, &str)| {
+        let mut command = staging_sync();
+        let output = command.args(arguments).envs(lab.env()).env(variable.0, variable.1).output().await;
+        let output = output.expect("the program");
+        let shown = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&shown).into_owned())
+    };
+    let bad = [(("POLICY_SETTINGS", r#"{"removals": 5}"#), "settings: "), (("POLICY_MEMORY_MIB", "1"), "memory")];
+    for (variable, says) in bad {
+        let (code, shown) = run(&["policy", "publish", policy, "--to", MANIFEST], variable).await;
+        assert!(code == Some(2) && shown.contains(says), "{variable:?}: {code:?} {shown}");
+    }
+    let (code, shown) = run(&["policy", "publish", policy, "--to", MANIFEST], ("DRY_RUN", "false")).await;
+    assert_eq!(code, Some(0), "{shown}");
+    for (variable, says) in bad {
+        let (code, shown) = run(&["policy", "status", MANIFEST], variable).await;
+        assert!(code == Some(1) && shown.contains("REJECTS") && shown.contains(says), "{variable:?}: {code:?} {shown}");
+    }
+}

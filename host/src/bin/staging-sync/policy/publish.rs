@@ -49,7 +49,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
 
     // What a host would do with it, done here first. A signature is looked at once there is one.
     let unsigned = source::gate(None)?;
-    let text = settings.clone().map_or_else(|| "{}".into(), |settings| Value::Object(settings).to_string());
+    let text =
+        settings.clone().map_or_else(|| unsigned.settings.clone(), |settings| Value::Object(settings).to_string());
     let release = unsigned.judge(bytes.clone(), text, None, cases.clone()).await;
     let release = release.map_err(publish::Unchanged::from)?;
     let cases = cases.map(|text| {

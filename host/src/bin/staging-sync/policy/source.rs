@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use staging_sync::Config;
 use staging_sync::activation::Gate;
 use staging_sync::activation::bucket::Objects;
 use staging_sync::activation::location::{self, Location};
 use staging_sync::activation::manifest::Entry;
 use staging_sync::activation::publish::{SigningKey, Unchanged};
 use staging_sync::activation::signature::Key;
-use staging_sync::policy::{Cache, Limits};
+use staging_sync::policy::Cache;
 
 use crate::Unable;
 
@@ -28,12 +29,23 @@ pub async fn locate(text: &str) -> Result<Location, Unable> {
 /// What judges a policy here as the host would: with its limits, and with `POLICY_PUBLIC_KEY` where it's set.
 pub fn gate(public_key: Option<&str>) -> Result<Gate, Unable> {
     let key = public_key.filter(|key| !key.is_empty()).map(Key::parse).transpose();
+    let config = host_config()?;
     Ok(Gate {
-        limits: Limits::default(),
+        limits: config.limits,
         key: key.map_err(|error| Unable(format!("POLICY_PUBLIC_KEY {error}")))?,
-        settings: "{}".into(),
+        settings: config.settings,
         cache: Cache::own(),
     })
+}
+
+/// The configuration of a host in this environment, as far as it judges policies: `POLICY_SETTINGS`, `POLICY_FUEL`,
+/// `POLICY_MEMORY_MIB`. What a host needs besides, to run ticks, isn't asked for.
+pub fn host_config() -> Result<Config, Unable> {
+    Ok(Config::read(&|name| match name {
+        "TARGET_ACCOUNTS_TABLE" => Some("none".into()),
+        "DRS_REGIONS" => Some("us-east-1".into()),
+        name => std::env::var(name).ok(),
+    })?)
 }
 
 /// Reads a secret key; its password, if it has one, is in `POLICY_KEY_PASSWORD`.
