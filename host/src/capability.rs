@@ -110,7 +110,8 @@ impl account::Host for Guest {
     }
 
     async fn update(&mut self, change: Change) -> wasmtime::Result<Receipt> {
-        self.scope()?.update(change).await
+        let (memory, budget) = self.memory();
+        self.scope()?.update(change, memory, budget.is_wanted()).await
     }
 }
 

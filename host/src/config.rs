@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::activation::location::bucket_and_key;
 use crate::aws;
 use crate::error::{Error, ErrorKind};
 use crate::policy::Limits;
@@ -81,6 +82,11 @@ const OPT_IN_REGIONS: [&str; 17] = [
 /// Whether accounts can be without a region: an account that isn't opted in to it has nothing there.
 pub fn is_opt_in(region: &str) -> bool {
     OPT_IN_REGIONS.contains(&region)
+}
+
+/// Whether AWS offers DRS in a region.
+pub fn is_drs_region(region: &str) -> bool {
+    DRS_REGIONS.iter().any(|(_, regions)| regions.contains(&region))
 }
 
 /// The host's settings.
@@ -205,8 +211,8 @@ impl Reader<'_> {
 
     fn outcomes_prefix(&mut self) -> Option<String> {
         let prefix = self.get("OUTCOMES_PREFIX")?;
-        let (bucket, rest) = prefix.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
-        if bucket.is_empty() || !(rest.is_empty() || rest.ends_with('/')) {
+        let (bucket, rest) = prefix.strip_prefix("s3://").map(bucket_and_key).unwrap_or_default();
+        if bucket.is_empty() || !prefix.ends_with('/') || !(rest.is_empty() || rest.ends_with('/')) {
             self.problems.push(format!("OUTCOMES_PREFIX is {prefix:?}: expected a URI like s3://bucket/fan-out/"));
         }
         Some(prefix)

@@ -27,6 +27,7 @@ pub mod tick;
 
 pub mod account;
 pub mod bindings;
+pub mod text;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind};

@@ -131,7 +131,7 @@ pub(crate) fn answer(operation: &str, input: &Input, body: &Bytes, region: &str,
         "ListObjectsV2" => Ok(reply(200, "application/xml", list::answer(&input.list, at.name, at.bucket))),
         "HeadBucket" => {
             let mut reply = empty(StatusCode::OK);
-            insert(&mut reply, HeaderName::from_static("x-amz-bucket-region"), at.region);
+            tell_region(&mut reply, at.region);
             Ok(reply)
         }
         _ => Err(AwsError::unknown_operation()),
@@ -168,6 +168,11 @@ fn kept(headers: &HeaderMap) -> HeaderMap {
 /// What the lab itself puts is kept like an upload without headers.
 pub(crate) fn object(body: Bytes) -> Object {
     Object::new(Upload::of(body), kept(&HeaderMap::new()))
+}
+
+/// Says where the bucket is.
+pub(crate) fn tell_region(reply: &mut Reply, region: &str) {
+    insert(reply, HeaderName::from_static("x-amz-bucket-region"), region);
 }
 
 fn empty(status: StatusCode) -> Reply {

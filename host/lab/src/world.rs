@@ -138,7 +138,13 @@ impl World {
         };
         let (reply, code) = match outcome {
             Ok(reply) => (reply, None),
-            Err(error) => (error.reply(request.service, &request_id), Some(error.code)),
+            Err(error) => {
+                let mut reply = error.reply(request.service, &request_id);
+                if error.code == "PermanentRedirect" {
+                    s3::tell_region(&mut reply, &fleet.hub.region);
+                }
+                (reply, Some(error.code))
+            }
         };
         call.answered(reply.status().as_u16(), code);
         Ok(with_request_id(reply, request.service, &request_id))

@@ -1,5 +1,8 @@
 //! A store in a bucket. No tick needs S3, so it isn't behind the door to AWS.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use aws_config::SdkConfig;
 use aws_sdk_s3 as s3;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -14,6 +17,8 @@ use crate::error::Error;
 /// A way to S3.
 pub struct Objects {
     client: s3::Client,
+    /// The regions of buckets that are in another one than ours.
+    regions: Mutex<HashMap<String, String>>,
 }
 
 impl Objects {
@@ -31,14 +36,33 @@ impl Objects {
         // A bucket's name in the host's name needs DNS, which an endpoint of one's own doesn't have.
         let own = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
         let config = s3::config::Builder::from(config).force_path_style(own).build();
-        Self { client: s3::Client::from_conf(config) }
+        Self { client: s3::Client::from_conf(config), regions: Mutex::default() }
+    }
+
+    /// Sends a request to where the bucket is; S3 tells it to who asks in another region.
+    async fn send<T, E, F>(&self, bucket: &str, request: impl Fn(s3::config::Builder) -> F) -> Result<T, SdkError<E>>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+    {
+        let regions = || self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = regions().get(bucket).cloned();
+        let at = |region: &String| s3::config::Builder::new().region(s3::config::Region::new(region.clone()));
+        let answer = request(known.as_ref().map_or_else(s3::config::Builder::new, at)).await;
+        match answer {
+            Err(error) if let Some(region) = told_region(&error).filter(|region| known.as_ref() != Some(region)) => {
+                regions().insert(bucket.to_owned(), region.clone());
+                request(at(&region)).await
+            }
+            answer => answer,
+        }
     }
 
     /// Fetches an object, if its entity tag isn't `known`.
     pub async fn get(&self, bucket: &str, key: &str, known: Option<&str>, most: u64) -> Result<Fetched, StoreError> {
         let title = format!("s3://{bucket}/{key}");
         let request = self.client.get_object().bucket(bucket).key(key).set_if_none_match(known.map(str::to_owned));
-        let mut answer = match request.send().await {
+        let sent = self.send(bucket, |config| request.clone().customize().config_override(config).send());
+        let mut answer = match sent.await {
             Ok(answer) => answer,
             Err(error) => {
                 return match status(&error) {
@@ -67,13 +91,17 @@ impl Objects {
 
     /// Puts an object where the condition holds.
     pub async fn put(&self, bucket: &str, key: &str, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
-        let request = self.client.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes));
-        let request = match when {
-            When::Missing => request.if_none_match("*"),
-            When::Is(version) => request.if_match(version),
-            When::Always => request,
+        let (new, old) = match when {
+            When::Missing => (Some("*".to_owned()), None),
+            When::Is(version) => (None, Some(version.to_owned())),
+            When::Always => (None, None),
         };
-        match request.send().await {
+        let sent = self.send(bucket, |config| {
+            let request = self.client.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes.clone()));
+            let request = request.set_if_none_match(new.clone()).set_if_match(old.clone());
+            request.customize().config_override(config).send()
+        });
+        match sent.await {
             Ok(_) => Ok(Put::Done),
             // 409: somebody else's write was under way at the same moment; 404: what was to be replaced is gone.
             Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(Put::Changed),
@@ -81,6 +109,12 @@ impl Objects {
             Err(error) => Err(failed(&format!("s3://{bucket}/{key}"), &error)),
         }
     }
+}
+
+/// Where S3 says that a bucket is, when it isn't where it was asked.
+fn told_region<E>(error: &SdkError<E>) -> Option<String> {
+    let response = error.raw_response().filter(|response| matches!(response.status().as_u16(), 301 | 307 | 400))?;
+    response.headers().get("x-amz-bucket-region").map(str::to_owned)
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

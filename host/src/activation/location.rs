@@ -19,11 +19,21 @@ pub fn is_s3(text: &str) -> bool {
     text.starts_with("s3://")
 }
 
+/// What an `s3://` URI names: a bucket, or an access point by its ARN, and the rest.
+pub fn bucket_and_key(rest: &str) -> (&str, &str) {
+    // The ARN of an access point has a slash of its own: arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME
+    let skipped = if rest.starts_with("arn:") { rest.find('/').map_or(0, |slash| slash + 1) } else { 0 };
+    match rest.get(skipped..).and_then(|rest| rest.find('/')) {
+        Some(slash) => (&rest[..skipped + slash], &rest[skipped + slash + 1..]),
+        None => (rest, ""),
+    }
+}
+
 impl Location {
     /// Reads a location; `objects` is needed for one in S3.
     pub fn parse(text: &str, objects: Option<&Arc<Objects>>) -> Result<Self, String> {
         if let Some(rest) = text.strip_prefix("s3://") {
-            let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+            let (bucket, key) = bucket_and_key(rest);
             let (prefix, name) = key.rsplit_once('/').map_or(("", key), |(prefix, name)| (prefix, name));
             let Some(objects) = objects.filter(|_| !bucket.is_empty() && !name.is_empty()) else {
                 return Err(format!("{text}: expected a path, or s3://BUCKET/KEY"));

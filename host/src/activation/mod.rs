@@ -22,7 +22,9 @@ use serde_json::Value;
 
 use crate::case::bundle;
 use crate::error::{Error, ErrorKind};
+use crate::policy::memory::memory_size;
 use crate::policy::{self, COMPONENT, Cache, Candidate, Limits, Release};
+use crate::text;
 use location::Location;
 use manifest::{Cases, Entry};
 use signature::Key;
@@ -221,7 +223,7 @@ impl Gate {
         let Some(key) = &self.key else { return Ok(()) };
         let place = at.with_suffix(".minisig");
         let signature = match place.get(None, 1 << 16).await {
-            Ok(Fetched::Found { bytes, .. }) => String::from_utf8_lossy(&bytes).into_owned(),
+            Ok(Fetched::Found { bytes, .. }) => text::decode(&bytes).unwrap_or_default(),
             Ok(_) => {
                 let reason = format!("isn't signed, and POLICY_PUBLIC_KEY is set: expected a signature in {place}");
                 return Err(Rejected { retryable: true, ..Rejected::new(Step::Signature, reason) });
@@ -235,14 +237,33 @@ impl Gate {
         key.verify(bytes, &signature).map_err(rejected)
     }
 
+    /// Compiles a component where it isn't yet, and where there's memory for that.
     async fn compile(&self, bytes: Vec<u8>) -> Result<Candidate, Rejected> {
-        let cache = self.cache.clone();
-        // It computes for a while, and accounts may be under way on this thread.
-        let compiled = tokio::task::spawn_blocking(move || Candidate::compile_once(&bytes, &cache)).await;
-        let compiled =
-            compiled.map_err(|error| Rejected::new(Step::Compile, format!("host: {error}; please report it")))?;
-        compiled.map_err(|error| Rejected::from(Step::Compile, error))
+        let (bytes, cache) = (Arc::new(bytes), self.cache.clone());
+        let (known, among) = (Arc::clone(&bytes), self.cache.clone());
+        if let Some(candidate) = compute(move || Candidate::compiled(&known, &among)).await? {
+            return Ok(candidate);
+        }
+        let _memory = self.limits.budget.reserve_for_compiling(bytes.len()).await.map_err(|wanted| {
+            let (wanted, all) = (wanted >> 20, self.limits.budget.total() >> 20);
+            let size = memory_size(bytes.len(), 0);
+            Rejected::new(
+                Step::Compile,
+                format!(
+                    "compiling it takes about {wanted} MiB, and this process has {all} MiB for policies: raise the \
+                     function's MemorySize to {size} MB, or package it precompiled (`make package`)"
+                ),
+            )
+        })?;
+        compute(move || Candidate::compile_once(&bytes, &cache)).await
     }
+}
+
+/// Computes for a while, apart from the accounts that may be under way on this thread.
+async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Rejected> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(|error| Rejected::new(Step::Compile, format!("host: {error}; please report it")))?;
+    done.map_err(|error| Rejected::from(Step::Compile, error))
 }
 
 /// Lets a release decide its cases (a bundle's text), and remembers that it did.

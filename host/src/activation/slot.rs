@@ -16,6 +16,7 @@ use super::store::Fetched;
 use super::{Gate, Offer, Rejected, Step};
 use crate::metrics::{self, Metric};
 use crate::policy::{COMPONENT, Release};
+use crate::text;
 use crate::tick::{LastGood, Policies};
 
 /// Why the packaged policy removes nothing where it stands in for another one.
@@ -394,7 +395,7 @@ async fn attempt(at: &Location, gate: &Gate, bytes: &Arc<Vec<u8>>, known: &[Arc<
         let active = gate.activate(at, Offer::Plain(bytes.to_vec()), known).await;
         return Attempt { active, shadow: None, manifest: None };
     }
-    let manifest = match std::str::from_utf8(bytes).map_err(|error| error.to_string()).and_then(Manifest::parse) {
+    let manifest = match text::decode(bytes).map_err(str::to_owned).and_then(|text| Manifest::parse(&text)) {
         Ok(manifest) => manifest,
         Err(error) => return failed(Rejected::new(Step::Manifest, format!("{at}: {error}"))),
     };

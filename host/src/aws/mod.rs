@@ -36,6 +36,7 @@ use crate::account::{ExternalId, Item, Session};
 pub use access::Access;
 pub use calls::{Calls, Counter};
 pub use environment::region;
+pub(crate) use roles::SESSION_NAME;
 pub use table::{Segment, Write, Written};
 use unused::Unused;
 

@@ -11,6 +11,7 @@ use crate::account::AccountId;
 use crate::aws::discovery::{Listing, RegionAnswer, Seen};
 use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
+use crate::policy::memory::Displaced;
 use crate::removals::{self, Emptying, Removals};
 use crate::target::{RoleError, Target};
 
@@ -133,6 +134,12 @@ impl Scope {
         self.undecided();
     }
 
+    /// The same account with the same observations for another instance of the policy.
+    pub fn again(mut self) -> Self {
+        self.undecided();
+        self
+    }
+
     /// Where the account stands in the tick's order. It holds no place for removals there any longer.
     pub fn leave_order(&self) -> usize {
         self.removals.leave();
@@ -238,7 +245,13 @@ impl Scope {
         self.regions.iter().find(|region| !read(region))
     }
 
-    pub(super) async fn update(&mut self, change: Change) -> wasmtime::Result<Receipt> {
+    /// Stages a change. An instance whose account has to wait for others ends once its `memory` (in bytes) is `wanted`.
+    pub(super) async fn update(
+        &mut self,
+        change: Change,
+        memory: usize,
+        wanted: impl Future<Output = ()>,
+    ) -> wasmtime::Result<Receipt> {
         if std::mem::replace(&mut self.updated, true) {
             return Err(refuse("called update twice for one account"));
         }
@@ -260,8 +273,14 @@ impl Scope {
                         return Err(wasmtime::Error::new(WaitsForOthers));
                     }
                     Emptying::Held(reason) => Some(reason),
-                    Emptying::Allowed if self.removals.take().await => None,
-                    Emptying::Allowed => Some(self.removals.reason()),
+                    Emptying::Allowed => {
+                        let place = tokio::select! {
+                            biased;
+                            place = self.removals.take() => place,
+                            () = wanted => return Err(wasmtime::Error::new(Displaced(memory))),
+                        };
+                        (!place).then(|| self.removals.reason())
+                    }
                 },
             };
         }

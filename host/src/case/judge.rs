@@ -71,7 +71,7 @@ impl Case {
     pub async fn played_out(&self, policy: &Policy, about: String) -> Result<Recorded, Error> {
         let config = self.config().map_err(|error| Error::new(ErrorKind::ConfigurationInvalid, error))?;
         let now = self.tape.now.time();
-        let recording = Recording { event: self.event.clone(), about, now, writes: true, anonymize: false };
+        let recording = Recording { event: self.event.clone(), about, now, writes: true, anonymize: None };
         let world = Arc::new(World::of(&self.tape));
         record(config, policy.clone(), world, recording, |_, _| ()).await
     }

@@ -39,6 +39,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::policy::Policy;
 use crate::tape::{self, Exchange, Matched, Played, Player, Tape};
+use crate::text;
 use crate::tick::{Report, Runtime, Tick};
 
 #[cfg(feature = "cli")]
@@ -46,7 +47,7 @@ pub use check::{Verdict, check};
 #[cfg(feature = "cli")]
 pub use judge::Judged;
 #[cfg(feature = "cli")]
-pub use record::{Recorded, Recording, record, vacant};
+pub use record::{Anonymize, Recorded, Recording, record, vacant};
 
 /// A case, read from its directory.
 #[derive(Debug, Clone)]
@@ -197,7 +198,7 @@ fn name(dir: &Path) -> String {
 /// Reads a file of a case. None: there's no such file.
 fn file<T>(dir: &Path, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
     let path = dir.join(name);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match text::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("{}: {error}", path.display())),

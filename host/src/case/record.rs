@@ -12,11 +12,12 @@ use crate::aws::Door;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::policy::Policy;
-use crate::tape::{self, HostSettings, Now, Recorder, Tape, anonymize};
+use crate::tape::anonymize::{self, Keep, Left};
+use crate::tape::{self, HostSettings, Now, Recorder, Tape};
 use crate::tick::{Report, Runtime, Tick};
 
 /// What to record, and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Recording {
     /// The event.
     pub event: Value,
@@ -26,8 +27,15 @@ pub struct Recording {
     pub now: SystemTime,
     /// Whether writes are made; otherwise they're recorded as done.
     pub writes: bool,
-    /// Whether account ids and names are replaced.
-    pub anonymize: bool,
+    /// Whether account ids and names are replaced, and what of names is kept.
+    pub anonymize: Option<Anonymize>,
+}
+
+/// How a tape is made fit for others' eyes.
+#[derive(Clone, Default)]
+pub struct Anonymize {
+    /// What of names is kept; nothing, if it isn't said.
+    pub keep_names: Option<Keep>,
 }
 
 /// A case that isn't in a directory yet.
@@ -39,6 +47,8 @@ pub struct Recorded {
     pub result: Value,
     /// The tick's report, with real names.
     pub report: Result<Report, Error>,
+    /// What `anonymize` left as it was.
+    pub left: Left,
 }
 
 /// Runs a tick and records it. `progress` hears how many accounts are done, of how many.
@@ -71,14 +81,32 @@ pub async fn record(
     let writes = recording.writes && !std::mem::take(&mut config.dry_run);
     let recorder = Arc::new(Recorder::new(door, writes));
     let event = Event::parse(&tape.event)?;
-    let runtime = Arc::new(Runtime::with(config, policy, recorder.clone()).await?);
+    let runtime = Arc::new(Runtime::with(config, policy.clone(), recorder.clone()).await?);
     let report = runtime.tick(Tick { now: now.time(), ..Tick::of(event) }, progress).await;
     recorder.finish(&mut tape).map_err(failed)?;
-    let mut result = result(&report);
-    if recording.anonymize {
-        anonymize::anonymize(&mut tape, &mut result).map_err(failed)?;
+    let result = result(&report);
+    let mut recorded = Recorded { tape, result, report, left: Vec::new() };
+    if let Some(Anonymize { keep_names }) = &recording.anonymize {
+        recorded.left = anonymize::anonymize(&mut recorded.tape, keep_names.as_ref()).map_err(failed)?;
+        // What came of the tick has the names of others as well; what comes of the tape hasn't.
+        let case = recorded.case(Path::new("anonymous"));
+        let before = statuses(&recorded.result);
+        recorded.result = Box::pin(case.run(&policy)).await.map_err(failed)?.result();
+        if statuses(&recorded.result) != before {
+            let message = "the tape without names comes to other decisions: the policy decides by names; keep the parts \
+                           that matter with --keep-names";
+            return Err(failed(message.into()));
+        }
     }
-    Ok(Recorded { tape, result, report })
+    Ok(recorded)
+}
+
+/// What a summary says of its accounts, without their names.
+fn statuses(result: &Value) -> Vec<String> {
+    let details = result.get("details").and_then(Value::as_array).into_iter().flatten();
+    let mut statuses: Vec<String> = details.filter_map(|detail| Some(detail.get("status")?.to_string())).collect();
+    statuses.sort(); // ids that aren't 12 digits have no order to keep
+    statuses
 }
 
 /// Refuses a directory that has something in it: better before a tick than after.

@@ -4,6 +4,7 @@ pub mod cache;
 pub mod contract;
 pub mod encode;
 mod limits;
+pub mod memory;
 pub(crate) mod meter;
 mod release;
 mod shape;
@@ -22,6 +23,7 @@ use crate::bindings::types::{AccountOutcome, Outcome, PolicyInfo, Tick};
 use crate::bindings::{Policy as Instance, PolicyPre};
 use crate::capability::{self, Refused, Scope};
 use crate::error::{Error, ErrorKind};
+use memory::{Budget, Displaced, Typical};
 use meter::Meter;
 
 pub use cache::Cache;
@@ -43,6 +45,13 @@ pub struct Guest {
     limiter: limits::Limiter,
 }
 
+impl Guest {
+    /// What the instance takes of which budget, in bytes of linear memory.
+    pub(crate) fn memory(&self) -> (usize, &'static Budget) {
+        (self.limiter.used(), self.limiter.budget)
+    }
+}
+
 /// A policy that this host can run. A clone is the same compiled policy.
 #[derive(Clone)]
 pub struct Policy {
@@ -53,6 +62,7 @@ pub struct Policy {
     shape: Shape,
     info: PolicyInfo,
     meter: Arc<Meter>,
+    typical: Arc<Typical>,
 }
 
 /// A component, compiled and not yet judged.
@@ -61,6 +71,31 @@ pub struct Candidate {
     engine: Engine,
     component: Component,
     shape: Shape,
+}
+
+/// Why an export didn't return.
+enum Ended {
+    Fault(Fault),
+    /// It made room for others: the call is to be made again, with so many bytes.
+    Displaced(usize),
+}
+
+/// Runs one export in an instance of its own, and in another one should it have to make room for others. No function: the
+/// future of a closure that is called again isn't known to be `Send`.
+macro_rules! run {
+    ($policy:expr, $scope:expr, $scale:expr, $call:expr) => {{
+        let (policy, mut scope, mut bytes) = ($policy, $scope, $policy.typical.bytes());
+        loop {
+            match policy.run_in(scope, $scale, bytes, $call).await {
+                (Ok(value), scope) => break (Ok(value), scope),
+                (Err(Ended::Fault(fault)), scope) => break (Err(fault), scope),
+                (Err(Ended::Displaced(wanted)), given_back) => {
+                    bytes = wanted;
+                    scope = given_back.map(Scope::again);
+                }
+            }
+        }
+    }};
 }
 
 /// What the policy did wrong, and so what its account's error says.
@@ -76,25 +111,30 @@ impl Candidate {
 
     /// The same, unless it's compiled already.
     pub fn compile_once(bytes: &[u8], cache: &Cache) -> Result<Self, Error> {
+        if let Some(known) = Self::compiled(bytes, cache)? {
+            return Ok(known);
+        }
+        let (engine, digest) = (engine()?, sha256(bytes));
+        let bytes = encode::component_of(bytes).map_err(refused)?;
+        contract::is_component(&bytes).map_err(refused)?;
+        let component = Component::new(&engine, bytes)
+            .map_err(|error| refused(format!("isn't a WebAssembly component that can be compiled: {error:#}")))?;
+        cache.keep(&engine, &digest, &component);
+        Ok(Self::of(engine, &digest, component))
+    }
+
+    /// What is compiled already, if it is.
+    pub fn compiled(bytes: &[u8], cache: &Cache) -> Result<Option<Self>, Error> {
         if bytes.len() as u64 > limits::COMPONENT {
             return Err(refused(format!("is larger than {} MiB", limits::COMPONENT >> 20)));
         }
-        let engine = limits::engine().map_err(|error| refused(format!("host: no engine: {error:#}")))?;
-        let digest = sha256(bytes);
-        let component = match cache.find(&engine, &digest) {
-            Some(component) => component,
-            None => {
-                let bytes = encode::component_of(bytes).map_err(refused)?;
-                contract::is_component(&bytes).map_err(refused)?;
-                let component = Component::new(&engine, bytes).map_err(|error| {
-                    refused(format!("isn't a WebAssembly component that can be compiled: {error:#}"))
-                })?;
-                cache.keep(&engine, &digest, &component);
-                component
-            }
-        };
+        let (engine, digest) = (engine()?, sha256(bytes));
+        Ok(cache.find(&engine, &digest).map(|component| Self::of(engine, &digest, component)))
+    }
+
+    fn of(engine: Engine, digest: &str, component: Component) -> Self {
         let shape = Shape::of(&component);
-        Ok(Self { digest: digest.into(), engine, component, shape })
+        Self { digest: digest.into(), engine, component, shape }
     }
 
     /// What it imports and exports.
@@ -122,11 +162,16 @@ impl Candidate {
             operations: Vec::new(),
             settings_schema: String::new(),
         };
-        let mut policy = Policy { digest, engine, pre, limits, shape, info, meter: Arc::default() };
-        let (info, _) = policy.run(None, 1, async |instance, store| instance.call_info(store).await).await;
+        let mut policy =
+            Policy { digest, engine, pre, limits, shape, info, meter: Arc::default(), typical: Arc::default() };
+        let (info, _) = run!(&policy, None, 1, async |instance, store| instance.call_info(store).await);
         policy.info = info.map_err(|fault| Error::new(ErrorKind::PolicyFailed, format!("info: {fault}")))?;
         Ok(policy)
     }
+}
+
+fn engine() -> Result<Engine, Error> {
+    limits::engine().map_err(|error| refused(format!("host: no engine: {error:#}")))
 }
 
 fn refused(message: String) -> Error {
@@ -176,6 +221,11 @@ impl Policy {
         self.meter.used()
     }
 
+    /// The most linear memory that one of its instances took so far, in bytes.
+    pub fn most_memory(&self) -> usize {
+        self.typical.most()
+    }
+
     /// What the policy says about itself.
     pub fn info(&self) -> &PolicyInfo {
         &self.info
@@ -189,7 +239,7 @@ impl Policy {
     /// Lets the policy judge its settings, a JSON text.
     pub async fn validate_settings(&self, settings: &str) -> Result<(), Error> {
         let (verdict, _) =
-            self.run(None, 1, async |instance, store| instance.call_validate_settings(store, settings).await).await;
+            run!(self, None, 1, async |instance, store| instance.call_validate_settings(store, settings).await);
         let problems = match verdict {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(problems)) => problems,
@@ -202,7 +252,7 @@ impl Policy {
 
     /// Lets the policy decide one account. The scope comes back with what the policy asked for.
     pub async fn sync(&self, tick: &Tick, scope: Scope) -> (Result<Outcome, Fault>, Option<Scope>) {
-        self.run(Some(scope), 1, async |instance, store| instance.call_sync(store, tick).await).await
+        run!(self, Some(scope), 1, async |instance, store| instance.call_sync(store, tick).await)
     }
 
     /// Lets the policy make the tick's summary.
@@ -210,18 +260,19 @@ impl Policy {
         // A summary grows with the fleet; its allowance as well.
         let scale = 1 + outcomes.len() as u64 / 200;
         let (summary, _) =
-            self.run(None, scale, async |instance, store| instance.call_summarize(store, tick, outcomes).await).await;
+            run!(self, None, scale, async |instance, store| instance.call_summarize(store, tick, outcomes).await);
         summary.map_err(|fault| Error::new(ErrorKind::PolicyFailed, format!("summarize: {fault}")))
     }
 
-    /// Runs one export in an instance of its own.
-    async fn run<R>(
+    /// Runs one export in an instance of its own, which waits for so many bytes of memory.
+    async fn run_in<R>(
         &self,
         scope: Option<Scope>,
         scale: u64,
+        bytes: usize,
         call: impl AsyncFnOnce(&Instance, &mut Store<Guest>) -> wasmtime::Result<R>,
-    ) -> (Result<R, Fault>, Option<Scope>) {
-        let limiter = self.limits.limiter(scale);
+    ) -> (Result<R, Ended>, Option<Scope>) {
+        let limiter = self.limits.limiter(scale, bytes).await;
         let guest = Guest { scope, calls: 0, log_lines: 0, host_time: Duration::ZERO, limiter };
         let mut store = Store::new(&self.engine, guest);
         let result = async {
@@ -230,10 +281,14 @@ impl Policy {
             call(&instance, &mut store).await
         };
         let (result, time) = meter::busy(result).await;
-        let result = result.map_err(|error| self.blame(&error, scale));
         let fuel = self.limits.fuel.saturating_mul(scale).saturating_sub(store.get_fuel().unwrap_or_default());
         self.meter.count(Used { fuel, time: time.saturating_sub(store.data().host_time) });
-        (result, store.into_data().scope)
+        self.typical.record(store.data().limiter.used());
+        let result = result.map_err(|error| match error.downcast_ref::<Displaced>() {
+            Some(Displaced(wanted)) => Ended::Displaced(*wanted),
+            None => Ended::Fault(self.blame(&error, scale)),
+        });
+        (result, store.into_data().scope) // the instance's memory is gone now, and then its reservation
     }
 
     /// Says in the policy author's words why an instance ended.

@@ -18,6 +18,8 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::text::unmarked;
+
 pub use exchange::{Answer, Exchange, Failure, differences};
 pub use record::Recorder;
 pub use replay::{Asked, Matched, Played, Player};
@@ -135,7 +137,7 @@ impl Tape {
 
 /// Reads JSON; an error tells a file that is cut off from one that is wrong.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| match error.classify() {
+    serde_json::from_str(unmarked(text)).map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => format!("ends too early, is it cut off? ({error})"),
         _ => format!("isn't JSON: {error}"),
     })

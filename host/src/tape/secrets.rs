@@ -24,6 +24,11 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     text.strip_prefix(PLACEHOLDER).is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Whether a text stands for a token of a next page.
+pub(super) fn is_token(text: &str) -> bool {
+    text.strip_prefix(TOKEN).is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Replaces external ids that AWS answered with, and page tokens, wherever they occur; drops the rest.
 pub(super) fn remove<'a>(exchanges: impl Iterator<Item = &'a mut Exchange>) {
     let mut exchanges: Vec<&mut Exchange> = exchanges.collect();

@@ -190,3 +190,28 @@ async fn a_known_component_under_another_name_or_with_other_cases_is_refused_by_
         assert_eq!(active(look(&warm).await.0.as_ref()), "1.0.0", "what was good goes on");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_there_is_no_memory_to_compile_is_refused_before_it_is_tried() {
+    let small = Box::leak(Box::new(Budget::of(128 << 20)));
+    let gate = Gate { limits: Limits { budget: small, ..Limits::default() }, ..gate() };
+    let rejected = refusal(gate, &version("1.0.0"), |_, _| ()).await;
+    says(&rejected, "compile", "this process has 80 MiB for policies: raise the function's MemorySize to 512 MB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_arrives_after_its_policy_is_found() {
+    let folder = folder();
+    let [public, secret] = keys(None).expect("keys");
+    let bytes = version("1.0.0").component();
+    let path = folder.path().join("policy.wasm");
+    fs::write(&path, &bytes).expect("a policy");
+    let slot = slot(&path, Gate { key: Some(Key::parse(&public).expect("a key")), ..gate() });
+    let (standing, rejected) = look(&slot).await;
+    assert_eq!(active(standing.as_ref()), "none");
+    says(&rejected.expect("a rejection"), "signature", "isn't signed");
+    let signature = SigningKey::parse(&secret, None).and_then(|key| key.sign(&bytes)).expect("a signature");
+    fs::write(folder.path().join("policy.wasm.minisig"), signature).expect("a signature");
+    let (standing, rejected) = look(&slot).await;
+    assert_eq!((active(standing.as_ref()), rejected), ("1.0.0", None));
+}

@@ -69,3 +69,14 @@ async fn few_open_files_make_a_tick_slower_and_fail_no_account() {
     let (code, stderr) = shell(&lab, "ulimit -n 64; $PROGRAM tick --json").await;
     assert_eq!(code, Some(0), "{stderr}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bounded_address_space_is_enough_for_many_accounts() {
+    let accounts: Vec<String> = (0..200).map(|number| format!("100000000{number:03}")).collect();
+    let targets = accounts.iter().map(|id| json!({"accountId": id, "roleArn": format!("arn:aws:iam::{id}:role/R")}));
+    let roles: Map<String, Value> = accounts.iter().map(|id| (id.clone(), json!({"roles": {"R": {}}}))).collect();
+    let fleet = json!({"targets": targets.collect::<Vec<_>>(), "accounts": roles, "latencyMs": 20}).to_string();
+    let lab = Lab::start(Fleet::from_json(&fleet).expect("a fleet")).await.expect("a lab");
+    let (code, stderr) = shell(&lab, "ulimit -v 4000000; $PROGRAM tick --json").await;
+    assert_eq!(code, Some(0), "{stderr}");
+}

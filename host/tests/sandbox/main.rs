@@ -4,6 +4,7 @@ mod account;
 mod fuzz;
 mod guest;
 mod load;
+mod memory;
 mod tick;
 
 #[allow(dead_code, reason = "the ticks' tests use all of it")]

@@ -1,7 +1,11 @@
 //! `staging-sync serve` as those who run it see it: log lines, /healthz, /metrics, signals, the table.
 
+mod memory;
 mod service;
 
+#[allow(dead_code, reason = "the sandbox's tests use all of it")]
+#[path = "../sandbox/guest.rs"]
+mod guest;
 #[path = "../lambda/seed.rs"]
 mod seed;
 

@@ -92,9 +92,13 @@ impl Service {
         found.unwrap_or_else(|_| panic!("/healthz still says {last}"))
     }
 
+    pub fn pid(&self) -> u32 {
+        self.process.id().expect("a running process")
+    }
+
     /// Sends a signal, as `kill` names it.
     pub async fn signal(&self, name: &str) {
-        let pid = self.process.id().expect("a running process").to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().await.expect("kill");
         assert!(sent.success());
     }

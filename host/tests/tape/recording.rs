@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use staging_sync::Config;
 use staging_sync::aws::live::{Endpoint, Live};
-use staging_sync::case::{Case, Recorded, Recording, Verdict, check, record};
+use staging_sync::case::{Anonymize, Case, Recorded, Recording, Verdict, check, record};
 use staging_sync_lab::{Fleet, Lab};
 
 use crate::support::{patience, policy};
@@ -24,7 +24,7 @@ fn recording() -> Recording {
         about: "About it".into(),
         now: now(),
         writes: false,
-        anonymize: false,
+        anonymize: None,
     }
 }
 
@@ -84,7 +84,7 @@ async fn a_recorded_tape_has_no_secrets_and_replays_to_the_same() {
 async fn an_anonymous_tape_replays_to_the_anonymous_summary() {
     let lab = Lab::start(base()).await.expect("a lab");
     let plain = recorded(&lab, recording()).await;
-    let anonymous = recorded(&lab, Recording { anonymize: true, ..recording() }).await;
+    let anonymous = recorded(&lab, Recording { anonymize: Some(Anonymize::default()), ..recording() }).await;
     let text = anonymous.tape.text() + &anonymous.result.to_string();
     for name in ["DEMO_TARGET", "Production", "111122223333", "444455556666", "operator@example.com", "alice"] {
         assert!(!text.contains(name), "{name} in {text}");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use staging_sync::aws::live::{Endpoint, Live, Patience};
+use staging_sync::text;
 use staging_sync_lab::{Error, Fleet, Lab};
 
 use crate::{Exit, Unable};
@@ -47,7 +48,7 @@ pub fn fleet(path: Option<&std::path::Path>) -> Result<Fleet, Unable> {
         None => ("the demo's fleet".into(), DEMO_FLEET.to_owned()),
         Some(path) => {
             let name = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|error| Unable(format!("fleet {name}: {error}")))?;
+            let text = text::read(path).map_err(|error| Unable(format!("fleet {name}: {error}")))?;
             (name, text)
         }
     };

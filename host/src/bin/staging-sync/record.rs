@@ -1,10 +1,13 @@
 //! `staging-sync record`: one tick against the AWS that the environment points to, kept as a case.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::Args;
-use staging_sync::case::{Recording, record, vacant};
+use regex_lite::Regex;
+use staging_sync::case::{Anonymize, Recording, record, vacant};
+use staging_sync::tape::anonymize::Keep;
 use staging_sync::{Config, Event, Service};
 
 use crate::{Exit, Unable, show, tick};
@@ -23,9 +26,13 @@ pub struct Arguments {
     /// Makes the writes.
     #[arg(long)]
     write: bool,
-    /// Replaces account ids, names and the table's name; the same one by the same one everywhere.
+    /// Replaces account ids, names, messages and whatever isn't known to be harmless; the same one by the same one
+    /// everywhere. What is left is listed on stderr.
     #[arg(long)]
     anonymize: bool,
+    /// Keeps the parts of account and host names that match, where the policy decides by them: `^(prod|test)-`.
+    #[arg(long, value_name = "REGEX", requires = "anonymize")]
+    keep_names: Option<Regex>,
     /// An event in JSON, as the Lambda gets it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
     event: String,
@@ -39,17 +46,25 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let release = service.release(&Event::parse(&event)?.operation).await?;
     config.settings = release.settings().to_owned();
     let policy = release.policy();
+    let keep_names = arguments.keep_names.map(|regex| -> Keep {
+        Arc::new(move |name| {
+            regex.find_iter(name).map(|found| found.range()).filter(|found| !found.is_empty()).collect()
+        })
+    });
     let recording = Recording {
         event,
         about: arguments.about,
         now: SystemTime::now(),
         writes: arguments.write,
-        anonymize: arguments.anonymize,
+        anonymize: arguments.anonymize.then_some(Anonymize { keep_names }),
     };
     let recorded = record(config, policy.clone(), service.door(), recording, |_, _| ()).await?;
     recorded.write(&arguments.out).map_err(Unable)?;
     println!("{}", show::json(&recorded.result));
     eprintln!("recorded in {}", arguments.out.display());
+    for left in &recorded.left {
+        eprintln!("left as it was: {left}");
+    }
 
     // A tape is worth something only if it gives what was seen.
     let again = recorded.case(&arguments.out).run(policy).await.map_err(Unable)?;

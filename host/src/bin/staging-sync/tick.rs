@@ -8,6 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use staging_sync::account::AccountId;
+use staging_sync::text;
 use staging_sync::tick::Report;
 use staging_sync::{Config, Error, Event, Service, Tick};
 use tokio::time::Instant;
@@ -42,7 +43,8 @@ fn account_id(text: &str) -> Result<AccountId, String> {
 
 /// The value of `--event`.
 pub fn json_event(text: &str) -> Result<Value, Unable> {
-    serde_json::from_str(text).map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))
+    serde_json::from_str(text::unmarked(text))
+        .map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {

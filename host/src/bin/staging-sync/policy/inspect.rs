@@ -4,14 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
+use staging_sync::activation::Offer;
 use staging_sync::capability;
-use staging_sync::policy::{Candidate, Limits, Shape, contract, encode, sha256};
+use staging_sync::policy::memory::memory_size;
+use staging_sync::policy::{Cache, Candidate, Policy, Shape, contract, encode, sha256};
 
-use super::read;
+use super::{read, source};
 use crate::{Exit, Unable, show};
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 this host can run it, 1 it can't, 2 it isn't WebAssembly or couldn't be read.")]
+#[command(after_help = "A host in the same environment would judge it so: with POLICY_SETTINGS, POLICY_PUBLIC_KEY, \
+    POLICY_FUEL and POLICY_MEMORY_MIB.\n\n\
+    Exit code: 0 this host can run it, 1 it can't, 2 it isn't WebAssembly or couldn't be read.")]
 pub struct Arguments {
     /// The policy: a component, or a core module that is to become one.
     policy: PathBuf,
@@ -28,12 +32,18 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let path = arguments.policy.display();
     let unable = |what: &str| Unable(format!("{path}: {what}"));
     let core = encode::is_core_module(&bytes);
-    let candidate = Candidate::compile(&bytes).map_err(|error| unable(&error.message))?;
+    let candidate = Candidate::compile_once(&bytes, &Cache::own()).map_err(|error| unable(&error.message))?;
     let shape = candidate.shape().clone();
-    let (info, refusal) = match candidate.load(Limits::default()).await {
-        Ok(policy) => (Some(policy.info().clone()), None),
-        Err(error) => (None, Some(error.message)),
-    };
+    let key = std::env::var("POLICY_PUBLIC_KEY").ok();
+    let gate = source::gate(key.as_deref())?;
+    let at = source::locate(&path.to_string()).await?;
+    // What a policy says of itself is told even if a host refuses it.
+    let said = candidate.load(gate.limits).await.ok();
+    let judged = gate.activate(&at, Offer::Plain(bytes.clone()), &[]).await;
+    let memory = judged.as_ref().map_or(0, |release| release.policy().most_memory());
+    let memory = memory.max(said.as_ref().map_or(0, Policy::most_memory));
+    let info = said.as_ref().map(|policy| policy.info().clone());
+    let refusal = judged.err();
 
     let access = capability::access(&shape);
     if arguments.iam {
@@ -63,13 +73,15 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             "exports": shape.exports,
             "actions": access.actions(),
             "settingsSchema": schema,
+            "instanceMemoryBytes": memory,
+            "memorySizeMB": memory_size(bytes.len(), memory),
             "runnable": refusal.is_none(),
-            "refusal": refusal,
+            "refusal": refusal.as_ref().map(ToString::to_string),
         });
         println!("{}", if arguments.json { show::json(&found) } else { text(&found) });
     }
     let Some(refusal) = refusal else { return Ok(Exit::Well) };
-    eprintln!("{path}: this host can't run it: it {refusal}");
+    eprintln!("{path}: this host can't run it: {refusal}");
     Ok(Exit::Failed)
 }
 
@@ -106,6 +118,12 @@ fn text(found: &Value) -> String {
         let about = setting["description"].as_str().map(|about| format!(": {about}")).unwrap_or_default();
         lines.push(("setting", format!("{name}{default}{about}")));
     }
+    let memory = found["instanceMemoryBytes"].as_f64().unwrap_or_default() / f64::from(1 << 20);
+    let size = &found["memorySizeMB"];
+    lines.push((
+        "memory",
+        format!("{memory:.1} MiB an instance; MemorySize: {size} MB is enough to compile it and be quick"),
+    ));
     lines.push(("runs here", if found["runnable"] == true { "yes" } else { "no" }.into()));
 
     let mut text = String::new();

@@ -10,7 +10,7 @@ use staging_sync::activation::publish::{self, published};
 use staging_sync::activation::store::Fetched;
 use staging_sync::case::{Case, bundle, find};
 use staging_sync::policy::{self, COMPONENT};
-use staging_sync::tape;
+use staging_sync::{tape, text};
 
 use super::source;
 use crate::{Exit, Unable};
@@ -107,7 +107,7 @@ async fn bytes(at: &Location) -> Result<Vec<u8>, Unable> {
 
 fn settings(path: &PathBuf) -> Result<Map<String, Value>, Unable> {
     let unable = |what: String| Unable(format!("{}: {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| unable(error.to_string()))?;
+    let text = text::read(path).map_err(|error| unable(error.to_string()))?;
     tape::parse(&text).and_then(tape::read).map_err(unable)
 }
 

@@ -11,6 +11,7 @@ use staging_sync::activation::manifest::Entry;
 use staging_sync::activation::publish::{SigningKey, Unchanged};
 use staging_sync::activation::signature::Key;
 use staging_sync::policy::Cache;
+use staging_sync::text;
 
 use crate::Unable;
 
@@ -51,7 +52,7 @@ pub fn host_config() -> Result<Config, Unable> {
 /// Reads a secret key; its password, if it has one, is in `POLICY_KEY_PASSWORD`.
 pub fn signing_key(path: &PathBuf) -> Result<SigningKey, Unable> {
     let unable = |what: String| Unable(format!("{}: {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| unable(error.to_string()))?;
+    let text = text::read(path).map_err(|error| unable(error.to_string()))?;
     SigningKey::parse(&text, password()).map_err(unable)
 }
 
