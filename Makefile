@@ -1,6 +1,9 @@
 # make demo: the whole job on this machine.  make test: all tests.  make help: the rest.
 
-STAGING_SYNC := target/debug/staging-sync
+# Where cargo builds: CARGO_TARGET_DIR and cargo's configuration have a say. What make itself builds is under target/.
+CARGO_TARGET := $(shell cargo metadata --format-version 1 --no-deps --offline 2>/dev/null \
+    | sed -n 's|.*"target_directory":"\([^"]*\)".*|\1|p' | sed "s|^$$PWD/||")
+export STAGING_SYNC := $(or $(CARGO_TARGET),target)/debug/staging-sync
 # What `staging-sync --version` tells.
 export STAGING_SYNC_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 POLICY := target/policy.wasm
@@ -8,7 +11,7 @@ POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/
 DRIFT_REPORT := target/drift-report.wasm
 DRIFT_REPORT_SOURCES := $(shell find plugin/examples/drift-report/src plugin/examples/drift-report/Cargo.toml wit -type f)
 # What `make package` built, if it did.
-BOOTSTRAP = $(firstword $(wildcard target/$(shell uname -m)-unknown-linux-gnu/release/bootstrap) target/debug/bootstrap)
+BOOTSTRAP = $(firstword $(wildcard target/$(shell uname -m)-unknown-linux-gnu/release/bootstrap) $(dir $(STAGING_SYNC))bootstrap)
 EXAMPLES := target/examples/tested
 EXAMPLES_SOURCES := $(shell find plugin/examples host/src/bin/staging-sync/policy \( -name target -o -name node_modules \
     -o -name __pycache__ \) -prune -o -type f -print)

@@ -39,7 +39,7 @@ arm64) rust=aarch64-unknown-linux-gnu ;;
 esac
 [[ -f $1 ]] || fail "there is no policy $1: 'make policy' builds the default one"
 policy=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-staging_sync=target/debug/staging-sync # `make package` has built it
+staging_sync=${STAGING_SYNC:-target/debug/staging-sync} # `make package` has built it, and says where
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for tool in cargo rustc python3; do

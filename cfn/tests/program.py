@@ -12,7 +12,8 @@ from pathlib import Path
 from conftest import ROOT
 from runtime_api import RuntimeApi
 
-STAGING_SYNC = ROOT / "target/debug/staging-sync"
+# Where `make` says that cargo built it.
+STAGING_SYNC = ROOT / os.environ.get("STAGING_SYNC", "target/debug/staging-sync")
 POLICY = ROOT / "target/policy.wasm"
 
 
@@ -50,7 +51,10 @@ class Program:
 
     def __init__(self, function: dict, lab: dict[str, str], api: RuntimeApi, folder: Path):
         # The package beside each other, as in /var/task.
-        for source, name in [(ROOT / "target/debug" / function["Handler"], function["Handler"]), (POLICY, "policy.wasm")]:
+        for source, name in [
+            (STAGING_SYNC.parent / function["Handler"], function["Handler"]),
+            (POLICY, "policy.wasm"),
+        ]:
             try:
                 os.link(source, folder / name)
             except OSError:

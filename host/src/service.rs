@@ -12,7 +12,7 @@ use crate::Config;
 use crate::activation::bucket::Objects;
 use crate::activation::location::{self, Location};
 use crate::activation::signature::Key;
-use crate::activation::{Gate, Rejected, Slot, Standing};
+use crate::activation::{Gate, Rejected, Slot, StandIn, Standing};
 use crate::aws::live::Live;
 use crate::aws::{Door, Known};
 use crate::config;
@@ -226,21 +226,24 @@ impl Service {
     /// until `until`, and until `latest` where there's nothing else to go by.
     async fn look(&self, until: Instant, latest: Instant) {
         for (place, slot) in self.slots.iter().enumerate() {
-            let others = self.others(place, false).await;
+            let others = self.others(place, None).await;
             slot.look(until, latest, &|operation| served_by(&others, operation)).await;
         }
-        for (place, slot) in self.slots.iter().enumerate() {
-            let others = self.others(place, true).await;
-            slot.stand_in(&|operation| served_by(&others, operation)).await;
+        // One round each, so that the packaged policy for one source doesn't keep out the previous one of another.
+        for by in StandIn::ALL {
+            for (place, slot) in self.slots.iter().enumerate() {
+                let others = self.others(place, Some(by)).await;
+                slot.stand_in(by, &|operation| served_by(&others, operation)).await;
+            }
         }
     }
 
-    /// The releases of all other slots; those that stand in for another policy only where they're asked for.
-    async fn others(&self, place: usize, stand_ins: bool) -> Vec<Arc<Release>> {
+    /// The releases of all other slots; those that stand in for another policy only where they do it as well as this.
+    async fn others(&self, place: usize, stand_ins: Option<StandIn>) -> Vec<Arc<Release>> {
         let mut others = Vec::new();
         for (_, other) in self.slots.iter().enumerate().filter(|(other, _)| *other != place) {
             let standing = other.standing().await.ok().flatten();
-            let standing = standing.filter(|standing| stand_ins || !standing.stands_in());
+            let standing = standing.filter(|standing| standing.stands_in() <= stand_ins);
             others.extend(standing.map(|standing| standing.active));
         }
         others

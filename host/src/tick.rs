@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::aws::{Counter, Door, Known, Segment, pacing};
+use crate::aws::{AwsError, Counter, Door, Known, Segment, pacing};
 use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
@@ -186,7 +186,9 @@ impl Runtime {
             for_shadow: Decisions::for_shadow(self.shadow.clone()),
         });
         let plan = self.order.plan(tick.now, event.segment);
-        let Read { mut decided, whole, emptied_held } = self.decide(&run, event, title, &plan, progress).await?;
+        let read = self.decide(&run, event, title, &plan, progress).await;
+        self.counter.advise();
+        let Read { mut decided, whole, emptied_held } = read?;
         decided.sort_by(|one, other| one.account.account_id.cmp(&other.account.account_id));
         let others: BTreeMap<String, String> = decided
             .iter()
@@ -317,6 +319,11 @@ impl Runtime {
         if let Ok(Err(error)) = &ended {
             let done = decided.iter().filter(|one| !one.is_deferred()).count();
             let before = if done == 0 { String::new() } else { format!("; {done} accounts were decided before") };
+            // It wasn't the table's fault if nothing was asked.
+            if error.code == AwsError::NOT_SENT {
+                let message = format!("environment: AWS can't be asked: {}{before}", error.message);
+                return Err(Error::new(ErrorKind::ConfigurationInvalid, message));
+            }
             return Err(Error::new(
                 ErrorKind::TableUnavailable,
                 format!(

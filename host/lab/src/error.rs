@@ -16,6 +16,9 @@ pub enum Error {
     /// The address can't be listened on.
     #[error("listening on {address}: {source}")]
     Bind { address: std::net::SocketAddr, source: std::io::Error },
+    /// The keys and certificates for TLS couldn't be made.
+    #[error("TLS: {0}")]
+    Tls(Box<dyn std::error::Error + Send + Sync>),
     /// The table refused an edit.
     #[error("table: {0}")]
     Table(String),

@@ -22,6 +22,7 @@ mod server;
 mod session;
 mod signature;
 mod sts;
+mod tls;
 mod upload;
 mod validate;
 mod world;
@@ -39,12 +40,15 @@ pub use calls::Call;
 pub use error::Error;
 pub use fault::{Fault, FaultError, Mutate, Per};
 pub use fleet::{Account, Fleet, Hub, Item, Region, Role, Servers, Service, SourceServer};
+use tls::Tls;
 use world::World;
 
 /// A running lab. Dropping it cuts every connection; [`Lab::shutdown`] lets calls in progress finish.
 pub struct Lab {
     world: Arc<World>,
     address: SocketAddr,
+    /// The authority's certificate, where the lab speaks TLS.
+    authority: Option<String>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
@@ -57,6 +61,15 @@ impl Lab {
 
     /// Serves the fleet on the given port of 127.0.0.1; 0 stands for a free one.
     pub async fn start_on(fleet: Fleet, port: u16) -> Result<Self, Error> {
+        Self::start_as(fleet, port, None).await
+    }
+
+    /// The same over TLS, by an authority that is made for this lab: see [`Lab::authority`].
+    pub async fn start_with_tls(fleet: Fleet, port: u16) -> Result<Self, Error> {
+        Self::start_as(fleet, port, Some(Tls::new().map_err(Error::Tls)?)).await
+    }
+
+    async fn start_as(fleet: Fleet, port: u16, tls: Option<Tls>) -> Result<Self, Error> {
         fleet.validate()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let bind = |source| Error::Bind { address, source };
@@ -64,13 +77,21 @@ impl Lab {
         let address = listener.local_addr().map_err(bind)?;
         let world = Arc::new(World::new(fleet)?);
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(server::serve(listener, world.clone(), server::Stop(stopped)));
-        Ok(Self { world, address, stop, server })
+        let (authority, acceptor) = tls.map(|tls| (tls.authority, tls.acceptor)).unzip();
+        let server = tokio::spawn(server::serve(listener, acceptor, world.clone(), server::Stop(stopped)));
+        Ok(Self { world, address, authority, stop, server })
     }
 
     /// The endpoint, e.g. `http://127.0.0.1:4566`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The certificate of the lab's authority as PEM, for the file that a client's `AWS_CA_BUNDLE` names; none where the
+    /// lab doesn't speak TLS.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
     }
 
     /// The environment that makes a client use the lab: endpoint, the hub's keys and region, table and regions.

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::world::{Cut, World};
 
@@ -51,7 +52,7 @@ pub(crate) fn reply(status: u16, content_type: &'static str, body: String) -> Re
 }
 
 /// Serves until `stop` says so; then answers what is being processed, and ends what faults hold back.
-pub(crate) async fn serve(listener: TcpListener, world: Arc<World>, mut stop: Stop) {
+pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, world: Arc<World>, mut stop: Stop) {
     let mut connections = JoinSet::new();
     let stopped = stop.clone();
     loop {
@@ -59,7 +60,7 @@ pub(crate) async fn serve(listener: TcpListener, world: Arc<World>, mut stop: St
             () = stop.stopped() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, world.clone(), stopped.clone()));
+                    connections.spawn(connection(stream, tls.clone(), world.clone(), stopped.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection couldn't be accepted");
@@ -75,10 +76,26 @@ pub(crate) async fn serve(listener: TcpListener, world: Arc<World>, mut stop: St
     let _ = tokio::time::timeout(LONGEST_FAREWELL, ended).await; // what is left is cut, as the set is dropped
 }
 
-async fn connection(stream: TcpStream, world: Arc<World>, mut stop: Stop) {
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, world: Arc<World>, mut stop: Stop) {
     let _ = stream.set_nodelay(true); // only costs time when it fails
     let reset = Arc::new(AtomicBool::new(false));
     let socket = Socket { stream, reset: reset.clone() };
+    let Some(tls) = tls else { return answer(socket, reset, world, stop).await };
+    let accepted = tokio::select! {
+        accepted = tls.accept(socket) => accepted,
+        () = stop.stopped() => return,
+    };
+    match accepted {
+        Ok(stream) => answer(stream, reset, world, stop).await,
+        Err(error) => tracing::debug!(%error, "no TLS came about"),
+    }
+}
+
+/// Answers the requests of a connection; one that a fault resets sets `reset`.
+async fn answer<S>(stream: S, reset: Arc<AtomicBool>, world: Arc<World>, mut stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let stopped = stop.clone();
     let service = service_fn(move |request| {
         let (world, reset, stop) = (world.clone(), reset.clone(), stopped.clone());
@@ -88,7 +105,7 @@ async fn connection(stream: TcpStream, world: Arc<World>, mut stop: Stop) {
             answer
         }
     });
-    let served = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(socket), service);
+    let served = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

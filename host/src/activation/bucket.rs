@@ -24,7 +24,7 @@ pub struct Objects {
 impl Objects {
     /// As the environment says.
     pub async fn from_env() -> Result<Self, Error> {
-        Ok(Self::new(&live::sdk_from_env(environment::http_client(1)?, Patience::default()).await?))
+        Ok(Self::new(&live::sdk_from_env(environment::http_client(1).await?, Patience::default()).await?))
     }
 
     /// At one endpoint, whatever the environment says.

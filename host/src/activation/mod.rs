@@ -30,7 +30,7 @@ use manifest::{Cases, Entry};
 use signature::Key;
 use store::Fetched;
 
-pub use slot::{Slot, Standing};
+pub use slot::{Slot, StandIn, Standing};
 
 /// The steps, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

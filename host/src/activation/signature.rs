@@ -25,3 +25,32 @@ impl Key {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by Debian's minisign 0.11 of the six bytes `policy`: with `-l`, and without.
+    const KEY: &str = "RWTsz9vYNNThwk2Co3q8sLBwE8WIykVhxIvM481eGVLoRvQi0f/6fYvA";
+    const LEGACY: &str = "untrusted comment: signature from minisign secret key
+RWTsz9vYNNThws0vDJB8khHHhT1uaosSa9dcQOLL7e4rP8755QU3m9OaC+iqIAsO9lLUHkVnOaLnK1HuT+MeslkNlEqCSXs69wc=
+trusted comment: timestamp:1795761102\tfile:p.wasm
+aoGTnvsZm0Ln1sPSk1S6qI35ab/LUTrWXckJ66VzTvtn+74856T8idvmAnN7ahtMjbAXWvxFJAgdcfOI7DbzDg==
+";
+    const HASHED: &str = "untrusted comment: signature from minisign secret key
+RUTsz9vYNNThws2UAf0t16pZgAAT+hy76nJL61zO9nN9PHB8pBRTRYNAaaiHrPTwR9yMdhCsvIwSv15+ZmIUDp4YCSvnQgFNHQg=
+trusted comment: timestamp:1795761102\tfile:p.wasm\thashed
+Tr9Aa6Ucodr+pezpuZkojxcWGCy+ZT//sC3GTInoHwtJP1ai2z/Q3RLBoePpfqgKebM0spRm6kqw7Ellv1bPBg==
+";
+
+    #[test]
+    fn both_of_minisigns_formats_are_signatures() {
+        let key = Key::parse(&format!("\u{feff}untrusted comment: minisign public key\r\n{KEY}\r\n")).expect("a key");
+        for signature in [LEGACY, HASHED] {
+            for text in [signature.to_owned(), format!("\u{feff}{}", signature.replace('\n', "\r\n"))] {
+                key.verify(b"policy", &text).expect("a good signature");
+                assert!(key.verify(b"policies", &text).is_err_and(|error| error.contains("something was changed")));
+            }
+        }
+    }
+}

@@ -50,8 +50,26 @@ struct State {
 
 /// What may stand in for a policy that was rejected: the one before it, else the packaged one with these settings.
 struct Substitute {
+    /// What the manifest calls the policy that was rejected.
+    name: Option<String>,
     previous: Option<Entry>,
     settings: String,
+}
+
+/// Who stands in for a policy that was rejected at the start, the better one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StandIn {
+    /// The policy that the manifest had before.
+    Previous,
+    /// The packaged policy for one of its name: with the settings that the manifest has for it.
+    Namesake,
+    /// The packaged policy for any.
+    Packaged,
+}
+
+impl StandIn {
+    /// All of them, in the order in which sources are asked.
+    pub const ALL: [Self; 3] = [Self::Previous, Self::Namesake, Self::Packaged];
 }
 
 struct Seen {
@@ -68,8 +86,8 @@ pub struct Standing {
     before: Before,
     /// In the shadow.
     pub shadow: Option<Arc<Release>>,
-    /// Whether the packaged policy stands in for another.
-    stands_in: bool,
+    /// How the packaged policy stands in for another, if it does.
+    stands_in: Option<StandIn>,
     /// Counts up with every change.
     pub change: u64,
 }
@@ -88,9 +106,16 @@ struct Attempt {
     manifest: Option<Manifest>,
 }
 
+impl Substitute {
+    /// For a policy without a manifest.
+    fn of_plain(gate: &Gate) -> Self {
+        Self { name: None, previous: None, settings: gate.settings.clone() }
+    }
+}
+
 impl Standing {
-    /// Whether this is the packaged policy in place of another one.
-    pub fn stands_in(&self) -> bool {
+    /// How this is the packaged policy in place of another one, if it is.
+    pub fn stands_in(&self) -> Option<StandIn> {
         self.stands_in
     }
 }
@@ -148,23 +173,26 @@ impl Slot {
         }
     }
 
-    /// Lets another policy stand in where the source has no good one. To be called when all sources were looked at:
-    /// `taken` tells which policy besides serves an operation, and what a source serves nobody stands in for.
-    pub async fn stand_in(&self, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
+    /// Lets another policy stand in where the source has no good one. To be called when all sources were looked at, for
+    /// all of them by one before any of them by the next: `taken` tells which policy that is no worse than `by` serves
+    /// an operation besides, and what another source serves nobody stands in for.
+    pub async fn stand_in(&self, by: StandIn, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
         let mut state = self.state.lock().await;
-        if let Some(standing) = state.standing.clone().filter(Standing::stands_in)
+        if let Some(standing) = state.standing.clone().filter(|standing| standing.stands_in == Some(by))
             && let Err(rejected) = unserved(standing.active, taken)
         {
             tracing::warn!(source = %self.at, reason = %rejected, "the packaged policy no longer stands in");
             state.standing = None;
         }
-        if state.standing.is_none()
+        let vacant = state.standing.as_ref().is_none_or(|standing| standing.stands_in > Some(by));
+        if vacant
             && state.under_way.is_none()
-            && let Some(substitute) = state.substitute.take()
+            && let Some(substitute) = &state.substitute
+            && let Some(active) = self.substitute(by, substitute, taken).await
         {
             state.changes += 1;
-            state.standing = self.start_without(&substitute, state.changes, taken).await;
-            state.substitute = Some(substitute);
+            let (stands_in, change) = ((by != StandIn::Previous).then_some(by), state.changes);
+            state.standing = Some(Standing { active, before: Before::None, shadow: None, stands_in, change });
         }
     }
 
@@ -197,7 +225,7 @@ impl Slot {
             active: last_good,
             before: Before::None,
             shadow: standing.shadow,
-            stands_in: false,
+            stands_in: None,
             change: state.changes,
         });
         tracing::error!(source = %self.at, policy = %failed, "policy demoted: the last good one goes on");
@@ -223,14 +251,14 @@ impl Slot {
         if let Some(reason) = unread {
             state.rejected = Some(Rejected::new(Step::Fetch, reason));
             if state.standing.is_none() && !self.at.is_manifest() {
-                state.substitute = Some(Substitute { previous: None, settings: self.gate.settings.clone() });
+                state.substitute = Some(Substitute::of_plain(&self.gate));
             }
             return;
         }
         let Some(seen) = &state.seen else { return };
         let (at, gate, bytes) = (self.at.clone(), Arc::clone(&self.gate), Arc::clone(&seen.bytes));
         let mut known: Vec<Arc<Release>> = state.refused.iter().cloned().collect();
-        if let Some(standing) = state.standing.as_ref().filter(|standing| !standing.stands_in) {
+        if let Some(standing) = state.standing.as_ref().filter(|standing| standing.stands_in.is_none()) {
             known.push(Arc::clone(&standing.active));
             known.extend(standing.shadow.clone());
             known.extend(match &standing.before {
@@ -262,14 +290,19 @@ impl Slot {
         let release = match active {
             Ok(release) => release,
             Err(rejected) => {
-                if state.standing.is_none() {
-                    state.substitute = match attempt.manifest {
+                if state.standing.as_ref().is_none_or(|standing| standing.stands_in.is_some()) {
+                    match attempt.manifest {
                         Some(Manifest { active, previous, .. }) => {
-                            Some(Substitute { previous, settings: self.gate.settings_of_entry(&active) })
+                            let settings = self.gate.settings_of_entry(&active);
+                            // What stands in with the settings of another manifest has to give way.
+                            if state.substitute.as_ref().is_some_and(|before| before.settings != settings) {
+                                state.standing = None;
+                            }
+                            state.substitute = Some(Substitute { name: Some(active.name), previous, settings });
                         }
-                        None if self.at.is_manifest() => None,
-                        None => Some(Substitute { previous: None, settings: self.gate.settings.clone() }),
-                    };
+                        None if self.at.is_manifest() => {}
+                        None => state.substitute = Some(Substitute::of_plain(&self.gate)),
+                    }
                 }
                 state.rejected = Some(rejected);
                 return;
@@ -279,13 +312,13 @@ impl Slot {
         state.rejected = shadow_rejected
             .map(|rejected| Rejected { reason: format!("the shadow policy: {}", rejected.reason), ..rejected });
         let old = state.standing.take();
-        let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.active, &release) && !old.stands_in);
+        let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.active, &release) && old.stands_in.is_none());
         let before = match (attempt.manifest, &old) {
             (Some(Manifest { previous: Some(previous), .. }), _) => Before::Listed(Box::new(previous)),
             (Some(_), _) => Before::None,
             // A policy by itself: the one before it in this process.
             (None, Some(old)) if same => old.before.clone(),
-            (None, Some(old)) if !old.stands_in => Before::AtHand(Arc::clone(&old.active)),
+            (None, Some(old)) if old.stands_in.is_none() => Before::AtHand(Arc::clone(&old.active)),
             (None, _) => Before::None,
         };
         // What is at hand needn't be loaded.
@@ -310,29 +343,30 @@ impl Slot {
         state.substitute = None;
         state.changes += 1;
         let change = state.changes;
-        state.standing = Some(Standing { active: release, before, shadow, stands_in: false, change });
+        state.standing = Some(Standing { active: release, before, shadow, stands_in: None, change });
     }
 
-    /// What stands in at the start: the policy that the manifest had before, else the packaged one with these
-    /// settings. Where they aren't known, because the manifest isn't, nothing does: they must not be made up.
-    async fn start_without(
+    /// What stands in at the start. Where the settings aren't known, because the manifest isn't, nothing does: they must
+    /// not be made up.
+    async fn substitute(
         &self,
-        Substitute { previous, settings }: &Substitute,
-        change: u64,
+        by: StandIn,
+        Substitute { name, previous, settings }: &Substitute,
         taken: &(dyn Fn(&str) -> Option<String> + Sync),
-    ) -> Option<Standing> {
-        let stand = |active, stands_in| Standing { active, before: Before::None, shadow: None, stands_in, change };
-        if let Some(previous) = previous
-            && let Some(release) = self.load(&Before::Listed(Box::new(previous.clone()))).await
-            && let Ok(release) = unserved(release, taken)
-        {
-            return Some(stand(release, false));
+    ) -> Option<Arc<Release>> {
+        if by == StandIn::Previous {
+            let release = self.load(&Before::Listed(Box::new(previous.clone()?))).await?;
+            return unserved(release, taken).ok();
         }
         let packaged = self.packaged.as_ref()?;
         let Ok(Fetched::Found { bytes, .. }) = packaged.get(None, COMPONENT).await else { return None };
         let gate = Gate { key: None, settings: settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
         let release = gate.activate(packaged, Offer::Plain(bytes), &[]).await.ok()?;
-        Some(stand(unserved(release, taken).ok()?, true))
+        let is_namesake = name.as_deref() == Some(release.policy().info().name.as_str());
+        if by == StandIn::Namesake && !is_namesake {
+            return None;
+        }
+        unserved(release, taken).ok()
     }
 
     async fn load(&self, before: &Before) -> Option<Arc<Release>> {
@@ -359,7 +393,7 @@ impl Slot {
                 }
             },
             shadow: standing.shadow.clone(),
-            hold_removals: standing.stands_in.then(|| PACKAGED.to_owned()),
+            hold_removals: standing.stands_in.map(|_| PACKAGED.to_owned()),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Bounds for AWS calls: an HTTP client that lets so many requests be under way in all, and in each lane as many as it
-//! takes.
+//! Bounds for AWS calls: an HTTP client that lets so many requests be under way in all, and of each kind as many as are
+//! taken.
 //!
 //! The bounds are here, below the SDK's retries, so that a call that waits before its next attempt holds no
 //! place: a throttled region doesn't starve the others.
@@ -21,39 +21,40 @@ use aws_smithy_types::config_bag::ConfigBag;
 use tokio::sync::Semaphore;
 
 use super::calls;
-use super::lane::Lane;
+use super::call_limits::{CallLimit, CallLimits};
 
-/// An HTTP client whose requests wait for a place, in their lane and among all.
+/// An HTTP client whose requests wait for permits: of their kind, and among all.
 #[derive(Debug, Clone)]
 pub struct Bounded {
     inner: SharedHttpClient,
     places: Arc<Semaphore>,
-    most: usize,
-    lane: Option<Arc<Lane>>,
+    limits: Arc<CallLimits>,
+    limit: Option<CallLimit>,
 }
 
 impl Bounded {
     /// Bounds a client to so many requests at once.
     pub fn new(inner: SharedHttpClient, places: usize) -> Self {
-        Self { inner, places: Arc::new(Semaphore::new(places)), most: places, lane: None }
+        let limits = Arc::new(CallLimits::new(places));
+        Self { inner, places: Arc::new(Semaphore::new(places)), limits, limit: None }
     }
 
-    /// A new lane: at most as many requests as there may be in all.
-    pub fn lane(&self) -> Arc<Lane> {
-        Lane::new(self.most)
+    /// The limits of each kind of calls: at first each as many as there may be in all.
+    pub fn limits(&self) -> &CallLimits {
+        &self.limits
     }
 
-    /// The same client, and the same bound, with its requests in this lane.
-    pub fn within(&self, lane: &Arc<Lane>) -> Self {
-        Self { lane: Some(Arc::clone(lane)), ..self.clone() }
+    /// The same client, and the same bound, with its requests within this limit.
+    pub fn within(&self, limit: &CallLimit) -> Self {
+        Self { limit: Some(limit.clone()), ..self.clone() }
     }
 }
 
 impl HttpClient for Bounded {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let Self { places, lane, .. } = self.clone();
+        let Self { places, limit, .. } = self.clone();
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(BoundedConnector { inner, places, lane })
+        SharedHttpConnector::new(BoundedConnector { inner, places, limit })
     }
 }
 
@@ -61,29 +62,29 @@ impl HttpClient for Bounded {
 struct BoundedConnector {
     inner: SharedHttpConnector,
     places: Arc<Semaphore>,
-    lane: Option<Arc<Lane>>,
+    limit: Option<CallLimit>,
 }
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (inner, places, lane) = (self.inner.clone(), Arc::clone(&self.places), self.lane.clone());
+        let (inner, places, limit) = (self.inner.clone(), Arc::clone(&self.places), self.limit.clone());
         HttpConnectorFuture::new(async move {
-            // The lane's place first: who waits in a lane holds none of the places that are for all.
-            let _in_lane = match &lane {
-                Some(lane) => Some(lane.enter().await),
+            // The kind's permit first: who waits for one holds none of those that are for all.
+            let _of_kind = match &limit {
+                Some(limit) => Some(limit.acquire().await),
                 None => None,
             };
-            let _place = places.acquire_owned().await.map_err(|closed| ConnectorError::other(closed.into(), None))?;
+            let _permit = places.acquire_owned().await.map_err(|closed| ConnectorError::other(closed.into(), None))?;
             inner.call(request).await
         })
     }
 }
 
-/// Tells a lane what came of each attempt.
+/// Tells a limit what came of each attempt.
 #[derive(Clone)]
 pub struct Feedback {
-    /// The lane.
-    pub lane: Arc<Lane>,
+    /// The limit.
+    pub limit: CallLimit,
     /// The service, for people.
     pub service: &'static str,
     /// The region, unless it's the host's own.
@@ -110,7 +111,7 @@ impl Intercept for Feedback {
     ) -> Result<(), BoxError> {
         let Some(response) = context.response() else { return Ok(()) }; // it didn't get there
         let throttled = is_throttled(response);
-        if let Some(places) = self.lane.heard(throttled) {
+        if let Some(places) = self.limit.on_response(throttled) {
             let (service, region) = (self.service, self.region.as_deref());
             tracing::warn!(service, region, places, "AWS throttles: fewer calls at once");
         }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::AwsError;
+use super::advice::Advice;
 use super::discovery::NOT_OPTED_IN;
 use crate::config;
 
@@ -41,6 +42,7 @@ fn is_answer(code: &str, region: Option<&str>) -> bool {
 pub struct Counter {
     services: [Service; Counter::SERVICES.len()],
     skipped: AtomicU64,
+    advice: Advice,
 }
 
 #[derive(Debug, Default)]
@@ -59,11 +61,17 @@ impl Counter {
         let Some(place) = Self::SERVICES.iter().position(|known| *known == service) else { return };
         let counted = &self.services[place];
         counted.made.fetch_add(1, Ordering::Relaxed);
+        error.into_iter().for_each(|error| self.advice.note(service, region, error));
         match error.map(|error| error.code.as_str()) {
             Some(code) if THROTTLED.contains(&code) => counted.throttled.fetch_add(1, Ordering::Relaxed),
             Some(code) if !is_answer(code, region) => counted.failed.fetch_add(1, Ordering::Relaxed),
             _ => 0,
         };
+    }
+
+    /// Tells what to set, where settings made calls fail since the last time.
+    pub fn advise(&self) {
+        self.advice.tell();
     }
 
     /// Counts regions that weren't asked.

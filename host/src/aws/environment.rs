@@ -3,25 +3,26 @@
 //! What is missing is said at once. The SDK alone would look for a region in EC2's metadata service, and on a
 //! machine without one wait for it; a bad endpoint it would report with the request, body and all.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_config::identity::IdentityCache;
 use aws_config::meta::region::ProvideRegion;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::profile::{self, ProfileFileRegionProvider, ProfileSet};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
-use aws_smithy_runtime_api::client::http::HttpClient;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_types::os_shim_internal::{Env, Fs};
+use tokio::sync::OnceCell;
 
 use super::bound::Bounded;
+use super::keychain::{Keychain, LONGEST};
 use super::live::stalled_streams;
 use super::sdk_error::reasons;
 use super::transport;
 use crate::error::{Error, ErrorKind};
-
-/// How long credentials may take to be found: a `credential_process` or a single sign-on needs seconds.
-const CREDENTIALS: Duration = Duration::from_secs(60);
 
 /// The endpoints that this host uses.
 const ENDPOINTS: [&str; 5] = [
@@ -50,14 +51,40 @@ pub async fn region() -> Option<String> {
     }
 }
 
-/// The HTTP client as the environment says, for so many requests at once.
-pub(crate) fn http_client(max_concurrency: usize) -> Result<Bounded, Error> {
-    transport::client_from_env(max_concurrency).map_err(invalid)
+/// The profiles of the AWS CLI's files; none where there are no such files, or where they can't be read: whoever wants
+/// credentials from them says why.
+async fn profiles() -> Option<ProfileSet> {
+    profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await.ok()
+}
+
+/// A setting of the profile that is in use.
+async fn of_profile(name: &str) -> Option<String> {
+    profiles().await?.get(name).filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+/// The HTTP client as the environment and the profile say, for so many requests at once.
+pub(crate) async fn http_client(max_concurrency: usize) -> Result<Bounded, Error> {
+    let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty());
+    let bundle = match named("AWS_CA_BUNDLE") {
+        Some(path) => Some(("AWS_CA_BUNDLE", path.into())),
+        None => of_profile("ca_bundle").await.map(|path| ("the profile's ca_bundle", path.into())),
+    };
+    let (http, trusts_anybody) = transport::client_from_env(max_concurrency, bundle).map_err(invalid)?;
+    // An endpoint of one's own may do without TLS, which needs certificates.
+    let plain = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| url.starts_with("http://"));
+    match plain || trusts_anybody {
+        true => Ok(http),
+        false => Err(invalid(
+            "this machine has no certificates of authorities, without which no connection to AWS can be trusted: \
+             install them (Debian and Ubuntu: `apt-get install ca-certificates`, Alpine: `apk add ca-certificates`, \
+             Amazon Linux: `dnf install ca-certificates`), or set AWS_CA_BUNDLE to a PEM file that has them",
+        )),
+    }
 }
 
 /// What the clients of all services are made from.
 pub(super) async fn load(
-    http: impl HttpClient + 'static,
+    http: Bounded,
     retries: RetryConfig,
     timeouts: TimeoutConfig,
 ) -> Result<SdkConfig, Error> {
@@ -86,21 +113,61 @@ pub(super) async fn load(
             "the AWS region is {name:?}: set AWS_REGION, or the profile's region, to one like us-east-1"
         )));
     }
-    // The SDK gives up after 5 seconds where nobody says otherwise.
-    let identities = IdentityCache::lazy().load_timeout(CREDENTIALS).build();
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .identity_cache(identities)
-        .region(region)
-        .http_client(http)
-        .retry_config(retries)
-        .timeout_config(timeouts)
-        .stalled_stream_protection(stalled_streams())
-        .load()
-        .await;
-    credentials(&config).await.map_err(|found| {
+    let loader = {
+        let region = region.clone();
+        move |http: Bounded| {
+            aws_config::defaults(BehaviorVersion::latest())
+                .region(region.clone())
+                .http_client(http)
+                .retry_config(retries.clone())
+                .timeout_config(timeouts.clone())
+                .stalled_stream_protection(stalled_streams())
+        }
+    };
+    let keychain = keychain(http.clone(), loader.clone()).await;
+    // Credentials are kept by the keychain, which sees when their files change.
+    let shared = SharedCredentialsProvider::from(Arc::clone(&keychain) as Arc<dyn ProvideCredentials>);
+    let config = loader(http).identity_cache(IdentityCache::no_cache()).credentials_provider(shared).load().await;
+    possible(&config).map_err(invalid)?;
+    credentials(&keychain).await.map_err(|found| {
         invalid(format!("no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; {found}"))
     })?;
     Ok(config)
+}
+
+/// The process's keychain: a `credential_process` runs once for a start, however many clients there are.
+async fn keychain(
+    http: Bounded,
+    loader: impl Fn(Bounded) -> aws_config::ConfigLoader + Send + Sync + 'static,
+) -> Arc<Keychain> {
+    static KEYCHAIN: OnceCell<Arc<Keychain>> = OnceCell::const_new();
+    let make = async || {
+        Arc::new(Keychain::new(Box::new(move || {
+            let config = loader(http.clone());
+            Box::pin(async move { config.load().await.credentials_provider() })
+        })))
+    };
+    Arc::clone(KEYCHAIN.get_or_init(make).await)
+}
+
+/// Settings that each are right and together ask for an endpoint that doesn't exist: the SDK would say so with every
+/// request.
+fn possible(config: &SdkConfig) -> Result<(), String> {
+    let mut own = ENDPOINTS.into_iter().filter(|name| std::env::var(name).is_ok_and(|url| !url.is_empty()));
+    let own = own.next().or(config.endpoint_url().map(|_| "the profile's endpoint_url"));
+    let Some(own) = own else { return Ok(()) };
+    for (set, variable, what) in [
+        (config.use_fips(), "AWS_USE_FIPS_ENDPOINT", "FIPS"),
+        (config.use_dual_stack(), "AWS_USE_DUALSTACK_ENDPOINT", "dual-stack"),
+    ] {
+        if set == Some(true) {
+            return Err(format!(
+                "{what} endpoints are asked for (by {variable} or the profile), and so is an endpoint of one's own (by \
+                 {own}): nothing can be both; unset one of them, or set {variable}=false"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn endpoint(url: &str) -> Result<(), String> {
@@ -109,10 +176,9 @@ fn endpoint(url: &str) -> Result<(), String> {
     if host.is_empty() || !is_printable(url) { Err(format!("{url:?}")) } else { Ok(()) }
 }
 
-async fn credentials(config: &SdkConfig) -> Result<(), String> {
-    let Some(provider) = config.credentials_provider() else { return Err("none are configured".into()) };
-    match tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await {
-        Ok(Ok(found)) => {
+async fn credentials(keychain: &Keychain) -> Result<(), String> {
+    match keychain.provide_credentials().await {
+        Ok(found) => {
             let sent = [Some(found.access_key_id()), found.session_token()];
             match sent.into_iter().flatten().all(is_printable) {
                 true => Ok(()),
@@ -121,9 +187,24 @@ async fn credentials(config: &SdkConfig) -> Result<(), String> {
                     .into()),
             }
         }
-        Ok(Err(error)) => Err(reasons(&error)),
-        Err(_) => Err(format!("none were found within {} seconds", CREDENTIALS.as_secs())),
+        Err(CredentialsError::ProviderTimedOut(_)) => Err(format!("none were found within {} seconds", LONGEST.as_secs())),
+        Err(error) => Err(unsupported(&reasons(&error)).await.unwrap_or_else(|| reasons(&error))),
     }
+}
+
+/// What to do about a profile that wants what this program wasn't built with; the SDK speaks of its crates then.
+async fn unsupported(reasons: &str) -> Option<String> {
+    if !reasons.contains("cargo feature") {
+        return None;
+    }
+    let profiles = profiles().await?;
+    let (name, login) = (profiles.selected_profile(), profiles.get("login_session").is_some());
+    let what = if login { "signs in by `aws login`" } else { "signs in in a way" };
+    Some(format!(
+        "the profile {name} {what}, which this program can't do itself: let the AWS CLI do it, with `eval \"$(aws configure \
+         export-credentials --profile {name} --format env)\"`, or for good with a profile that has `credential_process = \
+         aws configure export-credentials --profile {name} --format process`"
+    ))
 }
 
 fn invalid(problem: impl std::fmt::Display) -> Error {

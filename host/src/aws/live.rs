@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -21,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::bound::{Bounded, Feedback, ThrottlingIsPaced};
 use super::json::{item_from_json, item_to_json};
-use super::lane::Lane;
+use super::call_limits::CallLimit;
 use super::pacing::paced;
 use super::sdk_error::convert;
 use super::{AwsError, Call, Door, Principal, Request};
@@ -88,22 +89,13 @@ pub struct Live {
     dynamodb: dynamodb::Client,
     sts: sts::Client,
     /// Those of DynamoDB and of STS.
-    lanes: [Arc<Lane>; 2],
+    limits: [CallLimit; 2],
     patience: Patience,
     drs: drs::Config,
     http: Bounded,
-    /// What the calls to DRS in one region share.
-    regions: Mutex<HashMap<String, Shared>>,
+    /// How many more retries the calls to DRS in a region may afford.
+    regions: Mutex<HashMap<String, RetryPartition>>,
     credentials: Mutex<HashMap<Session, Credentials>>,
-}
-
-/// What calls to one service in one region share.
-#[derive(Clone)]
-struct Shared {
-    /// How many more retries they may afford.
-    partition: RetryPartition,
-    /// How many of them may be under way.
-    lane: Arc<Lane>,
 }
 
 /// Where AWS is, for those who don't take it from the environment.
@@ -140,7 +132,7 @@ impl Live {
     /// Clients with the environment's credentials, region and endpoints, and so many requests at once. Fails
     /// where one of them is missing.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
-        let http = environment::http_client(max_concurrency)?;
+        let http = environment::http_client(max_concurrency).await?;
         let patience = Patience::default();
         Ok(Self::new(&sdk_from_env(http.clone(), patience).await?, http, patience))
     }
@@ -152,25 +144,24 @@ impl Live {
     }
 
     fn new(config: &SdkConfig, http: Bounded, patience: Patience) -> Self {
-        let Shared { partition, lane } = Shared::of("dynamodb", &http);
-        let dynamodb_lane = Arc::clone(&lane);
-        let dynamodb = dynamodb::config::Builder::from(config).http_client(http.within(&lane));
-        let dynamodb = dynamodb.retry_partition(partition).retry_classifier(ThrottlingIsPaced);
-        let dynamodb = dynamodb.interceptor(Feedback { lane, service: "dynamodb", region: None });
-        let Shared { partition, lane } = Shared::of("sts", &http);
-        let sts_lane = Arc::clone(&lane);
-        let sts = sts::config::Builder::from(config).http_client(http.within(&lane));
-        let sts = sts.retry_partition(partition).retry_classifier(ThrottlingIsPaced).interceptor(Feedback {
-            lane,
-            service: "sts",
-            region: None,
-        });
+        let [dynamodb_limit, sts_limit] = ["dynamodb", "sts"].map(|service| http.limits().of(service, None, None));
+        let dynamodb = dynamodb::config::Builder::from(config).http_client(http.within(&dynamodb_limit));
+        let dynamodb = dynamodb.retry_partition(retries("dynamodb")).retry_classifier(ThrottlingIsPaced);
+        let limit = dynamodb_limit.clone();
+        let dynamodb = dynamodb.interceptor(Feedback { limit, service: "dynamodb", region: None });
+        let sts = sts::config::Builder::from(config).http_client(http.within(&sts_limit));
+        let sts = sts.retry_partition(retries("sts")).retry_classifier(ThrottlingIsPaced);
+        let sts = sts.interceptor(Feedback { limit: sts_limit.clone(), service: "sts", region: None });
         Self {
             dynamodb: dynamodb::Client::from_conf(dynamodb.build()),
             sts: sts::Client::from_conf(sts.build()),
-            lanes: [dynamodb_lane, sts_lane],
+            limits: [dynamodb_limit, sts_limit],
             patience,
-            drs: drs::config::Builder::from(config).retry_classifier(ThrottlingIsPaced).build(),
+            // Each client would have a partition of its own in the cache, for credentials that don't change.
+            drs: drs::config::Builder::from(config)
+                .retry_classifier(ThrottlingIsPaced)
+                .identity_cache(IdentityCache::no_cache())
+                .build(),
             http,
             regions: Mutex::default(),
             credentials: Mutex::default(),
@@ -239,7 +230,7 @@ impl Live {
 
     /// DRS in a region of a target account. Making a client costs microseconds: connections are shared.
     fn drs(&self, call: &Call) -> Result<drs::Client, AwsError> {
-        let none = |what: &str| AwsError { code: "RequestNotSent".into(), message: what.into(), retryable: false };
+        let none = |what: &str| AwsError { code: AwsError::NOT_SENT.into(), message: what.into(), retryable: false };
         let Principal::Role(session) = &call.principal else {
             return Err(none("DRS is only asked by the role of a target account"));
         };
@@ -247,25 +238,26 @@ impl Live {
         let credentials = credentials.ok_or_else(|| none("the role wasn't assumed"))?;
         let config = self.drs.to_builder().credentials_provider(credentials);
         let region = call.region.clone().ok_or_else(|| none("DRS is asked in a region"))?;
-        let Shared { partition, lane } = self.shared(&region);
-        let config = config.http_client(self.http.within(&lane)).retry_partition(partition);
-        let config = config.interceptor(Feedback { lane, service: "drs", region: Some(region.clone()) });
+        let limit = self.limit(call);
+        let config = config.http_client(self.http.within(&limit)).retry_partition(self.retries(&region));
+        let config = config.interceptor(Feedback { limit, service: "drs", region: Some(region.clone()) });
         Ok(drs::Client::from_conf(config.region(Region::new(region)).build()))
     }
 
-    /// What calls to DRS in a region share.
-    fn shared(&self, region: &str) -> Shared {
+    fn retries(&self, region: &str) -> RetryPartition {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        regions.entry(region.to_owned()).or_insert_with(|| Shared::of("drs", &self.http)).clone()
+        regions.entry(region.to_owned()).or_insert_with(|| retries("drs")).clone()
     }
 
-    /// The lane that a call goes by.
-    fn lane(&self, call: &Call) -> Arc<Lane> {
-        let [dynamodb, sts] = &self.lanes;
-        match (call.request.name(), &call.region) {
-            (("drs", _), Some(region)) => self.shared(region).lane,
-            (("sts", _), _) => Arc::clone(sts),
-            _ => Arc::clone(dynamodb),
+    /// The limit that a call goes by.
+    fn limit(&self, call: &Call) -> CallLimit {
+        let [dynamodb, sts] = &self.limits;
+        match (call.request.name(), &call.principal) {
+            (("drs", _), Principal::Role(session)) => {
+                self.http.limits().of("drs", call.region.as_deref(), Some(session.role.account.as_str()))
+            }
+            (("sts", _), _) => sts.clone(),
+            _ => dynamodb.clone(),
         }
     }
 
@@ -327,17 +319,14 @@ impl Live {
     }
 }
 
-impl Shared {
-    /// A budget of retries of its own, because the SDK's default ones are shared by the whole process; and a lane.
-    fn of(service: &'static str, http: &Bounded) -> Self {
-        let partition = RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_TOKENS)).build();
-        Self { partition, lane: http.lane() }
-    }
+/// A budget of retries of its own, because the SDK's default ones are shared by the whole process.
+fn retries(service: &'static str) -> RetryPartition {
+    RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
 }
 
 impl Door for Live {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
-        Box::pin(async move { paced(&self.patience, &self.lane(call), || self.make(call)).await })
+        Box::pin(async move { paced(&self.patience, &self.limit(call), || self.make(call)).await })
     }
 }
 

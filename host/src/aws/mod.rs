@@ -6,14 +6,18 @@
 //! Secrets stay behind the door: an answer never holds credentials, and a call names its role.
 
 mod access;
+mod advice;
 mod bound;
+pub mod call_limits;
 mod calls;
+mod concurrency_limit;
 pub mod discovery;
 pub(crate) mod environment;
 mod json;
-pub mod lane;
+mod keychain;
 pub mod live;
 pub mod pacing;
+mod rate_limit;
 mod roles;
 pub(crate) mod sdk_error;
 mod table;
@@ -189,6 +193,8 @@ impl AwsError {
     pub const MALFORMED_RESPONSE: &str = "MalformedResponse";
     /// There was no connection, or it broke.
     pub const NETWORK: &str = "NetworkError";
+    /// It couldn't be sent: no credentials, no endpoint, a value that can't be part of a request.
+    pub const NOT_SENT: &str = "RequestNotSent";
     /// There was no answer in time.
     pub const TIMEOUT: &str = "TimeoutError";
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::calls::THROTTLED;
-use super::lane::Lane;
+use super::call_limits::CallLimit;
 use super::live::Patience;
 use super::{AwsError, Value};
 
@@ -51,18 +51,18 @@ impl<'a> Pacing<'a> {
     }
 
     /// How long a call that was throttled waits before it's sent again; `random` is a number from 0 to 1. None: it's
-    /// given up, because the tick's time ends, or because the lane has had nothing but throttling for a while.
-    pub fn next(&mut self, lane: &Lane, random: f64) -> Option<Duration> {
+    /// given up, because the tick's time ends, or because there was nothing but throttling for a while.
+    pub fn next(&mut self, limit: &CallLimit, random: f64) -> Option<Duration> {
         self.tries += 1;
         let wait = self.backoff.mul_f64(0.5 + random / 2.0);
         self.backoff = (self.backoff * 2).min(self.patience.longest_backoff);
-        let refused = self.tries >= self.patience.attempts && lane.only_throttled_for() >= self.patience.throttled;
+        let refused = self.tries >= self.patience.attempts && limit.only_throttled_for() >= self.patience.throttled;
         (!refused && Instant::now() + wait < self.give_up).then_some(wait)
     }
 }
 
 /// Makes a call until it's taken, fails for another reason than throttling, or is given up.
-pub(super) async fn paced<F>(patience: &Patience, lane: &Lane, mut call: impl FnMut() -> F) -> Result<Value, AwsError>
+pub(super) async fn paced<F>(patience: &Patience, limit: &CallLimit, mut call: impl FnMut() -> F) -> Result<Value, AwsError>
 where
     F: Future<Output = Result<Value, AwsError>>,
 {
@@ -71,7 +71,7 @@ where
         match call().await {
             Err(error) if is_throttled(&error) => {
                 let random = RandomState::new().hash_one(0_u8) as f64 / u64::MAX as f64;
-                let Some(wait) = pacing.next(lane, random) else { return Err(error) };
+                let Some(wait) = pacing.next(limit, random) else { return Err(error) };
                 sleep(wait).await;
             }
             answer => return answer,
@@ -82,7 +82,12 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::call_limits::CallLimits;
     use serde_json::json;
+
+    fn limit() -> CallLimit {
+        CallLimits::new(8).of("drs", Some("us-east-1"), Some("111122223333"))
+    }
 
     fn throttled() -> AwsError {
         AwsError { code: "ThrottlingException".into(), message: String::new(), retryable: true }
@@ -90,10 +95,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_sent_again_as_long_as_the_service_takes_any() {
-        let (lane, patience, began) = (Lane::new(8), Patience::default(), Instant::now());
-        let answer = paced(&patience, &lane, || async {
-            lane.heard(true);
-            lane.heard(false); // another account's
+        let (limit, patience, began) = (limit(), Patience::default(), Instant::now());
+        let answer = paced(&patience, &limit, || async {
+            limit.on_response(true);
+            limit.on_response(false); // another account's
             if began.elapsed() < Duration::from_secs(120) { Err(throttled()) } else { Ok(json!({})) }
         });
         assert_eq!(answer.await, Ok(json!({})));
@@ -101,26 +106,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_service_that_takes_no_call_for_a_while_is_given_up_and_then_at_once() {
-        let (lane, patience, began) = (Lane::new(8), Patience::default(), Instant::now());
+        let (limit, patience, began) = (limit(), Patience::default(), Instant::now());
         let call = || async {
-            lane.heard(true);
+            limit.on_response(true);
             Err(throttled())
         };
-        assert_eq!(paced(&patience, &lane, call).await, Err(throttled()));
+        assert_eq!(paced(&patience, &limit, call).await, Err(throttled()));
         assert!((15..25).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
         let second = Instant::now();
-        assert_eq!(paced(&patience, &lane, call).await, Err(throttled()));
+        assert_eq!(paced(&patience, &limit, call).await, Err(throttled()));
         assert!(second.elapsed() < Duration::from_secs(3), "only its few tries: {:?}", second.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_given_up_before_the_tick_stops() {
-        let (lane, patience, stop) = (Lane::new(8), Patience::default(), Instant::now() + Duration::from_secs(10));
+        let (limit, patience, stop) = (limit(), Patience::default(), Instant::now() + Duration::from_secs(10));
         let answer = until(
             stop,
-            paced(&patience, &lane, || async {
-                lane.heard(true);
-                lane.heard(false);
+            paced(&patience, &limit, || async {
+                limit.on_response(true);
+                limit.on_response(false);
                 Err(throttled())
             }),
         );

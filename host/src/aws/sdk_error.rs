@@ -44,7 +44,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => own(AwsError::TIMEOUT, &error),
         SdkError::DispatchFailure(failure) if failure.is_io() => own(AwsError::NETWORK, &error),
         SdkError::ResponseError(_) => AwsError::malformed("the answer can't be read as the one that is documented"),
-        _ => own("RequestNotSent", &error),
+        _ => own(AwsError::NOT_SENT, &error),
     }
 }
 

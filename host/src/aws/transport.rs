@@ -1,14 +1,15 @@
 //! The HTTP client under all AWS clients: whom it trusts, by which proxy it goes, and how many connections it keeps.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::bound::Bounded;
 
@@ -20,26 +21,45 @@ const HOSTS: usize = 37;
 
 /// A client that goes to one endpoint of somebody's choice, whatever the environment says of proxies and certificates.
 pub(crate) fn client(max_concurrency: usize) -> Bounded {
-    bounded(max_concurrency, None, ProxyConfig::disabled())
+    bounded(max_concurrency, nobody(), ProxyConfig::disabled())
 }
 
-/// A client as the environment says, with the AWS CLI's variables: `AWS_CA_BUNDLE` is a PEM file of the only certificate
-/// authorities to trust; `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in both cases, name proxies. Fails where the bundle
-/// can't be used.
-pub(crate) fn client_from_env(max_concurrency: usize) -> Result<Bounded, String> {
-    let bundle = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
-    let trust = bundle.map(|path| trusted(Path::new(&path))).transpose()?;
-    Ok(bounded(max_concurrency, trust, ProxyConfig::from_env()))
+/// A client as the environment says, and whether it trusts anybody: a bundle (with the setting that names it) is a PEM
+/// file of the only certificate authorities to trust; `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in both cases, name
+/// proxies. Fails where the bundle can't be used.
+pub(crate) fn client_from_env(
+    max_concurrency: usize,
+    bundle: Option<(&str, PathBuf)>,
+) -> Result<(Bounded, bool), String> {
+    let (trust, anybody) = match bundle {
+        Some((setting, path)) => (Some(trusted(setting, &path)?), true),
+        // The SDK's default takes it for granted that the system has some.
+        None if rustls_native_certs::load_native_certs().certs.is_empty() => (nobody(), false),
+        None => (None, true),
+    };
+    Ok((bounded(max_concurrency, trust, ProxyConfig::from_env()), anybody))
 }
 
-/// The authorities of a bundle.
-fn trusted(path: &Path) -> Result<TlsContext, String> {
-    let bad =
-        |what: String| format!("AWS_CA_BUNDLE is {}: {what}: expected a PEM file of certificates", path.display());
+/// No authority: for endpoints without TLS.
+fn nobody() -> Option<TlsContext> {
+    TlsContext::builder().with_trust_store(TrustStore::empty().with_native_roots(false)).build().ok()
+}
+
+/// The authorities of a bundle. Those among them that can't be used are left out, as other clients do; the SDK would
+/// panic on them.
+fn trusted(setting: &str, path: &Path) -> Result<TlsContext, String> {
+    let bad = |what: String| format!("{setting} is {}: {what}: expected a PEM file of certificates", path.display());
     let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    if certificates.map_err(|error| bad(error.to_string()))?.is_empty() {
-        return Err(bad("it has no certificate".into()));
+    let certificates = certificates.map_err(|error| bad(error.to_string()))?;
+    let usable = certificates.iter().filter(|one| RootCertStore::empty().add((*one).clone()).is_ok());
+    let mut pem = String::new();
+    for certificate in usable {
+        let body = aws_smithy_types::base64::encode(certificate);
+        pem.push_str(&format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"));
+    }
+    if pem.is_empty() {
+        return Err(bad("it has no certificate that can be used".into()));
     }
     let store = TrustStore::empty().with_native_roots(false).with_pem_certificate(pem);
     TlsContext::builder().with_trust_store(store).build().map_err(|error| bad(error.to_string()))

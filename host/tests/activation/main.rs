@@ -2,6 +2,7 @@
 
 mod cache;
 mod cold_start;
+mod model;
 mod publishing;
 mod refusals;
 mod rescue;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use staging_sync::activation::location::Location;
 use staging_sync::activation::manifest::{Entry, Manifest};
-use staging_sync::activation::{Gate, Rejected, Slot, Standing};
+use staging_sync::activation::{Gate, Rejected, Slot, StandIn, Standing};
 use staging_sync::policy::{self, Cache, Limits};
 use staging_sync::{Event, Service, Tick};
 use staging_sync_lab::Lab;
@@ -102,7 +103,9 @@ fn slot(path: &Path, gate: Gate) -> Slot {
 async fn look(slot: &Slot) -> (Option<Standing>, Option<Rejected>) {
     let until = Instant::now() + QUIET;
     slot.look(until, until, &|_| None).await;
-    slot.stand_in(&|_| None).await;
+    for by in StandIn::ALL {
+        slot.stand_in(by, &|_| None).await;
+    }
     (slot.standing().await.ok().flatten(), slot.rejected().await)
 }
 

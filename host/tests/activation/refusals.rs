@@ -1,12 +1,15 @@
 //! Each step on the way to an active policy has its own refusal.
 
 use std::fs;
+use std::io::Cursor;
 
+use minisign::KeyPair;
 use staging_sync::activation::manifest::{Cases, Entry, Manifest};
 use staging_sync::activation::publish::{SigningKey, keys};
 use staging_sync::activation::signature::Key;
-use staging_sync::activation::{Gate, Rejected};
-use staging_sync::policy::{self, Cache};
+use staging_sync::activation::{Gate, Rejected, StandIn};
+use staging_sync::policy::memory::Budget;
+use staging_sync::policy::{self, Cache, Limits};
 
 use crate::guest::{Guest, RESULT};
 use crate::{active, entry, folder, gate, look, publish, put, slot, version};
@@ -145,7 +148,7 @@ async fn an_operation_has_one_policy() {
     let slot = slot(&path, gate());
     let until = tokio::time::Instant::now() + crate::QUIET;
     slot.look(until, until, &|_| Some("another 1.0.0".into())).await;
-    slot.stand_in(&|_| Some("another 1.0.0".into())).await;
+    slot.stand_in(StandIn::Packaged, &|_| Some("another 1.0.0".into())).await;
     let rejected = slot.rejected().await.expect("a rejection");
     says(&rejected, "operations", "serves sync_staging_accounts, and another 1.0.0 serves it already");
     assert!(slot.standing().await.is_err());
@@ -202,16 +205,16 @@ async fn what_there_is_no_memory_to_compile_is_refused_before_it_is_tried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signature_that_arrives_after_its_policy_is_found() {
     let folder = folder();
-    let [public, secret] = keys(None).expect("keys");
+    let KeyPair { pk, sk } = KeyPair::generate_unencrypted_keypair().expect("keys");
     let bytes = version("1.0.0").component();
     let path = folder.path().join("policy.wasm");
     fs::write(&path, &bytes).expect("a policy");
-    let slot = slot(&path, Gate { key: Some(Key::parse(&public).expect("a key")), ..gate() });
+    let slot = slot(&path, Gate { key: Some(Key::parse(&pk.to_base64()).expect("a key")), ..gate() });
     let (standing, rejected) = look(&slot).await;
     assert_eq!(active(standing.as_ref()), "none");
     says(&rejected.expect("a rejection"), "signature", "isn't signed");
-    let signature = SigningKey::parse(&secret, None).and_then(|key| key.sign(&bytes)).expect("a signature");
-    fs::write(folder.path().join("policy.wasm.minisig"), signature).expect("a signature");
+    let signature = minisign::sign(None, &sk, Cursor::new(bytes), None, None).expect("a signature");
+    fs::write(folder.path().join("policy.wasm.minisig"), signature.into_string()).expect("a signature");
     let (standing, rejected) = look(&slot).await;
     assert_eq!((active(standing.as_ref()), rejected), ("1.0.0", None));
 }

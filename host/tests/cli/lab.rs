@@ -1,16 +1,19 @@
 //! `staging-sync lab`: what it prints is the environment of the next command.
 
-use std::process::Stdio;
+use std::fs;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
 
-use crate::staging_sync;
+use crate::{policy, staging_sync};
 
-#[tokio::test]
-async fn its_exports_are_the_environment_of_a_tick() {
+/// A lab by the program, and what it exports.
+async fn lab(arguments: &[&str]) -> (Child, Vec<(String, String)>) {
     let mut lab = staging_sync();
-    let mut lab = lab.args(["lab", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a lab");
+    let lab = lab.args(["lab", "--port", "0"]).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut lab = lab.kill_on_drop(true).spawn().expect("a lab");
     let mut lines = BufReader::new(lab.stdout.take().expect("piped")).lines();
     let mut exports = Vec::new();
     while let Some(line) = lines.next_line().await.expect("text") {
@@ -21,8 +24,61 @@ async fn its_exports_are_the_environment_of_a_tick() {
             break; // the last one
         }
     }
-    let ran = staging_sync().arg("tick").envs(exports).output().await.expect("a tick");
+    (lab, exports)
+}
+
+/// The environment of the lab without a variable, and with others.
+async fn tick(exports: &[(String, String)], without: &str, with: &[(&str, &str)]) -> Output {
+    let exports = exports.iter().filter(|(name, _)| name != without).map(|(name, value)| (&**name, &**value));
+    let mut command = staging_sync();
+    command.arg("tick").env_remove(without).envs(exports).envs(with.iter().copied());
+    command.output().await.expect("a tick")
+}
+
+#[tokio::test]
+async fn its_exports_are_the_environment_of_a_tick() {
+    let (_lab, exports) = lab(&[]).await;
+    let ran = tick(&exports, "", &[]).await;
     let summary: Value = serde_json::from_slice(&ran.stdout).expect("a summary");
     assert_eq!(summary["details"][0]["status"], "updated", "{summary}");
-    lab.kill().await.expect("a running lab");
+}
+
+/// All services over TLS, S3 with the policy included; whom to trust is told by the environment, or by the profile.
+#[tokio::test]
+async fn it_speaks_tls_to_who_trusts_its_authority() {
+    let (_lab, exports) = lab(&["--tls"]).await;
+    let get = |wanted: &str| exports.iter().find(|(name, _)| name == wanted).map(|(_, value)| &**value).expect("set");
+    assert!(get("AWS_ENDPOINT_URL").starts_with("https://127.0.0.1:"), "{exports:?}");
+    let bundle = get("AWS_CA_BUNDLE");
+
+    let mut publish = staging_sync();
+    let bucket = "s3://policies/policy.json";
+    publish.args(["policy", "publish"]).arg(policy()).arg(bucket).envs(exports.iter().cloned());
+    let published = publish.output().await.expect("a publish");
+    assert!(published.status.success(), "{}", String::from_utf8_lossy(&published.stderr));
+    let ran = tick(&exports, "", &[("POLICY", bucket)]).await;
+    let summary: Value = serde_json::from_slice(&ran.stdout).expect("a summary");
+    assert_eq!(summary["details"][0]["status"], "updated", "{summary}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config");
+    fs::write(&config, format!("[default]\nca_bundle = {bundle}\n")).expect("a profile");
+    let ran = tick(&exports, "AWS_CA_BUNDLE", &[("AWS_CONFIG_FILE", &config.to_string_lossy())]).await;
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+
+    // Whoever doesn't trust it is told what to set.
+    let ran = tick(&exports, "AWS_CA_BUNDLE", &[("AWS_CONFIG_FILE", "/nowhere")]).await;
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("invalid peer certificate") && stderr.contains("AWS_CA_BUNDLE"), "{stderr}");
+
+    // A machine without certificates is told what to install, and needs none where there's no TLS.
+    let none = [("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")];
+    let ran = tick(&exports, "AWS_CA_BUNDLE", &none).await;
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("ConfigurationInvalid") && stderr.contains("apt-get install ca-certificates"), "{stderr}");
+    let (_plain, exports) = lab(&[]).await;
+    let ran = tick(&exports, "AWS_CA_BUNDLE", &none).await;
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }

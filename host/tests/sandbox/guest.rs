@@ -63,6 +63,8 @@ pub struct Guest {
     pub everywhere: bool,
     /// The operation that it serves instead of `sync_staging_accounts`.
     pub operation: Option<&'static str>,
+    /// Whether it discovers by source servers, for which the session of an account's role must allow other actions.
+    pub by_source_servers: bool,
     /// What `summarize` does first.
     pub summarize: String,
     /// What `info` does first.
@@ -103,10 +105,11 @@ impl Guest {
         let (discovered, added, count) = (OUTCOME + 28, RECEIPT, OUTCOME + 64);
         let total = RECEIPT + 36;
         let everywhere = i32::from(self.everywhere);
+        let discover = if self.by_source_servers { "discover-source-servers" } else { "discover" };
         format!(
             r#"(module
   (import "drs:staging-sync/account@0.1.0" "describe" (func $describe (param i32)))
-  (import "drs:staging-sync/account@0.1.0" "discover" (func $discover (param i32 i32 i32)))
+  (import "drs:staging-sync/account@0.1.0" "{discover}" (func $discover (param i32 i32 i32)))
   (import "drs:staging-sync/account@0.1.0" "update" (func $update (param i32 i32 i32 i32 i32)))
   (import "drs:staging-sync/logging@0.1.0" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 16)

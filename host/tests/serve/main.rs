@@ -102,6 +102,29 @@ async fn a_tick_that_fails_is_told_and_the_next_one_is_tried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_credentials_file_that_is_corrected_is_used_by_the_next_tick() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("credentials");
+    let put = |id: &str| {
+        let env = lab.env();
+        let secret = env.iter().find(|(name, _)| *name == "AWS_SECRET_ACCESS_KEY").expect("a secret").1.clone();
+        let profile = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        std::fs::write(&path, profile).expect("a file");
+    };
+    put("AKIAOFSOMEBODYELSE00");
+    let none = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| (name, ""));
+    let file = [("AWS_SHARED_CREDENTIALS_FILE", path.to_str().expect("UTF-8"))];
+    let variables = [&none[..], &file].concat();
+    let service = Service::start(&lab, &["--every", "1s", "--timeout", "1m"], &variables).await;
+    let health = service.health_until(|status, _| status == 503).await;
+    assert!(health["error"].as_str().is_some_and(|error| error.contains("UnrecognizedClient")), "{health}");
+    let env = lab.env();
+    put(&env.iter().find(|(name, _)| *name == "AWS_ACCESS_KEY_ID").expect("an id").1);
+    service.health_until(|status, _| status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_is_rejected_is_told_while_the_last_good_one_goes_on() {
     let lab = Lab::start(seed()).await.expect("a lab");
     let folder = tempfile::tempdir().expect("a folder");

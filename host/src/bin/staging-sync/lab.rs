@@ -1,5 +1,7 @@
 //! `staging-sync lab`: a fleet on loopback, for trying things out with any AWS client.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -20,19 +22,30 @@ pub struct Arguments {
     /// The port on 127.0.0.1.
     #[arg(long, default_value_t = 4566)]
     port: u16,
+    /// Speak TLS, by an authority made for this lab; its certificate is in the file that AWS_CA_BUNDLE is set to.
+    #[arg(long)]
+    tls: bool,
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let fleet = fleet(arguments.fleet.as_deref())?;
     let bucket = fleet.hub.bucket.clone();
-    let lab = Lab::start_on(fleet, arguments.port).await.map_err(|error| match error {
+    let lab = match arguments.tls {
+        true => Lab::start_with_tls(fleet, arguments.port).await,
+        false => Lab::start_on(fleet, arguments.port).await,
+    };
+    let lab = lab.map_err(|error| match error {
         Error::Bind { .. } => Unable(format!("lab: {error}: choose another port with --port")),
         error => Unable(format!("lab: {error}")),
     })?;
+    let bundle = lab.authority().map(Bundle::write).transpose()?;
     println!(
         "# DynamoDB, S3, STS and DRS at {}; policies go to s3://{bucket}; use it from another shell with:",
         lab.url()
     );
+    if let Some(Bundle(path)) = &bundle {
+        println!("export AWS_CA_BUNDLE={}", path.display());
+    }
     for (name, value) in lab.env() {
         println!("export {name}={value}");
     }
@@ -40,6 +53,25 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     tokio::signal::ctrl_c().await.map_err(|error| Unable(format!("lab: {error}")))?;
     lab.shutdown().await;
     Ok(Exit::Well)
+}
+
+/// The file with the certificate of a lab's authority, for as long as the lab runs.
+struct Bundle(PathBuf);
+
+impl Bundle {
+    fn write(authority: &str) -> Result<Self, Unable> {
+        let path = std::env::temp_dir().join(format!("staging-sync-lab-{}.pem", std::process::id()));
+        // A file of somebody else's by this name isn't written to.
+        let file = File::create_new(&path).and_then(|mut file| file.write_all(authority.as_bytes()));
+        file.map_err(|error| Unable(format!("lab: {}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0); // it's of no use to anybody, and no secret
+    }
 }
 
 /// Reads a fleet's file.

@@ -1,13 +1,13 @@
 //! An AWS that takes time and has quotas, and whose answers are made up: the door of a simulated host.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
-use staging_sync::aws::lane::Lane;
+use staging_sync::aws::call_limits::{CallLimit, CallLimits};
 use staging_sync::aws::live::Patience;
 use staging_sync::aws::pacing::Pacing;
 use staging_sync::aws::{AwsError, Call, Door, Principal, Request};
@@ -128,11 +128,14 @@ impl Cloud {
     fn allowed(&self, call: &Call) -> bool {
         let (service, operation) = call.request.name();
         let place = SERVICES.iter().position(|known| *known == service).unwrap_or_default();
-        let Rates { drs, sts, dynamodb } = self.rates;
+        let Rates { drs, drs_account, sts, dynamodb } = self.rates;
         let (account, region) = (account(call), self.region(call));
         let mut state = self.state();
         let allowed = match (service, operation) {
-            ("drs", _) => state.quotas.take("drs", account, region, drs, 1.0),
+            ("drs", _) => {
+                drs_account.is_none_or(|rate| state.quotas.take("drs-account", account, 0, rate, 1.0))
+                    && state.quotas.take("drs", account, region, drs, 1.0)
+            }
             ("sts", _) => state.quotas.take("sts", 0, 0, sts, 1.0),
             // A consistent read of 4 KB is a unit, and so is a write of 1 KB.
             (_, "Scan") => state.quotas.take("reads", 0, 0, dynamodb, 1_000_000.0 / 4_096.0),
@@ -164,15 +167,11 @@ fn account(call: &Call) -> u32 {
     }
 }
 
-/// A service and a region.
-type LaneOf = (&'static str, Option<String>);
-
 /// One host's way to the cloud: with the bounds, the tries and the processor of a real one.
 pub struct Host {
     pub cloud: Arc<Cloud>,
     places: Arc<Semaphore>,
-    lanes: Mutex<HashMap<LaneOf, Arc<Lane>>>,
-    most: usize,
+    limits: CallLimits,
     /// How long the processor takes for a call.
     per_call: Duration,
     processor: Mutex<Instant>,
@@ -185,8 +184,7 @@ impl Host {
         Self {
             cloud: Arc::clone(cloud),
             places: Arc::new(Semaphore::new(max_concurrency)),
-            lanes: Mutex::default(),
-            most: max_concurrency,
+            limits: CallLimits::new(max_concurrency),
             per_call,
             processor: Mutex::new(Instant::now()),
             seed: Mutex::new(seed),
@@ -214,28 +212,30 @@ impl Host {
         ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    fn lane(&self, call: &Call) -> Arc<Lane> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (call.request.name().0, call.region.clone());
-        Arc::clone(lanes.entry(key).or_insert_with(|| Lane::new(self.most)))
+    fn limit(&self, call: &Call) -> CallLimit {
+        let account = match &call.principal {
+            Principal::Host => None,
+            Principal::Role(session) => Some(session.role.account.as_str()),
+        };
+        self.limits.of(call.request.name().0, call.region.as_deref(), account)
     }
 
     async fn make(&self, call: &Call) -> Result<Value, AwsError> {
         let patience = Patience::default();
-        let (lane, mut pacing) = (self.lane(call), Pacing::new(&patience));
+        let (limit, mut pacing) = (self.limit(call), Pacing::new(&patience));
         loop {
-            let in_lane = lane.enter().await;
+            let of_kind = limit.acquire().await;
             let place = self.places.acquire().await;
             self.compute().await;
             let allowed = self.cloud.allowed(call);
             // As long as it's set, up to a quarter more or less.
             sleep(self.cloud.latency.mul_f64(0.75 + 0.5 * self.random())).await;
-            lane.heard(!allowed);
-            drop((place, in_lane));
+            limit.on_response(!allowed);
+            drop((place, of_kind));
             if allowed {
                 return Ok(self.cloud.answer(call));
             }
-            let Some(wait) = pacing.next(&lane, self.random()) else { break };
+            let Some(wait) = pacing.next(&limit, self.random()) else { break };
             sleep(wait).await;
         }
         let message = "simulated: too many calls".into();

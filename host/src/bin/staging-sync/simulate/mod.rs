@@ -48,8 +48,8 @@ pub struct Arguments {
     /// How long an AWS call takes, give or take a quarter.
     #[arg(long, value_name = "MS", default_value_t = 80)]
     latency_ms: u64,
-    /// What AWS lets through a second: drs (calls of a target account to a region; default 10), sts (calls of the hub;
-    /// default 600), dynamodb (capacity units of the table; default 4000).
+    /// What AWS lets through a second: drs (calls of a target account to a region; default 10), drs-account (calls of a
+    /// target account to all regions together; without a default), sts (calls of the hub; default 600), dynamodb (capacity units of the table; default 4000).
     #[arg(long, value_name = "SERVICE=RATE")]
     throttle: Vec<Rate>,
     /// `MAX_CONCURRENCY`.

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 pub struct Rates {
     /// DRS calls to one region by one target account.
     pub drs: f64,
+    /// DRS calls to all regions by one target account.
+    pub drs_account: Option<f64>,
     /// STS calls by the hub account.
     pub sts: f64,
     /// DynamoDB capacity units of the table, for reads and for writes.
@@ -20,7 +22,7 @@ impl Default for Rates {
     /// STS: its documented default. DynamoDB: a new on-demand table. DRS documents none for its listings: a guess on the
     /// careful side.
     fn default() -> Self {
-        Self { drs: 10.0, sts: 600.0, dynamodb: 4_000.0 }
+        Self { drs: 10.0, drs_account: None, sts: 600.0, dynamodb: 4_000.0 }
     }
 }
 
@@ -34,6 +36,7 @@ pub struct Rate {
 #[derive(Debug, Clone, Copy)]
 enum Service {
     Drs,
+    DrsAccount,
     Sts,
     Dynamodb,
 }
@@ -42,10 +45,11 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected drs=RATE, sts=RATE or dynamodb=RATE, with a rate above 0 a second".to_owned();
+        let expected = || "expected drs=RATE, drs-account=RATE, sts=RATE or dynamodb=RATE, with a rate above 0 a second".to_owned();
         let (service, rate) = text.split_once('=').ok_or_else(expected)?;
         let service = match service {
             "drs" => Service::Drs,
+            "drs-account" => Service::DrsAccount,
             "sts" => Service::Sts,
             "dynamodb" => Service::Dynamodb,
             _ => return Err(expected()),
@@ -60,11 +64,12 @@ impl Rates {
     pub fn with(settings: &[Rate]) -> Self {
         let mut rates = Self::default();
         for Rate { service, rate } in settings {
-            *match service {
-                Service::Drs => &mut rates.drs,
-                Service::Sts => &mut rates.sts,
-                Service::Dynamodb => &mut rates.dynamodb,
-            } = *rate;
+            match service {
+                Service::Drs => rates.drs = *rate,
+                Service::DrsAccount => rates.drs_account = Some(*rate),
+                Service::Sts => rates.sts = *rate,
+                Service::Dynamodb => rates.dynamodb = *rate,
+            }
         }
         rates
     }
