@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{
     FmtContext, FormatEvent, FormatFields, FormattedFields, time::FormatTime, time::SystemTime,
@@ -17,6 +19,8 @@ use tracing_subscriber::fmt::{
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::text::printable_lines;
 
 /// A field that is JSON already, like a list: in a JSON line it stands as it is, not as a quoted text.
 pub struct Json(String);
@@ -73,6 +77,7 @@ pub fn init(style: Style, default: &str) {
             builder.finish().with(filter_fn(allowed)).try_init()
         }
         Style::Plain => builder
+            .fmt_fields(format::debug_fn(plain_field).delimited(" "))
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .with_target(false)
@@ -81,6 +86,16 @@ pub fn init(style: Style, default: &str) {
             .with(filter_fn(|line| allowed(line) && !line.is_span())) // lines for people say it themselves
             .try_init(),
     };
+}
+
+/// A field of a plain line. What others wrote (the table, AWS, a policy) doesn't act on the terminal.
+fn plain_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = printable_lines(&format!("{value:?}"));
+    match field.name() {
+        "message" => write!(writer, "{value}"),
+        name if writer.has_ansi_escapes() => write!(writer, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m{value}"),
+        name => write!(writer, "{name}={value}"),
+    }
 }
 
 /// `{"timestamp": …, "level": …, "message": …, fields…}`, with the fields of the spans that the line is in: the

@@ -1,4 +1,4 @@
-//! Text files as editors and shells write them.
+//! Text as others write it: files of editors and shells, and what is shown on a terminal.
 
 use std::io;
 use std::path::Path;
@@ -30,9 +30,46 @@ pub fn unmarked(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
+/// A text on one line of a terminal: characters that would move the cursor, change what follows or turn its direction
+/// are shown as their code points.
+pub fn printable(text: &str) -> String {
+    escape(text, |_| false)
+}
+
+/// The same with line ends and tabs left as they are.
+pub fn printable_lines(text: &str) -> String {
+    escape(text, |character| matches!(character, '\n' | '\t'))
+}
+
+fn escape(text: &str, kept: impl Fn(char) -> bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if kept(character) || !(character.is_control() || is_invisible(character)) {
+            escaped.push(character);
+        } else {
+            escaped.extend(character.escape_unicode());
+        }
+    }
+    escaped
+}
+
+/// Marks of direction, joiners and tags: Unicode's default ignorable characters that can hide or reorder text.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::*;
+
+    #[test]
+    fn what_would_act_on_a_terminal_is_shown_instead() {
+        assert_eq!(printable("Prod\u{1b}[2J\r\n\u{9b}x"), "Prod\\u{1b}[2J\\u{d}\\u{a}\\u{9b}x");
+        assert_eq!(printable("a\u{202e}b\u{2066}c"), "a\\u{202e}b\\u{2066}c");
+        assert_eq!(printable_lines("Zürich 東京\n\tüber"), "Zürich 東京\n\tüber");
+    }
 
     #[test]
     fn byte_order_marks_say_how_to_read_and_are_no_text() {

@@ -111,9 +111,9 @@ impl Intercept for Feedback {
     ) -> Result<(), BoxError> {
         let Some(response) = context.response() else { return Ok(()) }; // it didn't get there
         let throttled = is_throttled(response);
-        if let Some(places) = self.limit.on_response(throttled) {
+        if let Some((calls_at_once, account)) = self.limit.on_response(throttled) {
             let (service, region) = (self.service, self.region.as_deref());
-            tracing::warn!(service, region, places, "AWS throttles: fewer calls at once");
+            tracing::warn!(service, region, account, callsAtOnce = calls_at_once, "AWS throttles: fewer calls at once");
         }
         Ok(())
     }

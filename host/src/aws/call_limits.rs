@@ -4,6 +4,7 @@
 //! account, unless the region throttles several: so one account that is throttled slows down no other.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const RECENT: usize = 32;
 pub struct CallLimits {
     most: usize,
     services: Mutex<HashMap<(&'static str, Option<String>), Arc<Shared>>>,
-    accounts: Mutex<HashMap<String, Arc<ConcurrencyLimit>>>,
+    accounts: Mutex<HashMap<String, Arc<Own>>>,
 }
 
 /// What calls to a service in a region share.
@@ -28,11 +29,19 @@ struct Shared {
     recent: Mutex<VecDeque<(String, bool)>>,
 }
 
+/// What calls as one account share.
+#[derive(Debug)]
+struct Own {
+    limit: Arc<ConcurrencyLimit>,
+    /// Whether it was said that the account is throttled.
+    told: AtomicBool,
+}
+
 /// The limits that one call goes by.
 #[derive(Debug, Clone)]
 pub struct CallLimit {
     shared: Arc<Shared>,
-    account: Option<(String, Arc<ConcurrencyLimit>)>,
+    account: Option<(String, Arc<Own>)>,
 }
 
 impl CallLimits {
@@ -52,8 +61,10 @@ impl CallLimits {
         drop(services);
         let account = account.map(|account| {
             let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-            let limit = accounts.entry(account.to_owned()).or_insert_with(|| ConcurrencyLimit::new(self.most));
-            (account.to_owned(), Arc::clone(limit))
+            let own = accounts.entry(account.to_owned()).or_insert_with(|| {
+                Arc::new(Own { limit: ConcurrencyLimit::new(self.most), told: AtomicBool::new(false) })
+            });
+            (account.to_owned(), Arc::clone(own))
         });
         CallLimit { shared, account }
     }
@@ -64,17 +75,19 @@ impl CallLimit {
     /// first: who waits there takes nothing from others.
     pub async fn acquire(&self) -> (Option<Permit>, Permit) {
         let of_account = match &self.account {
-            Some((_, limit)) => Some(limit.acquire().await),
+            Some((_, own)) => Some(own.limit.acquire().await),
             None => None,
         };
         (of_account, self.shared.limit.acquire().await)
     }
 
-    /// Learns what came of a call that reached the service. Says how many may be under way in the region, if that's
-    /// fewer now.
-    pub fn on_response(&self, throttled: bool) -> Option<usize> {
-        let Some((account, limit)) = &self.account else { return self.shared.limit.on_response(throttled) };
-        limit.on_response(throttled);
+    /// Learns what came of a call that reached the service. Says how many may be under way, if that's fewer now, and of
+    /// which account, unless it's for all of them: of one account the first time only, for there are many.
+    pub fn on_response(&self, throttled: bool) -> Option<(usize, Option<&str>)> {
+        let for_all = || self.shared.limit.on_response(throttled).map(|fewer| (fewer, None));
+        let Some((account, own)) = &self.account else { return for_all() };
+        let fewer = own.limit.on_response(throttled).filter(|_| !own.told.swap(true, Ordering::Relaxed));
+        let of_account = fewer.map(|fewer| (fewer, Some(account.as_str())));
         let mut recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_back((account.clone(), throttled));
         if recent.len() > RECENT {
@@ -85,15 +98,15 @@ impl CallLimit {
             of.map(|(account, _)| account).collect::<HashSet<_>>().len()
         };
         if throttled && (of_others(true) == 0 || 2 * of_others(true) < of_others(false)) {
-            return None;
+            return of_account;
         }
         drop(recent);
-        self.shared.limit.on_response(throttled)
+        for_all().or(of_account)
     }
 
     /// For how long there was no answer but throttled ones, from the region or to the account.
     pub fn only_throttled_for(&self) -> Duration {
-        let of_account = self.account.as_ref().map(|(_, limit)| limit.only_throttled_for());
+        let of_account = self.account.as_ref().map(|(_, own)| own.limit.only_throttled_for());
         of_account.unwrap_or_default().max(self.shared.limit.only_throttled_for())
     }
 }

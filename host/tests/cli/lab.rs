@@ -27,7 +27,7 @@ async fn lab(arguments: &[&str]) -> (Child, Vec<(String, String)>) {
     (lab, exports)
 }
 
-/// The environment of the lab without a variable, and with others.
+/// A tick in the environment of the lab, without a variable and with others. Some accounts of the lab's fleet fail.
 async fn tick(exports: &[(String, String)], without: &str, with: &[(&str, &str)]) -> Output {
     let exports = exports.iter().filter(|(name, _)| name != without).map(|(name, value)| (&**name, &**value));
     let mut command = staging_sync();
@@ -53,7 +53,7 @@ async fn it_speaks_tls_to_who_trusts_its_authority() {
 
     let mut publish = staging_sync();
     let bucket = "s3://policies/policy.json";
-    publish.args(["policy", "publish"]).arg(policy()).arg(bucket).envs(exports.iter().cloned());
+    publish.args(["policy", "publish"]).arg(policy()).args(["--to", bucket]).envs(exports.iter().cloned());
     let published = publish.output().await.expect("a publish");
     assert!(published.status.success(), "{}", String::from_utf8_lossy(&published.stderr));
     let ran = tick(&exports, "", &[("POLICY", bucket)]).await;
@@ -64,7 +64,7 @@ async fn it_speaks_tls_to_who_trusts_its_authority() {
     let config = folder.path().join("config");
     fs::write(&config, format!("[default]\nca_bundle = {bundle}\n")).expect("a profile");
     let ran = tick(&exports, "AWS_CA_BUNDLE", &[("AWS_CONFIG_FILE", &config.to_string_lossy())]).await;
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
 
     // Whoever doesn't trust it is told what to set.
     let ran = tick(&exports, "AWS_CA_BUNDLE", &[("AWS_CONFIG_FILE", "/nowhere")]).await;
@@ -80,5 +80,5 @@ async fn it_speaks_tls_to_who_trusts_its_authority() {
     assert!(stderr.contains("ConfigurationInvalid") && stderr.contains("apt-get install ca-certificates"), "{stderr}");
     let (_plain, exports) = lab(&[]).await;
     let ran = tick(&exports, "AWS_CA_BUNDLE", &none).await;
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
 }

@@ -297,6 +297,6 @@ async fn throttling_is_told_by_service_and_costs_nothing_but_time() {
     assert_eq!((&summary["accountsUpdated"], &summary["accountsFailed"]), (&json!(1), &json!(0)));
     let log = lambda.log().await;
     let throttled = log.iter().filter(|line| line["message"] == "AWS throttles: fewer calls at once");
-    let throttled: Vec<_> = throttled.map(|line| (line["service"].as_str(), line["places"].as_u64())).collect();
+    let throttled: Vec<_> = throttled.map(|line| (line["service"].as_str(), line["callsAtOnce"].as_u64())).collect();
     assert_eq!(throttled, [(Some("dynamodb"), Some(64)), (Some("sts"), Some(64)), (Some("drs"), Some(64))]);
 }

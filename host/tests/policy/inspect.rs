@@ -15,7 +15,8 @@ fn the_default_policy_whole() {
     let mut found: Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!(found["sha256"].as_str().map(str::len), Some(64));
     assert_eq!(found["bytes"], default_policy("policy.wasm").len());
-    for differing in ["sha256", "bytes"] {
+    assert!(found["instanceMemoryBytes"].as_u64().is_some_and(|bytes| bytes < 4 << 20), "{found}");
+    for differing in ["sha256", "bytes", "instanceMemoryBytes"] {
         found[differing] = Value::Null;
     }
     let schema = include_str!("../../../plugin/src/settings.schema.json");
@@ -42,6 +43,8 @@ fn the_default_policy_whole() {
             "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem", "sts:AssumeRole", "drs:ListStagingAccounts",
         ],
         "settingsSchema": serde_json::from_str::<Value>(schema).expect("JSON"),
+        "instanceMemoryBytes": null,
+        "memorySizeMB": 512,
         "runnable": true,
         "refusal": null,
     });
@@ -55,6 +58,7 @@ fn the_default_policy_whole() {
         "drs:staging-sync/account@0.1.0: describe, discover, update\n",
         "exports    info, validate-settings, sync, summarize\n",
         "setting    removals (default \"all\"): Which stored",
+        "MiB an instance; MemorySize: 512 MB is enough",
         "runs here  yes\n",
     ] {
         assert!(text.contains(line), "{line} in {text}");
@@ -115,15 +119,15 @@ fn what_this_host_does_not_run_is_shown_with_the_reason() {
         (import "drs:staging-sync/account@0.1.0" (instance (export "update" (func)))))"#;
     let older = r#"(component (import "drs:staging-sync/logging@0.0.9" (instance (export "log" (func)))))"#;
     for (name, component, package, says) in [
-        ("wasi.wasm", wasi, "drs:staging-sync@0.1.0", "imports wasi:clocks/monotonic-clock@0.2.6, but a policy may"),
-        ("older.wasm", older, "drs:staging-sync@0.0.9", "was built for drs:staging-sync@0.0.9, and this host runs"),
+        ("wasi.wasm", wasi, "drs:staging-sync@0.1.0", "contract: imports wasi:clocks/monotonic-clock@0.2.6, but a policy may"),
+        ("older.wasm", older, "drs:staging-sync@0.0.9", "contract: was built for drs:staging-sync@0.0.9, and this host runs"),
     ] {
         fs::write(folder.join(name), wat::parse_str(component).expect("a component")).expect("a file");
         let (code, stdout, stderr) = staging_sync(&folder, &["policy", "inspect", name, "--json"]);
         let found: Value = serde_json::from_str(&stdout).expect("JSON");
         assert_eq!((code, &found["runnable"], &found["package"]), (1, &json!(false), &json!(package)), "{stderr}");
         assert!(found["refusal"].as_str().is_some_and(|refusal| refusal.starts_with(says)), "{found}");
-        assert!(stderr.starts_with(&format!("{name}: this host can't run it: it {says}")), "{stderr}");
+        assert!(stderr.starts_with(&format!("{name}: this host can't run it: {says}")), "{stderr}");
     }
     let (_, stdout, _) = staging_sync(&folder, &["policy", "inspect", "wasi.wasm"]);
     assert!(stdout.contains("imports    wasi:clocks/monotonic-clock@0.2.6: now\n"), "{stdout}");

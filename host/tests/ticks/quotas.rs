@@ -54,6 +54,41 @@ async fn no_account_fails_because_drs_takes_few_calls_of_an_account_a_second() {
     assert_eq!(tick(fleet, quotas, "128").await, (4, 0));
 }
 
+/// One account that DRS always throttles costs the others nothing: they are decided before it's given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_always_throttled_slows_down_no_other() {
+    let mut fleet = fleet(40);
+    let bad = crate::support::id(7);
+    fleet.faults.push(Fault {
+        service: Some(Service::Drs),
+        account: Some(bad.clone()),
+        ..Fault::error("ThrottlingException")
+    });
+    let lab = Lab::start(fleet).await.expect("a lab");
+    let patience = Patience { throttled: Duration::from_secs(2), ..Patience::default() };
+    let runtime = runtime(&lab, &[], policy().await, patience).await.expect("a runtime");
+    let counts = runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await.expect("a summary").counts;
+    assert_eq!((counts.updated, counts.failed), (39, 1));
+    // The others had all their answers before the bad one had its second throttled one.
+    let calls = lab.calls();
+    let bad_ones = || calls.iter().enumerate().filter(|(_, call)| call.error.as_deref() == Some("ThrottlingException"));
+    let third = bad_ones().nth(2).map(|(place, _)| place).expect("it's tried again");
+    let listed = calls.iter().take(third).filter(|call| call.operation == "ListStagingAccounts").count();
+    assert_eq!(listed, 39 + 2);
+}
+
+/// What the quotas of a large fleet come to: as in the field, more calls than STS and DRS take, and no account fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_accounts_in_34_regions_are_done_within_the_quotas() {
+    let mut fleet = fleet(200);
+    fleet.regions = (1..=33).map(|number| format!("eu-west-{number}")).chain(["us-east-1".into()]).collect();
+    let quotas = vec![
+        quota(Service::Sts, "AssumeRole", 50, None),
+        quota(Service::Drs, "ListStagingAccounts", 10, Some(Per::Account)),
+    ];
+    assert_eq!(tick(fleet, quotas, "128").await, (200, 0));
+}
+
 /// The wait for a permit of our own isn't a time-out of AWS, however long it is: here ten times as long as an answer may take.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_account_fails_because_its_calls_wait_for_permits() {

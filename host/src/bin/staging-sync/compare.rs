@@ -1,6 +1,6 @@
 //! `staging-sync compare`: what two policies decide differently on the same cases.
 
-use crate::output::printable_lines;
+use staging_sync::text::printable_lines;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};

@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use crate::output::printable;
+use staging_sync::text::printable;
 
 /// A summary, or anything else, as indented JSON.
 pub fn json(value: &Value) -> String {

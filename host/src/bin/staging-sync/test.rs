@@ -1,6 +1,6 @@
 //! `staging-sync test`: whether a policy decides the cases as they expect.
 
-use crate::output::{printable, printable_lines};
+use staging_sync::text::{printable, printable_lines};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

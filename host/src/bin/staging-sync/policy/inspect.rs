@@ -40,8 +40,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     // What a policy says of itself is told even if a host refuses it.
     let said = candidate.load(gate.limits).await.ok();
     let judged = gate.activate(&at, Offer::Plain(bytes.clone()), &[]).await;
-    let memory = judged.as_ref().map_or(0, |release| release.policy().most_memory());
-    let memory = memory.max(said.as_ref().map_or(0, Policy::most_memory));
+    let used = [judged.as_ref().ok().map(|release| release.policy()), said.as_ref()].into_iter().flatten();
+    let memory = used.map(Policy::most_memory).max();
     let info = said.as_ref().map(|policy| policy.info().clone());
     let refusal = judged.err();
 
@@ -74,7 +74,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             "actions": access.actions(),
             "settingsSchema": schema,
             "instanceMemoryBytes": memory,
-            "memorySizeMB": memory_size(bytes.len(), memory),
+            "memorySizeMB": memory.map(|memory| memory_size(bytes.len(), memory)),
             "runnable": refusal.is_none(),
             "refusal": refusal.as_ref().map(ToString::to_string),
         });
@@ -118,12 +118,11 @@ fn text(found: &Value) -> String {
         let about = setting["description"].as_str().map(|about| format!(": {about}")).unwrap_or_default();
         lines.push(("setting", format!("{name}{default}{about}")));
     }
-    let memory = found["instanceMemoryBytes"].as_f64().unwrap_or_default() / f64::from(1 << 20);
-    let size = &found["memorySizeMB"];
-    lines.push((
-        "memory",
-        format!("{memory:.1} MiB an instance; MemorySize: {size} MB is enough to compile it and be quick"),
-    ));
+    if let Some(memory) = found["instanceMemoryBytes"].as_f64() {
+        let (memory, size) = (memory / f64::from(1 << 20), &found["memorySizeMB"]);
+        let memory = format!("{memory:.1} MiB an instance; MemorySize: {size} MB is enough to compile it and be quick");
+        lines.push(("memory", memory));
+    }
     lines.push(("runs here", if found["runnable"] == true { "yes" } else { "no" }.into()));
 
     let mut text = String::new();
