@@ -1,7 +1,8 @@
 //! How many calls may be under way, and how many a second: for each service and region, and in DRS for each account.
 //!
-//! AWS counts calls by account and by region; which of them a throttled answer is about isn't said. It's about the
-//! account, unless the region throttles several: so one account that is throttled slows down no other.
+//! AWS counts calls by account and by region; which of them a throttled answer is about isn't said. Where the account is
+//! throttled in several regions it's the account, where the region throttles several accounts that are well elsewhere it's
+//! the region: so one account, or region, that is throttled slows down no other.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use super::concurrency_limit::{ConcurrencyLimit, Permit};
 
-/// So many of a region's last answers tell whether it throttles one account or several.
+/// So many of the last answers tell what is throttled.
 const RECENT: usize = 32;
 
 /// All limits of one host.
@@ -25,21 +26,57 @@ pub struct CallLimits {
 #[derive(Debug)]
 struct Shared {
     limit: Arc<ConcurrencyLimit>,
-    /// The accounts of the last answers, and whether those were throttled.
-    recent: Mutex<VecDeque<(String, bool)>>,
+    /// The last answers by account.
+    recent: Recent,
 }
 
 /// What calls as one account share.
 #[derive(Debug)]
 struct Own {
     limit: Arc<ConcurrencyLimit>,
+    /// The last answers by region.
+    recent: Recent,
     /// Whether it was said that the account is throttled.
     told: AtomicBool,
+}
+
+/// From whom the last answers came, and whether they were throttled.
+#[derive(Debug, Default)]
+struct Recent(Mutex<VecDeque<(String, bool)>>);
+
+/// How many were throttled of the last answers.
+struct Throttled {
+    /// Of those from the same.
+    same: usize,
+    /// How many others there were, and how many of these were throttled.
+    others: usize,
+    others_throttled: usize,
+}
+
+impl Recent {
+    /// Adds an answer.
+    fn add(&self, of: &str, throttled: bool) -> Throttled {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_back((of.to_owned(), throttled));
+        if recent.len() > RECENT {
+            recent.pop_front();
+        }
+        let of_others = |was: bool| {
+            let others = recent.iter().filter(|(other, throttled)| other != of && (*throttled || !was));
+            others.map(|(other, _)| other).collect::<HashSet<_>>().len()
+        };
+        Throttled {
+            same: recent.iter().filter(|(other, throttled)| other == of && *throttled).count(),
+            others: of_others(false),
+            others_throttled: of_others(true),
+        }
+    }
 }
 
 /// The limits that one call goes by.
 #[derive(Debug, Clone)]
 pub struct CallLimit {
+    region: String,
     shared: Arc<Shared>,
     account: Option<(String, Arc<Own>)>,
 }
@@ -55,18 +92,19 @@ impl CallLimits {
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = services.entry((service, region.map(str::to_owned))).or_insert_with(|| {
             let limit = ConcurrencyLimit::new(self.most);
-            Arc::new(Shared { limit, recent: Mutex::default() })
+            Arc::new(Shared { limit, recent: Recent::default() })
         });
         let shared = Arc::clone(shared);
         drop(services);
         let account = account.map(|account| {
             let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
             let own = accounts.entry(account.to_owned()).or_insert_with(|| {
-                Arc::new(Own { limit: ConcurrencyLimit::new(self.most), told: AtomicBool::new(false) })
+                let (recent, told) = Default::default();
+                Arc::new(Own { limit: ConcurrencyLimit::new(self.most), recent, told })
             });
             (account.to_owned(), Arc::clone(own))
         });
-        CallLimit { shared, account }
+        CallLimit { region: region.unwrap_or_default().to_owned(), shared, account }
     }
 }
 
@@ -86,22 +124,19 @@ impl CallLimit {
     pub fn on_response(&self, throttled: bool) -> Option<(usize, Option<&str>)> {
         let for_all = || self.shared.limit.on_response(throttled).map(|fewer| (fewer, None));
         let Some((account, own)) = &self.account else { return for_all() };
-        let fewer = own.limit.on_response(throttled).filter(|_| !own.told.swap(true, Ordering::Relaxed));
-        let of_account = fewer.map(|fewer| (fewer, Some(account.as_str())));
-        let mut recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.push_back((account.clone(), throttled));
-        if recent.len() > RECENT {
-            recent.pop_front();
+        let by_region = own.recent.add(&self.region, throttled);
+        let by_account = self.shared.recent.add(account, throttled);
+        if !throttled {
+            own.limit.on_response(false);
+            return for_all();
         }
-        let of_others = |was: bool| {
-            let of = recent.iter().filter(|(other, throttled)| other != account && (*throttled || !was));
-            of.map(|(account, _)| account).collect::<HashSet<_>>().len()
-        };
-        if throttled && (of_others(true) == 0 || 2 * of_others(true) < of_others(false)) {
-            return of_account;
+        let several = by_account.others_throttled > 0 && 2 * by_account.others_throttled >= by_account.others;
+        if by_region.others_throttled > 0 || !several {
+            let fewer = own.limit.on_response(true).filter(|_| !own.told.swap(true, Ordering::Relaxed));
+            return fewer.map(|fewer| (fewer, Some(account.as_str())));
         }
-        drop(recent);
-        for_all().or(of_account)
+        // The first time it may still be the account, whose other regions haven't answered yet.
+        if by_region.same > 1 { for_all() } else { None }
     }
 
     /// For how long there was no answer but throttled ones, from the region or to the account.
