@@ -3,6 +3,7 @@
 // The futures of a tick are nested more deeply than the compiler looks by default.
 #![recursion_limit = "256"]
 
+use std::process::ExitCode;
 use std::sync::Once;
 use std::time::SystemTime;
 
@@ -22,7 +23,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 static SERVICE: OnceCell<Service> = OnceCell::const_new();
 
 #[tokio::main]
-async fn main() -> Result<(), lambda_runtime::Error> {
+async fn main() -> Result<ExitCode, lambda_runtime::Error> {
+    // Lambda sets it, and the runtime panics where it isn't.
+    let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap_or_default();
+    let is_url = api.bytes().all(|byte| byte.is_ascii_graphic()) && (!api.contains('/') || api.contains("://"));
+    if api.is_empty() || !is_url {
+        eprintln!(
+            "ConfigurationInvalid: environment: AWS_LAMBDA_RUNTIME_API is {api:?}: this is the Lambda function; elsewhere \
+             use `staging-sync tick` or `staging-sync serve`"
+        );
+        return Ok(ExitCode::from(2));
+    }
     staging_sync::aws::transport::raise_file_limit();
     log::init(log::Style::Json, "warn,staging_sync=info,bootstrap=info");
     // In the init phase, which isn't billed as an invocation. A failure isn't the end: every invocation tries
@@ -31,7 +42,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     if let Err(error) = prepared.await {
         tracing::error!(errorType = error.kind.error_type(), error = error.message, "start failed");
     }
-    lambda_runtime::run(service_fn(invoke)).await
+    lambda_runtime::run(service_fn(invoke)).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn service() -> Result<&'static Service, Error> {
