@@ -16,7 +16,10 @@ EXAMPLES := target/examples/tested
 EXAMPLES_SOURCES := $(shell find plugin/examples host/src/bin/staging-sync/policy \( -name target -o -name node_modules \
     -o -name __pycache__ \) -prune -o -type f -print)
 
-.PHONY: demo test test-cfn lint bench policy examples package help FORCE
+DENY := target/deny/bin/cargo-deny
+DENY_VERSION := 0.20.2
+
+.PHONY: demo test test-cfn lint deny bench policy examples package help FORCE
 
 demo: $(STAGING_SYNC) $(POLICY) ## Ticks over a fleet on loopback, and a change of policy between them, explained
 	@$(STAGING_SYNC) demo --policy $(POLICY)
@@ -32,6 +35,12 @@ test-cfn: $(POLICY) ## The tests of the CloudFormation templates and scripts alo
 lint: ## Format and clippy, warnings as errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+deny: ## The rules for dependencies: licences, bans, duplicates, sources (.deny.toml)
+	@[ "$$($(DENY) --version 2>/dev/null)" = "cargo-deny $(DENY_VERSION)" ] || \
+	    { echo "Installing cargo-deny in target/deny: 3 minutes on 2 cores, once" >&2; cargo install --quiet --locked \
+	    --no-default-features --root target/deny cargo-deny@$(DENY_VERSION); }
+	@$(DENY) --config .deny.toml check bans licenses sources
 
 bench: $(STAGING_SYNC) $(POLICY) ## Ticks of 10 to 10,000 accounts, cold starts, the policy: 10 minutes; target/bench.json
 	@$(STAGING_SYNC) bench --policy $(POLICY) --bootstrap $(BOOTSTRAP) --json target/bench.json

@@ -21,10 +21,16 @@ pub fn is_s3(text: &str) -> bool {
 
 /// What an `s3://` URI names: a bucket, or an access point by its ARN, and the rest.
 pub fn bucket_and_key(rest: &str) -> (&str, &str) {
-    // The ARN of an access point has a slash of its own: arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME
-    let skipped = if rest.starts_with("arn:") { rest.find('/').map_or(0, |slash| slash + 1) } else { 0 };
-    match rest.get(skipped..).and_then(|rest| rest.find('/')) {
-        Some(slash) => (&rest[..skipped + slash], &rest[skipped + slash + 1..]),
+    // An ARN may have slashes of its own: arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME,
+    // arn:aws:s3-outposts:REGION:ACCOUNT:outpost/ID/accesspoint/NAME
+    let resource = rest.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(4)).unwrap_or_default();
+    let own = match resource.split_once('/') {
+        Some(("accesspoint", _)) => 1,
+        Some(("outpost", _)) => 3,
+        _ => 0,
+    };
+    match rest.match_indices('/').nth(own) {
+        Some((slash, _)) => (&rest[..slash], &rest[slash + 1..]),
         None => (rest, ""),
     }
 }
@@ -87,5 +93,35 @@ impl Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.store.title(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_may_be_an_access_point() {
+        for (place, bucket, key) in [
+            ("policies/live/policy.json", "policies", "live/policy.json"),
+            ("policies", "policies", ""),
+            (
+                "arn:aws:s3:eu-west-1:111122223333:accesspoint/ap/live/policy.json",
+                "arn:aws:s3:eu-west-1:111122223333:accesspoint/ap",
+                "live/policy.json",
+            ),
+            (
+                "arn:aws:s3:eu-west-1:111122223333:accesspoint:ap/policy.json",
+                "arn:aws:s3:eu-west-1:111122223333:accesspoint:ap",
+                "policy.json",
+            ),
+            (
+                "arn:aws:s3::111122223333:accesspoint/ap.mrap/policy.json",
+                "arn:aws:s3::111122223333:accesspoint/ap.mrap",
+                "policy.json",
+            ),
+        ] {
+            assert_eq!(bucket_and_key(place), (bucket, key), "{place}");
+        }
     }
 }

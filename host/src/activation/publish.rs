@@ -7,6 +7,7 @@ use super::Rejected;
 use super::location::Location;
 use super::manifest::{self, Entry, Manifest};
 use super::store::{Fetched, Put, StoreError, When};
+use crate::text;
 
 /// Why a manifest wasn't changed.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +46,8 @@ pub async fn read(at: &Location) -> Result<Option<Stored>, Unchanged> {
     }
     match at.get(None, manifest::MAX_BYTES).await? {
         Fetched::Found { bytes, version } => {
-            let text = String::from_utf8_lossy(&bytes);
-            let manifest = Manifest::parse(&text).map_err(|error| format!("{at}: {error}"))?;
+            let manifest = text::decode(&bytes).map_err(str::to_owned).and_then(|text| Manifest::parse(&text));
+            let manifest = manifest.map_err(|error| format!("{at}: {error}"))?;
             Ok(Some(Stored { manifest, version }))
         }
         Fetched::Missing | Fetched::Same => Ok(None),

@@ -20,8 +20,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use tokio::sync::Semaphore;
 
-use super::calls;
 use super::call_limits::{CallLimit, CallLimits};
+use super::calls;
 
 /// An HTTP client whose requests wait for permits: of their kind, and among all.
 #[derive(Debug, Clone)]

@@ -18,9 +18,12 @@ const RECENT: usize = 32;
 #[derive(Debug)]
 pub struct CallLimits {
     most: usize,
-    services: Mutex<HashMap<(&'static str, Option<String>), Arc<Shared>>>,
+    services: Mutex<HashMap<Kind, Arc<Shared>>>,
     accounts: Mutex<HashMap<String, Arc<Own>>>,
 }
+
+/// A service and a region.
+type Kind = (&'static str, Option<String>);
 
 /// What calls to a service in a region share.
 #[derive(Debug)]

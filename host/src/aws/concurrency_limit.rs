@@ -46,7 +46,15 @@ impl ConcurrencyLimit {
     pub fn new(most: usize) -> Arc<Self> {
         let (limit, most_permits) = (most as f64, most as f64);
         let (under_way, surplus, known, only_throttled_since) = Default::default();
-        let state = State { limit, most: most_permits, under_way, surplus, known, only_throttled_since, rate: RateLimit::new() };
+        let state = State {
+            limit,
+            most: most_permits,
+            under_way,
+            surplus,
+            known,
+            only_throttled_since,
+            rate: RateLimit::new(),
+        };
         Arc::new(Self { permits: Arc::new(Semaphore::new(most)), state: Mutex::new(state) })
     }
 

@@ -83,11 +83,7 @@ pub(crate) async fn http_client(max_concurrency: usize) -> Result<Bounded, Error
 }
 
 /// What the clients of all services are made from.
-pub(super) async fn load(
-    http: Bounded,
-    retries: RetryConfig,
-    timeouts: TimeoutConfig,
-) -> Result<SdkConfig, Error> {
+pub(super) async fn load(http: Bounded, retries: RetryConfig, timeouts: TimeoutConfig) -> Result<SdkConfig, Error> {
     for name in ENDPOINTS {
         if let Some(url) = std::env::var(name).ok().filter(|url| !url.is_empty()) {
             endpoint(&url)
@@ -187,7 +183,9 @@ async fn credentials(keychain: &Keychain) -> Result<(), String> {
                     .into()),
             }
         }
-        Err(CredentialsError::ProviderTimedOut(_)) => Err(format!("none were found within {} seconds", LONGEST.as_secs())),
+        Err(CredentialsError::ProviderTimedOut(_)) => {
+            Err(format!("none were found within {} seconds", LONGEST.as_secs()))
+        }
         Err(error) => Err(unsupported(&reasons(&error)).await.unwrap_or_else(|| reasons(&error))),
     }
 }

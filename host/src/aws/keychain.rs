@@ -69,7 +69,10 @@ impl Keychain {
             }
             // They can't be renewed now, and aren't at their end yet.
             (Err(error), Some((old, _))) if old.expiry().is_none_or(|until| SystemTime::now() < until) => {
-                tracing::warn!(error = super::sdk_error::reasons(&error), "the host's credentials could not be renewed");
+                tracing::warn!(
+                    error = super::sdk_error::reasons(&error),
+                    "the host's credentials could not be renewed"
+                );
                 Ok(old.clone())
             }
             (Err(error), _) => Err(error),

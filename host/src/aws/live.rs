@@ -21,8 +21,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::bound::{Bounded, Feedback, ThrottlingIsPaced};
-use super::json::{item_from_json, item_to_json};
 use super::call_limits::CallLimit;
+use super::json::{item_from_json, item_to_json};
 use super::pacing::paced;
 use super::sdk_error::convert;
 use super::{AwsError, Call, Door, Principal, Request};

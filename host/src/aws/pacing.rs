@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::calls::THROTTLED;
 use super::call_limits::CallLimit;
+use super::calls::THROTTLED;
 use super::live::Patience;
 use super::{AwsError, Value};
 
@@ -62,7 +62,11 @@ impl<'a> Pacing<'a> {
 }
 
 /// Makes a call until it's taken, fails for another reason than throttling, or is given up.
-pub(super) async fn paced<F>(patience: &Patience, limit: &CallLimit, mut call: impl FnMut() -> F) -> Result<Value, AwsError>
+pub(super) async fn paced<F>(
+    patience: &Patience,
+    limit: &CallLimit,
+    mut call: impl FnMut() -> F,
+) -> Result<Value, AwsError>
 where
     F: Future<Output = Result<Value, AwsError>>,
 {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Case;
 use crate::tape::{self, Tape};
+use crate::text;
 
 /// How large such a file may be, in bytes: some hundred cases, or a few of a large fleet.
 pub const MAX_BYTES: u64 = 16 << 20;
@@ -50,8 +51,8 @@ pub fn text(cases: &[Case]) -> Result<String, String> {
 
 /// Reads the cases of a file. An error names the JSON path and what was expected there.
 pub fn read(bytes: &[u8]) -> Result<Vec<Case>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let bundle: Bundle = tape::parse(text).and_then(tape::read)?;
+    let text = text::decode(bytes)?;
+    let bundle: Bundle = tape::parse(&text).and_then(tape::read)?;
     let cases = bundle.cases.into_iter().map(|(name, One { tape, event, settings, summary })| {
         let case = Case {
             dir: PathBuf::from(&name),

@@ -56,3 +56,59 @@ async fn a_policy_is_judged_with_the_environment_that_a_host_would_have() {
         assert!(code == Some(1) && shown.contains("REJECTS") && shown.contains(says), "{variable:?}: {code:?} {shown}");
     }
 }
+
+/// A bucket in another region than the program's is asked where it is; S3 tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_in_another_region_is_found() {
+    const MANIFEST: &str = "s3://policies/live/policy.json";
+    let policy = policy();
+    let policy = policy.to_str().expect("UTF-8");
+    let lab = Lab::start(Fleet::default()).await.expect("a lab");
+    for step in [&["policy", "publish", policy, "--to", MANIFEST][..], &["policy", "status", MANIFEST]] {
+        let mut command = staging_sync();
+        let output = command.args(step).envs(lab.env()).env("AWS_REGION", "eu-central-1").output().await;
+        let output = output.expect("the program");
+        assert_eq!(output.status.code(), Some(0), "{step:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(lab.object("live/policy.json").is_some());
+}
+
+/// Files as editors on Windows, and PowerShell, write them: with a byte order mark, in UTF-16, with CR LF.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_with_byte_order_marks_are_read() {
+    let fleet = r#"{"targets": [{"accountId": "111122223333", "accountName": "One"}]}"#;
+    let lab = Lab::start(Fleet::from_json(fleet).expect("a fleet")).await.expect("a lab");
+    let folder = tempfile::tempdir().expect("a folder");
+    let utf_16 = |text: &str| -> Vec<u8> {
+        [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    let utf_8 = |text: &str| format!("\u{feff}{text}").into_bytes();
+    let manifest = folder.path().join("policy.json");
+    let manifest = manifest.to_str().expect("UTF-8");
+    let policy = policy();
+    let policy = policy.to_str().expect("UTF-8");
+    for (number, encode) in [utf_16 as fn(&str) -> Vec<u8>, utf_8].into_iter().enumerate() {
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, encode(&text.replace('\n', "\r\n"))).expect("a file");
+            path.to_str().expect("UTF-8").to_owned()
+        };
+        let settings = file("settings.json", "{\n  \"removals\": \"none\"\n}\n");
+        let event = file("event.json", "{\n  \"operation\": \"sync_staging_accounts\"\n}\n");
+        let run = async |arguments: &[&str]| {
+            let mut command = staging_sync();
+            let output = command.args(arguments).envs(lab.env()).env("POLICY", manifest).output().await;
+            let output = output.expect("the program");
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{number}, {arguments:?}: {stderr}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        run(&["policy", "publish", policy, "--to", manifest, "--settings", &settings]).await;
+        // Somebody has looked at the manifest with an editor, and saved it.
+        file("policy.json", &std::fs::read_to_string(manifest).expect("a manifest"));
+        assert!(run(&["policy", "status", manifest]).await.contains("none"));
+        let summary = run(&["tick", "--event", &event]).await;
+        assert!(summary.contains("\"totalAccounts\": 1"), "{summary}");
+        std::fs::remove_file(manifest).expect("a manifest");
+    }
+}

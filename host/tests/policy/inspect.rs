@@ -119,8 +119,18 @@ fn what_this_host_does_not_run_is_shown_with_the_reason() {
         (import "drs:staging-sync/account@0.1.0" (instance (export "update" (func)))))"#;
     let older = r#"(component (import "drs:staging-sync/logging@0.0.9" (instance (export "log" (func)))))"#;
     for (name, component, package, says) in [
-        ("wasi.wasm", wasi, "drs:staging-sync@0.1.0", "contract: imports wasi:clocks/monotonic-clock@0.2.6, but a policy may"),
-        ("older.wasm", older, "drs:staging-sync@0.0.9", "contract: was built for drs:staging-sync@0.0.9, and this host runs"),
+        (
+            "wasi.wasm",
+            wasi,
+            "drs:staging-sync@0.1.0",
+            "contract: imports wasi:clocks/monotonic-clock@0.2.6, but a policy may",
+        ),
+        (
+            "older.wasm",
+            older,
+            "drs:staging-sync@0.0.9",
+            "contract: was built for drs:staging-sync@0.0.9, and this host runs",
+        ),
     ] {
         fs::write(folder.join(name), wat::parse_str(component).expect("a component")).expect("a file");
         let (code, stdout, stderr) = staging_sync(&folder, &["policy", "inspect", name, "--json"]);

@@ -45,7 +45,9 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected drs=RATE, drs-account=RATE, sts=RATE or dynamodb=RATE, with a rate above 0 a second".to_owned();
+        let expected = || {
+            "expected drs=RATE, drs-account=RATE, sts=RATE or dynamodb=RATE, with a rate above 0 a second".to_owned()
+        };
         let (service, rate) = text.split_once('=').ok_or_else(expected)?;
         let service = match service {
             "drs" => Service::Drs,
