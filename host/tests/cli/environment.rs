@@ -1,10 +1,16 @@
 //! Values of variables that can't be sent: said before anything is asked, and never a panic.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
+
+use serde_json::json;
+use staging_sync_lab::{Fleet, Lab};
+
+use crate::staging_sync;
 
 fn policy() -> String {
     crate::policy().to_string_lossy().into_owned()
@@ -102,4 +108,52 @@ fn a_partition_without_drs_is_said() {
         assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.contains("cn-north-1") && stderr.contains("DRS_REGIONS"), "{stderr}");
     }
+}
+
+/// Each of these settings is right, and together they ask for an endpoint that doesn't exist.
+#[test]
+fn settings_that_exclude_each_other_are_named() {
+    for (variable, what) in [("AWS_USE_FIPS_ENDPOINT", "FIPS"), ("AWS_USE_DUALSTACK_ENDPOINT", "dual-stack")] {
+        for endpoint in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_STS"] {
+            let none = if endpoint == "AWS_ENDPOINT_URL" { endpoint } else { "AWS_ENDPOINT_URL_S3" };
+            let (code, stderr) = tick(&[(none, ""), (endpoint, "http://127.0.0.1:1"), (variable, "true")]);
+            assert_eq!(code, Some(2), "{stderr}");
+            for said in ["ConfigurationInvalid", what, variable, "AWS_ENDPOINT_URL"] {
+                assert!(stderr.contains(said), "{said}: {stderr}");
+            }
+        }
+    }
+    // Where a service has no such endpoint it isn't the table's fault.
+    let none = [("AWS_ENDPOINT_URL", ""), ("AWS_REGION", "us-iso-east-1"), ("DRS_REGIONS", "us-iso-east-1")];
+    let (policy, dual_stack) = (policy(), ("AWS_USE_DUALSTACK_ENDPOINT", "true"));
+    let (code, stderr) = tick(&[&none[..], &[dual_stack, ("POLICY", &policy)]].concat());
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("ConfigurationInvalid") && !stderr.contains("TableUnavailable"), "{stderr}");
+}
+
+/// What the organization or an account makes impossible is told once, with what to set, however many calls it fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_policy_of_the_organization_denies_is_told_once() {
+    let ids = ["111122223333", "123456789012", "210987654321"];
+    let target = |id| json!({"accountId": id, "roleArn": format!("arn:aws:iam::{id}:role/Sync")});
+    let account = json!({"roles": {"Sync": {}}, "regions": {"us-east-1": {}, "eu-west-1": {}}});
+    let denied = "User: x is not authorized to perform: drs:ListStagingAccounts with an explicit deny in a service control \
+                  policy";
+    let disabled = "STS is not activated in this region for account:210987654321";
+    let fleet = json!({
+        "regions": ["us-east-1", "eu-west-1"],
+        "targets": ids.map(target),
+        "accounts": ids.map(|id| (id, account.clone())).into_iter().collect::<BTreeMap<_, _>>(),
+        "faults": [
+            {"service": "drs", "region": "eu-west-1", "error": {"code": "AccessDeniedException", "message": denied}},
+            {"service": "sts", "account": ids[2], "error": {"code": "RegionDisabledException", "message": disabled}},
+        ],
+    });
+    let lab = Lab::start(Fleet::from_json(&fleet.to_string()).expect("a fleet")).await.expect("a lab");
+    let output = staging_sync().arg("tick").envs(lab.env()).output().await.expect("the program");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let told = |what: &str| stderr.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(told("a policy of the organization denies it"), 1, "{stderr}");
+    assert_eq!(told("the region isn't active for STS in some target accounts"), 1, "{stderr}");
+    assert!(stderr.contains("calls=2") && stderr.contains("eu-west-1"), "{stderr}");
 }

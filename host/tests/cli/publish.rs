@@ -94,7 +94,6 @@ async fn files_with_byte_order_marks_are_read() {
             path.to_str().expect("UTF-8").to_owned()
         };
         let settings = file("settings.json", "{\n  \"removals\": \"none\"\n}\n");
-        let event = file("event.json", "{\n  \"operation\": \"sync_staging_accounts\"\n}\n");
         let run = async |arguments: &[&str]| {
             let mut command = staging_sync();
             let output = command.args(arguments).envs(lab.env()).env("POLICY", manifest).output().await;
@@ -107,7 +106,8 @@ async fn files_with_byte_order_marks_are_read() {
         // Somebody has looked at the manifest with an editor, and saved it.
         file("policy.json", &std::fs::read_to_string(manifest).expect("a manifest"));
         assert!(run(&["policy", "status", manifest]).await.contains("none"));
-        let summary = run(&["tick", "--event", &event]).await;
+        let event = "\u{feff}{\r\n  \"operation\": \"sync_staging_accounts\"\r\n}\r\n"; // by `"$(cat event.json)"`
+        let summary = run(&["tick", "--event", event]).await;
         assert!(summary.contains("\"totalAccounts\": 1"), "{summary}");
         std::fs::remove_file(manifest).expect("a manifest");
     }
