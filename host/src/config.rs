@@ -101,8 +101,12 @@ pub struct Config {
     pub policies: Vec<String>,
     /// `POLICY_SETTINGS`: JSON for policies whose manifest has no settings; default `{}`.
     pub settings: String,
-    /// `POLICY_PUBLIC_KEY`: a minisign public key; where it's set, only policies that are signed with it run.
+    /// `POLICY_PUBLIC_KEY`: a minisign public key; where it's set, only policies that are signed with it run, and the
+    /// packaged one, which is as good as the program.
     pub policy_public_key: Option<String>,
+    /// `POLICY_STAND_IN`: whether the packaged policy stands in for one that is rejected at the start (`packaged`), or
+    /// nothing does (`none`); default `packaged`.
+    pub packaged_stands_in: bool,
     /// `RESCUE_LIMIT`: after so many accounts of one tick that the active policy failed on and the one before it
     /// decided, the one before it goes on; default 3.
     pub rescue_limit: usize,
@@ -156,6 +160,7 @@ impl Config {
             policies: reader.policies(),
             settings: reader.get("POLICY_SETTINGS").unwrap_or_else(|| "{}".into()),
             policy_public_key: reader.get("POLICY_PUBLIC_KEY"),
+            packaged_stands_in: reader.stand_in(),
             rescue_limit: reader.number("RESCUE_LIMIT", 3, 1, 1_000_000) as usize,
             max_concurrency: reader.number("MAX_CONCURRENCY", 128, 1, 4096) as usize,
             region_recheck_ticks: reader.number("REGION_RECHECK_TICKS", 12, 1, 10_000) as u32,
@@ -200,6 +205,17 @@ impl Reader<'_> {
             _ => {
                 self.problems.push(format!("{name} is {text:?}: expected a number from {least} to {most}"));
                 default
+            }
+        }
+    }
+
+    fn stand_in(&mut self) -> bool {
+        match self.get("POLICY_STAND_IN").as_deref() {
+            None | Some("packaged") => true,
+            Some("none") => false,
+            Some(other) => {
+                self.problems.push(format!("POLICY_STAND_IN is {other:?}: expected packaged or none"));
+                true
             }
         }
     }

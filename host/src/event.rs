@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::account::AccountId;
 use crate::aws::Segment;
@@ -44,7 +44,8 @@ impl Event {
 
     /// Reads an event. An error names the JSON path and what was expected there.
     pub fn parse(event: &Value) -> Result<Self, Error> {
-        let raw: Raw = read(event)?;
+        let keys = ["operation", "dryRun", "accountIds", "segment", "totalSegments", "outcomesTo"];
+        let raw: Raw = read(event, &keys)?;
         let segment = match (raw.segment, raw.total_segments) {
             (None, None) => None,
             (Some(segment), Some(total)) if (1..=1_000_000).contains(&total) && segment < total => {
@@ -68,16 +69,29 @@ impl Event {
     }
 }
 
-/// Reads what an event is expected to be. An error names the JSON path.
-pub(crate) fn read<T: DeserializeOwned>(event: &Value) -> Result<T, Error> {
-    if !event.is_object() {
+/// Reads what an event is expected to be, of these keys. An error names the JSON path.
+pub(crate) fn read<T: DeserializeOwned>(event: &Value, keys: &[&str]) -> Result<T, Error> {
+    let Some(members) = event.as_object() else {
         return Err(invalid("$", "expected an object like {\"operation\": \"sync_staging_accounts\"}"));
-    }
+    };
+    near_misses("$", members, keys)?;
     serde_path_to_error::deserialize(event).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { "$".to_owned() } else { format!("$.{path}") };
         invalid(&path, &error.into_inner().to_string())
     })
+}
+
+/// Refuses keys that differ from known ones by case, `-` or `_` alone: whoever writes `dryrun` means `dryRun`, and a tick
+/// that ignores it writes.
+pub(crate) fn near_misses(path: &str, members: &Map<String, Value>, keys: &[&str]) -> Result<(), Error> {
+    let plain = |key: &str| key.replace(['-', '_'], "").to_lowercase();
+    for key in members.keys().filter(|key| !keys.contains(&key.as_str())) {
+        if let Some(meant) = keys.iter().find(|known| plain(known) == plain(key)) {
+            return Err(invalid(&format!("{path}.{key}"), &format!("there's no such key: expected {meant}")));
+        }
+    }
+    Ok(())
 }
 
 /// The error of an event in which something else was expected at a path.
@@ -98,6 +112,16 @@ mod tests {
     fn other_callers_keys_are_ignored() {
         let event = json!({"operation": "sync_staging_accounts", "queryParams": {"dryRun": 3}, "dryRun": null});
         assert_eq!(Event::parse(&event).expect("an event"), Event::of("sync_staging_accounts"));
+    }
+
+    #[test]
+    fn a_key_that_is_nearly_a_known_one_is_an_error() {
+        for key in ["dryrun", "DryRun", "dry_run", "dry-run", "DRY_RUN"] {
+            let event = json!({"operation": "o", key: true});
+            assert_eq!(message(event), format!("event at $.{key}: there's no such key: expected dryRun"));
+        }
+        assert!(message(json!({"Operation": "o"})).ends_with("expected operation"));
+        assert!(message(json!({"operation": "o", "accountIDs": []})).ends_with("expected accountIds"));
     }
 
     #[test]

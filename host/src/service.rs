@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::fanout::{self, Document, Merge, Places};
 use crate::policy::{Cache, Policy, Release};
 use crate::summary;
-use crate::tick::{Report, Runtime, Tick, unknown_operation};
+use crate::tick::{Policies, Report, Runtime, Tick, unknown_operation};
 
 /// How long a tick waits for a policy that is on its way, where it has one to go by.
 const WAIT: Duration = Duration::from_secs(60);
@@ -38,10 +38,22 @@ pub struct Service {
     places: Places,
     /// The runtime of each slot's standing, by its count of changes: sessions last from tick to tick.
     runtimes: Vec<Mutex<Option<Counted>>>,
+    /// The same of the policy before, where only that one serves an operation.
+    runtimes_of_previous: Vec<Mutex<Option<CountedPrevious>>>,
 }
 
 /// A runtime and the count of changes that it's of.
 type Counted = (u64, Arc<Runtime>);
+type CountedPrevious = (u64, (Arc<Release>, Arc<Runtime>));
+
+/// What serves an operation.
+struct Serving<'a> {
+    slot: &'a Slot,
+    active: Arc<Release>,
+    runtime: Arc<Runtime>,
+    /// Why another than the source's active policy does.
+    rejected: Option<Rejected>,
+}
 
 impl Service {
     /// Makes the AWS clients. Policies are looked at with every tick, or before by `prepare`.
@@ -82,13 +94,15 @@ impl Service {
             let at = at.map_err(|error| Error::new(ErrorKind::PolicyUnavailable, format!("policy {error}")))?;
             let stand_in = packaged.to_str().filter(|packaged| packaged != policy);
             let gate = if stand_in.is_some() { &gate } else { &of_packaged };
+            let stand_in = stand_in.filter(|_| config.packaged_stands_in);
             let stand_in = stand_in.and_then(|packaged| Location::parse(packaged, None).ok());
             slots.push(Slot::new(at, Arc::clone(gate), stand_in));
         }
         let runtimes = slots.iter().map(|_| Mutex::default()).collect();
+        let runtimes_of_previous = slots.iter().map(|_| Mutex::default()).collect();
         let places = Places::new(config.outcomes_prefix.as_deref(), objects);
         let known = Known::new(config.region_recheck_ticks);
-        Ok(Self { config, door, known, slots, places, runtimes })
+        Ok(Self { config, door, known, slots, places, runtimes, runtimes_of_previous })
     }
 
     /// Loads the policies, so that the first tick finds them. Fails where there's none to go by.
@@ -127,12 +141,38 @@ impl Service {
         tick: Tick,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<(Report, Arc<Release>), Error> {
-        let (slot, standing, runtime) = self.runtime(&tick.event.operation, tick.deadline).await?;
-        let report = runtime.tick(tick, progress).await?;
+        let operation = tick.event.operation.clone();
+        let Serving { slot, active, runtime, rejected } = self.runtime(&operation, tick.deadline).await?;
+        let mut report = runtime.tick(tick, progress).await?;
         if report.demoted {
-            slot.demote(&standing.active).await;
+            slot.demote(&active).await;
         }
-        Ok((report, standing.active))
+        if let Some(rejected) = self.not_followed(slot, rejected, &active).await {
+            summary::policy_rejected(&mut report.summary, rejected.clone());
+            report.policy_rejected = Some(rejected);
+        }
+        Ok((report, active))
+    }
+
+    /// Why a configured policy isn't followed, where that is so: the one that serves the operation, or one that serves
+    /// nothing.
+    async fn not_followed(&self, serving: &Slot, other: Option<Rejected>, active: &Release) -> Option<Value> {
+        let mut found = other.map(|rejected| (serving, rejected));
+        if found.is_none() {
+            found = serving.rejected().await.map(|rejected| (serving, rejected));
+        }
+        for slot in self.slots.iter() {
+            if found.is_none() && slot.standing().await.is_err() {
+                found = slot.rejected().await.map(|rejected| (slot, rejected));
+            }
+        }
+        let (slot, rejected) = found?;
+        Some(json!({
+            "source": slot.location().to_string(),
+            "step": rejected.step.name(),
+            "reason": rejected.reason,
+            "decidedBy": active.to_string(),
+        }))
     }
 
     /// Runs the tick of one segment and leaves its outcomes where the event says. A second run of the same segment
@@ -171,10 +211,14 @@ impl Service {
     pub async fn merge(&self, merge: Merge, deadline: Option<Instant>) -> Result<Value, Error> {
         let summary_to = merge.summary_to.as_ref().map(|uri| self.places.at("$.summaryTo", uri)).transpose()?;
         let joined = fanout::join(self.places.documents(&merge.outcomes).await?, merge.failed_segments)?;
-        let (slot, standing, runtime) = self.runtime(&joined.tick.operation, deadline).await?;
-        let merged = runtime.merge(joined).await?;
+        let operation = joined.tick.operation.clone();
+        let Serving { slot, active, runtime, rejected } = self.runtime(&operation, deadline).await?;
+        let mut merged = runtime.merge(joined).await?;
         if merged.demoted {
-            slot.demote(&standing.active).await;
+            slot.demote(&active).await;
+        }
+        if let Some(rejected) = self.not_followed(slot, rejected, &active).await {
+            summary::policy_rejected(&mut merged.summary, rejected);
         }
         let Some(place) = summary_to else { return Ok(summary::fit(merged.summary, summary::MAX_BYTES)) };
         place.put(merged.summary.to_string()).await?;
@@ -182,15 +226,16 @@ impl Service {
     }
 
     /// What runs the ticks of an operation now, and what it goes by.
-    async fn runtime(
-        &self,
-        operation: &str,
-        deadline: Option<Instant>,
-    ) -> Result<(&Slot, Standing, Arc<Runtime>), Error> {
+    async fn runtime(&self, operation: &str, deadline: Option<Instant>) -> Result<Serving<'_>, Error> {
         let now = Instant::now();
         let left = deadline.map_or(8 * WAIT, |deadline| deadline.saturating_duration_since(now));
         self.look(now + (left / 4).min(WAIT), now + left / 2).await;
-        let place = self.serving(operation).await?;
+        let place = match self.serving(operation).await {
+            Err(error) if error.kind == ErrorKind::UnknownOperation => {
+                return self.by_previous(operation).await.ok_or(error);
+            }
+            place => place?,
+        };
         let (Some(slot), Some(kept)) = (self.slots.get(place), self.runtimes.get(place)) else {
             return Err(unknown_operation(operation, []));
         };
@@ -206,7 +251,39 @@ impl Service {
                 runtime
             }
         };
-        Ok((slot, standing, runtime))
+        Ok(Serving { slot, active: standing.active, runtime, rejected: None })
+    }
+
+    /// Lets the policy serve that a manifest had before its active one, where only that one serves an operation: whoever
+    /// published the active one may not have meant to end it.
+    async fn by_previous(&self, operation: &str) -> Option<Serving<'_>> {
+        for (slot, kept) in self.slots.iter().zip(&self.runtimes_of_previous) {
+            let Some(standing) = slot.standing().await.ok().flatten() else { continue };
+            let mut kept = kept.lock().await;
+            let known = kept.take().filter(|(change, _)| *change == standing.change);
+            let (release, runtime) = match known {
+                Some((_, known)) => known,
+                None => {
+                    let Some(release) = slot.previous(&standing).await else { continue };
+                    let policies = Policies::of(Arc::clone(&release));
+                    let (config, door, known) = (self.config.clone(), Arc::clone(&self.door), Arc::clone(&self.known));
+                    (release, Arc::new(Runtime::knowing(config, policies, door, known)))
+                }
+            };
+            *kept = Some((standing.change, (Arc::clone(&release), Arc::clone(&runtime))));
+            if release.policy().title(operation).is_none() {
+                continue;
+            }
+            let reason = format!(
+                "{} doesn't serve {operation}, which {release} before it does and goes on with: publish a policy that \
+                 serves it, or list both in POLICY",
+                standing.active
+            );
+            let rejected = Rejected::unserved(reason);
+            slot.tell(&rejected, Some(&release));
+            return Some(Serving { slot, active: release, runtime, rejected: Some(rejected) });
+        }
+        None
     }
 
     /// The release that serves an operation now.

@@ -31,11 +31,22 @@ pub fn name_deciders(summary: &mut Value, others: &BTreeMap<String, String>) {
     }
 }
 
+/// Says beside the counts that a configured policy isn't followed: at which step it was rejected and why, and who decided
+/// instead.
+pub fn policy_rejected(summary: &mut Value, rejected: Value) {
+    beside_the_counts(summary, "policyRejected", rejected);
+}
+
 /// Says beside the counts that time was out before all accounts were read, so that there are more than these.
 pub fn accounts_not_read(summary: &mut Value) {
+    beside_the_counts(summary, "accountsNotRead", true.into());
+}
+
+/// Adds a field of the host's own before the details.
+fn beside_the_counts(summary: &mut Value, name: &str, value: Value) {
     let Some(summary) = summary.as_object_mut() else { return };
     let details = summary.remove("details");
-    summary.insert("accountsNotRead".into(), true.into());
+    summary.insert(name.into(), value);
     summary.extend(details.map(|details| ("details".to_owned(), details)));
 }
 

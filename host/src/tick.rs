@@ -82,6 +82,8 @@ pub struct Report {
     pub shadow: Shadow,
     /// The tick in numbers, as its last log line has them.
     pub metrics: Vec<Metric>,
+    /// Why a configured policy isn't followed, as the summary has it.
+    pub policy_rejected: Option<Value>,
 }
 
 /// What runs ticks: the policies, compiled, and AWS.
@@ -251,7 +253,8 @@ impl Runtime {
         );
         let (tick, decided_by) = (run.tick.clone(), others);
         let not_read = !whole;
-        Ok(Report { summary, counts, outcomes, not_read, tick, decided_by, demoted, shadow, metrics })
+        let policy_rejected = None;
+        Ok(Report { summary, counts, outcomes, not_read, tick, decided_by, demoted, shadow, metrics, policy_rejected })
     }
 
     /// The summary, and whether the active policy failed on it: the writes are made, so a policy that can't sum up

@@ -101,6 +101,11 @@ impl Rejected {
         Self { step, reason: reason.into(), kind, retryable }
     }
 
+    /// Another policy serves an operation than the one that should.
+    pub(crate) fn unserved(reason: String) -> Self {
+        Self::new(Step::Operations, reason)
+    }
+
     fn from(step: Step, error: Error) -> Self {
         Self { kind: error.kind, ..Self::new(step, error.message) }
     }

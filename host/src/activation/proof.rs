@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
@@ -28,7 +28,8 @@ pub struct Unproven {
     pub out_of_time: bool,
 }
 
-/// Lets a policy decide its cases: they must come out as they say. Without any, a few of this program's own must
+/// Lets a policy decide its cases, with the settings that it's published with unless a case has its own: they must come
+/// out as they say. Without any, a few of this program's own must
 /// come out at all, for what another policy decides there is its own affair.
 pub async fn prove(release: &Release, cases: Option<&[u8]>) -> Result<(), Unproven> {
     let refused = |reason: String| Unproven { reason, out_of_time: false };
@@ -36,14 +37,19 @@ pub async fn prove(release: &Release, cases: Option<&[u8]>) -> Result<(), Unprov
         match cases {
             Some(cases) => {
                 let cases = bundle::read(cases).map_err(|error| refused(format!("the cases: {error}")))?;
-                for case in cases {
+                for mut case in cases {
+                    if !case.pins_settings {
+                        case.settings = settings(release);
+                    }
                     let differs = comes_out(&case, release).await;
                     differs.map_err(|what| refused(format!("case {}: {what}", case.name)))?;
                 }
             }
             None => {
                 for (name, tape) in SMOKE {
-                    comes_through(name, tape, release).await.map_err(|what| refused(format!("case {name}: {what}")))?;
+                    comes_through(name, tape, release)
+                        .await
+                        .map_err(|what| refused(format!("built-in case {name}: {what}")))?;
                 }
             }
         }
@@ -67,17 +73,27 @@ async fn comes_out(case: &Case, release: &Release) -> Result<(), String> {
         (true, true) => Ok(()),
         (true, false) => Err("asks for other writes than expected".into()),
         (false, _) => Err(format!(
-            "comes out differently; the first line that differs is {}",
-            found.lines().find(|line| !expected.contains(line)).unwrap_or_default().trim()
+            "comes out differently: in the first line that differs it expects {}, and finds {}",
+            different(&expected, &found),
+            different(&found, &expected)
         )),
     }
+}
+
+/// The first line of a text that another one has otherwise.
+fn different<'a>(text: &'a str, other: &str) -> &'a str {
+    let mut lines = text.lines().zip(other.lines().map(Some).chain(std::iter::repeat(None)));
+    lines.find(|(line, other)| Some(*line) != *other).map_or("nothing", |(line, _)| line.trim())
+}
+
+fn settings(release: &Release) -> Map<String, Value> {
+    serde_json::from_str(release.settings()).unwrap_or_default()
 }
 
 /// One of this program's own, with the policy's settings and the first operation that it serves.
 async fn comes_through(name: &str, tape: &str, release: &Release) -> Result<(), String> {
     let mut case = Case::of_tape(name, tape)?;
-    let settings: Value = serde_json::from_str(release.settings()).unwrap_or_default();
-    case.settings = settings.as_object().cloned().unwrap_or_default();
+    case.settings = settings(release);
     let Some(operation) = release.policy().info().operations.first() else {
         return Err("the policy serves no operation".into());
     };

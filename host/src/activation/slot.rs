@@ -159,18 +159,28 @@ impl Slot {
             }
         }
         if let Some(rejected) = &state.rejected {
-            let metrics = [Metric::count("policyRejected", 1_u64)];
-            tracing::error!(
-                _aws = metrics::directive(SystemTime::now(), &[], &metrics),
-                functionName = metrics::function_name(),
-                metrics = crate::log::is_json().then(|| metrics::values(&metrics)),
-                source = %self.at,
-                step = rejected.step.name(),
-                reason = rejected.reason,
-                goesOn = state.standing.as_ref().map(|standing| standing.active.to_string()),
-                "policy rejected"
-            );
+            self.tell(rejected, state.standing.as_ref().map(|standing| &standing.active));
         }
+    }
+
+    /// Tells that the source isn't followed, and who goes on.
+    pub fn tell(&self, rejected: &Rejected, goes_on: Option<&Arc<Release>>) {
+        let metrics = [Metric::count("policyRejected", 1_u64)];
+        tracing::error!(
+            _aws = metrics::directive(SystemTime::now(), &[], &metrics),
+            functionName = metrics::function_name(),
+            metrics = crate::log::is_json().then(|| metrics::values(&metrics)),
+            source = %self.at,
+            step = rejected.step.name(),
+            reason = rejected.reason,
+            goesOn = goes_on.map(ToString::to_string),
+            "policy rejected"
+        );
+    }
+
+    /// The policy before the one that a standing goes by, if there's one and it can be had.
+    pub async fn previous(&self, standing: &Standing) -> Option<Arc<Release>> {
+        self.load(&standing.before).await
     }
 
     /// Lets another policy stand in where the source has no good one. To be called when all sources were looked at, for

@@ -40,7 +40,7 @@ pub fn text(cases: &[Case]) -> Result<String, String> {
         let summary = case.expected.clone().ok_or_else(|| format!("{}: has no summary.json", case.dir.display()))?;
         let one = One {
             event: (case.event != case.tape.event).then(|| case.event.clone()),
-            settings: (case.settings != case.tape.settings).then(|| case.settings.clone()),
+            settings: case.pins_settings.then(|| case.settings.clone()),
             tape: case.tape.clone(),
             summary,
         };
@@ -57,6 +57,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Case>, String> {
         let case = Case {
             dir: PathBuf::from(&name),
             event: event.unwrap_or_else(|| tape.event.clone()),
+            pins_settings: settings.is_some(),
             settings: settings.unwrap_or_else(|| tape.settings.clone()),
             tape,
             expected: Some(summary),

@@ -62,6 +62,8 @@ pub struct Case {
     pub event: Value,
     /// The policy's settings that count: the file's, or the tape's.
     pub settings: Map<String, Value>,
+    /// Whether they are the file's: a proof then leaves them as they are.
+    pub pins_settings: bool,
     /// What must come out, where there's a `summary.json`.
     pub expected: Option<Value>,
 }
@@ -86,9 +88,10 @@ impl Case {
         })?;
         let event = file(dir, "event.json", tape::parse)?.unwrap_or_else(|| tape.event.clone());
         let settings = file(dir, "settings.json", |text| tape::parse(text).and_then(tape::read))?;
+        let pins_settings = settings.is_some();
         let settings = settings.unwrap_or_else(|| tape.settings.clone());
         let expected = file(dir, "summary.json", tape::parse)?;
-        let case = Self { dir: dir.to_owned(), name: name(dir), tape, event, settings, expected };
+        let case = Self { dir: dir.to_owned(), name: name(dir), tape, event, settings, pins_settings, expected };
         case.config().map_err(|error| format!("{}: $.config: {error}", dir.join("tape.json").display()))?;
         Ok(case)
     }
@@ -101,6 +104,7 @@ impl Case {
             name: name.to_owned(),
             event: tape.event.clone(),
             settings: tape.settings.clone(),
+            pins_settings: false,
             expected: None,
             tape,
         })

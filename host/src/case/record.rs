@@ -162,6 +162,7 @@ impl Recorded {
             event: self.tape.event.clone(),
             settings: self.tape.settings.clone(),
             tape: self.tape.clone(),
+            pins_settings: false,
             expected: Some(self.result.clone()),
         }
     }

@@ -151,7 +151,15 @@ impl Verification {
     fn case(&self, policy: &Policy, worlds: &[SmallWorld]) -> Case {
         let tape = small::tape(worlds, &self.operation, &self.settings, &policy.access().listings);
         let (event, settings) = (tape.event.clone(), tape.settings.clone());
-        Case { dir: PathBuf::new(), name: "small world".into(), tape, event, settings, expected: None }
+        Case {
+            dir: PathBuf::new(),
+            name: "small world".into(),
+            tape,
+            event,
+            settings,
+            pins_settings: false,
+            expected: None,
+        }
     }
 }
 

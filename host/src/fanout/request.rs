@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::event::{invalid, read};
+use crate::event::{invalid, near_misses, read};
 
 /// The host's own operation.
 const OPERATION: &str = "merge_summaries";
@@ -52,7 +52,12 @@ impl Merge {
 
     /// Reads the event. An error names the JSON path and what was expected there.
     pub fn parse(event: &Value) -> Result<Self, Error> {
-        let raw: Raw = read(event)?;
+        for (number, one) in event["segments"].as_array().into_iter().flatten().enumerate() {
+            if let Some(members) = one.as_object() {
+                near_misses(&format!("$.segments[{number}]"), members, &["outcomes", "segment", "error"])?;
+            }
+        }
+        let raw: Raw = read(event, &["operation", "segments", "summaryTo"])?;
         let mut merge = Self { outcomes: Vec::new(), failed_segments: Vec::new(), summary_to: raw.summary_to };
         for (number, one) in raw.segments.into_iter().enumerate() {
             match (one.outcomes, one.segment, one.error) {

@@ -28,9 +28,14 @@ pub struct Policies {
 }
 
 impl Policies {
+    /// The same for one that others have as well.
+    pub fn of(active: Arc<Release>) -> Self {
+        Self { active, last_good: None, shadow: None, hold_removals: None }
+    }
+
     /// A policy without any other beside it.
     pub fn only(active: Release) -> Self {
-        Self { active: Arc::new(active), last_good: None, shadow: None, hold_removals: None }
+        Self::of(Arc::new(active))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod environment;
+mod first_hour;
 mod lab;
 mod output;
 mod pages;

@@ -44,6 +44,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let door = Arc::new(lab::live(&lab, config.max_concurrency, patience));
     let service = Service::with(config, door, Some(objects))?;
 
+    tick::strict(&service).await?;
+
     println!("\nThe table before:\n{}", show::targets(&lab.plain_items().map_err(failed)?));
     for (title, then) in [("The first tick:", "The table after it:"), ("A second tick, in which nothing changes:", "")]
     {

@@ -50,6 +50,8 @@ pub enum Exit {
     Well,
     /// 1: it ran, and something in it failed.
     Failed,
+    /// That of a command that was run for the user.
+    Of(u8),
 }
 
 /// Why a command could not do its work: exit code 2.
@@ -152,6 +154,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     match done {
         Ok(Exit::Well) => ExitCode::SUCCESS,
         Ok(Exit::Failed) => ExitCode::from(1),
+        Ok(Exit::Of(code)) => ExitCode::from(code),
         Err(Unable(reason)) => {
             eprintln!("staging-sync: {reason}");
             ExitCode::from(2)

@@ -22,9 +22,20 @@ pub fn summary(summary: &Value) -> String {
         ]);
     }
     let count = |name: &str| text(&summary[name]);
+    let rejected = &summary["policyRejected"];
+    let rejected = match rejected["decidedBy"].as_str() {
+        None => String::new(),
+        Some(by) => format!(
+            "\npolicy rejected: {}: {}: {}; decided by {}",
+            text(&rejected["source"]),
+            text(&rejected["step"]),
+            text(&rejected["reason"]),
+            printable(by)
+        ),
+    };
     let dry_run = if summary["dryRun"] == true { ", dry run: nothing was written" } else { "" };
     format!(
-        "{table}\n{} accounts at {}: {} processed, {} updated, {} skipped, {} failed{dry_run}",
+        "{table}\n{} accounts at {}: {} processed, {} updated, {} skipped, {} failed{dry_run}{rejected}",
         count("totalAccounts"),
         count("timestamp"),
         count("accountsProcessed"),

@@ -61,9 +61,6 @@ async fn one_tick(service: &Service) -> Result<(), Unable> {
     let mut event = Event::of("sync_staging_accounts");
     event.account_ids = AccountId::parse(ACCOUNT).map(|id| BTreeSet::from([id]));
     let report = tick::with_progress(async |progress| service.tick(Tick::of(event), progress).await).await?;
-    for rejected in service.rejected().await {
-        println!("policy rejected: {rejected}");
-    }
     let release = service.release("sync_staging_accounts").await?;
     println!("{}", show::summary(&report.summary));
     println!("decided by {release} with settings {}", release.settings());

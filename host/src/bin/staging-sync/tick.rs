@@ -32,6 +32,9 @@ pub struct Arguments {
     /// An event in JSON, as the Lambda gets it; the other options add to it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
     event: String,
+    /// Refuses to run where a configured policy isn't followed, because it was rejected.
+    #[arg(long)]
+    strict: bool,
     /// Stops in time to report after so many seconds, as the Lambda does before its time-out.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
@@ -56,12 +59,24 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         event.account_ids = Some(BTreeSet::from_iter(arguments.accounts));
     }
     let service = Service::start(Config::from_env().await?).await?;
+    if arguments.strict {
+        strict(&service).await?;
+    }
     let deadline = arguments.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let tick = Tick { deadline, ..Tick::of(event) };
     let report = with_progress(async |progress| service.tick(tick, progress).await).await?;
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
     println!("{}", if table { show::summary(&report.summary) } else { show::json(&report.summary) });
-    Ok(if report.counts.failed > 0 { Exit::Failed } else { Exit::Well })
+    Ok(if report.counts.failed > 0 || report.policy_rejected.is_some() { Exit::Failed } else { Exit::Well })
+}
+
+/// Fails where a policy was rejected, whoever would decide instead.
+pub async fn strict(service: &Service) -> Result<(), Unable> {
+    service.prepare().await?;
+    match service.rejected().await.into_iter().next() {
+        None => Ok(()),
+        Some(rejected) => Err(Unable(format!("no tick is run: policy rejected: {rejected}"))),
+    }
 }
 
 /// Runs a tick with a line on stderr that says how far it is, where stderr is a terminal.

@@ -63,6 +63,7 @@ fn report(outcome: Outcome) -> Report {
         not_read: false,
         shadow: Default::default(),
         metrics: Vec::new(),
+        policy_rejected: None,
     }
 }
 

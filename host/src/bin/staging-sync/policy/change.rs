@@ -17,9 +17,18 @@ pub struct Arguments {
     public_key: Option<String>,
 }
 
+#[derive(Args)]
+pub struct Promote {
+    #[command(flatten)]
+    arguments: Arguments,
+    /// Also where the active policy serves an operation that the shadow doesn't.
+    #[arg(long)]
+    replace: bool,
+}
+
 /// The shadow becomes active.
-pub async fn promote(arguments: Arguments) -> Result<Exit, Unable> {
-    let (at, manifest) = change(&arguments, promoted).await?;
+pub async fn promote(Promote { arguments, replace }: Promote) -> Result<Exit, Unable> {
+    let (at, manifest) = change(&arguments, promoted, !replace).await?;
     eprintln!("{at}: {} decides from the next tick on", source::title(&manifest.active));
     if let Some(previous) = &manifest.previous {
         eprintln!("undo: staging-sync policy rollback {at} (back to {})", source::title(previous));
@@ -30,7 +39,7 @@ pub async fn promote(arguments: Arguments) -> Result<Exit, Unable> {
 /// The previous policy becomes active again.
 pub async fn rollback(arguments: Arguments) -> Result<Exit, Unable> {
     let before = read(&arguments).await?;
-    let (at, manifest) = change(&arguments, rolled_back).await?;
+    let (at, manifest) = change(&arguments, rolled_back, false).await?; // the way back is never closed
     eprintln!("{at}: {} decides again from the next tick on", source::title(&manifest.active));
     let component = source::locate(&arguments.manifest).await?.beside(&before.active.component).map_err(Unable)?;
     eprintln!("undo: staging-sync policy publish {component} --to {at} (its settings and signature anew)");
@@ -43,19 +52,25 @@ async fn read(arguments: &Arguments) -> Result<Manifest, Unable> {
     Ok(stored.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?.manifest)
 }
 
-/// Changes a manifest, if hosts would take what becomes active.
+/// Changes a manifest, if hosts would take what becomes active; and, where it's asked for, if that serves as much as what
+/// it replaces.
 async fn change(
     arguments: &Arguments,
     edit: impl Fn(Manifest) -> Result<Manifest, String>,
+    serves_as_much: bool,
 ) -> Result<(String, Manifest), Unable> {
     let at = source::locate(&arguments.manifest).await?;
     let stored = publish::read(&at).await?.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?;
     let manifest = edit(stored.manifest.clone()).map_err(|error| Unable(format!("{at}: {error}")))?;
     let gate = source::gate(arguments.public_key.as_deref())?;
-    gate.activate(&at, Offer::Listed(Box::new(manifest.active.clone())), &[]).await.map_err(|rejected| {
-        let title = source::title(&manifest.active);
-        Unable(format!("{at}: is as it was, for no host would take {title}: {rejected}"))
-    })?;
+    let title = source::title(&manifest.active);
+    let release = gate.activate(&at, Offer::Listed(Box::new(manifest.active.clone())), &[]).await;
+    let release = release
+        .map_err(|rejected| Unable(format!("{at}: is as it was, for no host would take {title}: {rejected}")))?;
+    if serves_as_much {
+        let operations = &release.policy().info().operations;
+        source::serves_as_much(&at, &stored.manifest.active, &title, operations, gate.limits).await?;
+    }
     publish::replace(&at, Some(&stored), &manifest).await?;
     println!("{}", manifest.text().trim_end());
     Ok((at.to_string(), manifest))

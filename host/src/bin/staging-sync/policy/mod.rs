@@ -47,7 +47,7 @@ enum Command {
     /// Shows what a manifest names, and what a host would do with it.
     Status(status::Arguments),
     /// Makes the policy in the shadow the active one.
-    Promote(change::Arguments),
+    Promote(change::Promote),
     /// Makes the previous policy the active one again.
     Rollback(change::Arguments),
     /// Makes a pair of keys to sign policies with.

@@ -26,7 +26,8 @@ pub struct Arguments {
     /// The policy's settings: a JSON file. Without it, hosts use POLICY_SETTINGS.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// What the policy must decide before a host takes it: a directory of cases. They run here first.
+    /// What the policy must decide before a host takes it: a directory of cases. They run here first, under the
+    /// published settings; a case with a settings.json under its own.
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
     /// The secret key to sign with; its password, if it has one, in POLICY_KEY_PASSWORD.
@@ -38,6 +39,9 @@ pub struct Arguments {
     /// Lets it decide beside the active policy, without effect.
     #[arg(long)]
     shadow: bool,
+    /// Also where the active policy serves an operation that this one doesn't.
+    #[arg(long)]
+    replace: bool,
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
@@ -53,14 +57,17 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         settings.clone().map_or_else(|| unsigned.settings.clone(), |settings| Value::Object(settings).to_string());
     let release = unsigned.judge(bytes.clone(), text, None, cases.clone()).await;
     let release = release.map_err(publish::Unchanged::from)?;
+    let info = release.policy().info();
+    if let Some(before) = before.as_ref().filter(|_| !arguments.replace) {
+        let (active, title) = (&before.manifest.active, format!("{} {}", info.name, info.version));
+        source::serves_as_much(&to, active, &title, &info.operations, unsigned.limits).await?;
+    }
     let cases = cases.map(|text| {
         let sha256 = policy::sha256(&text);
         (Cases { file: format!("sha256-{sha256}.cases.json"), sha256 }, text)
     });
-    let mut entry = Entry {
-        cases: cases.as_ref().map(|(cases, _)| cases.clone()),
-        ..Entry::of(release.policy().info(), &bytes, settings)
-    };
+    let mut entry =
+        Entry { cases: cases.as_ref().map(|(cases, _)| cases.clone()), ..Entry::of(info, &bytes, settings) };
     if let Some(key) = &arguments.sign {
         let public_key = source::signing_key(key)?.sign(&mut entry).map_err(Unable)?;
         eprintln!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
@@ -114,5 +121,8 @@ fn settings(path: &PathBuf) -> Result<Map<String, Value>, Unable> {
 fn cases(dir: &Path) -> Result<Vec<u8>, Unable> {
     let found = find::find(&[dir.to_string_lossy().into_owned()]).map_err(Unable)?;
     let cases: Vec<Case> = found.iter().map(|dir| Case::read(dir)).collect::<Result<_, _>>().map_err(Unable)?;
+    for case in cases.iter().filter(|case| case.pins_settings) {
+        eprintln!("case {} runs under its own settings.json, not under the published settings", case.name);
+    }
     Ok(bundle::text(&cases).map_err(Unable)?.into_bytes())
 }

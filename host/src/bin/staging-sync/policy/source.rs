@@ -10,7 +10,9 @@ use staging_sync::activation::location::{self, Location};
 use staging_sync::activation::manifest::Entry;
 use staging_sync::activation::publish::{SigningKey, Unchanged};
 use staging_sync::activation::signature::Key;
-use staging_sync::policy::Cache;
+use staging_sync::activation::store::Fetched;
+use staging_sync::bindings::types::Operation;
+use staging_sync::policy::{COMPONENT, Cache, Candidate, Limits};
 use staging_sync::text;
 
 use crate::Unable;
@@ -37,6 +39,35 @@ pub fn gate(public_key: Option<&str>) -> Result<Gate, Unable> {
         settings: config.settings,
         cache: Cache::own(),
     })
+}
+
+/// Refuses a policy that doesn't serve what the one that it replaces serves: hosts would be asked for it in vain.
+pub async fn serves_as_much(
+    at: &Location,
+    replaced: &Entry,
+    title: &str,
+    operations: &[Operation],
+    limits: Limits,
+) -> Result<(), Unable> {
+    let component = at.beside(&replaced.component).map_err(Unable)?;
+    let served = match component.get(None, COMPONENT).await {
+        Ok(Fetched::Found { bytes, .. }) => match Candidate::compile_once(&bytes, &Cache::own()) {
+            Ok(candidate) => candidate.load(limits).await.ok().map(|policy| policy.info().operations.clone()),
+            Err(_) => None,
+        },
+        _ => None,
+    };
+    // What is no policy serves nothing.
+    let missing = served.unwrap_or_default().into_iter().map(|served| served.name);
+    let missing: Vec<String> = missing.filter(|name| operations.iter().all(|served| served.name != *name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (missing, replaced) = (missing.join(", "), self::title(replaced));
+    Err(Unable(format!(
+        "{at}: is as it was: {title} doesn't serve {missing}, which {replaced} serves now, so every tick of it would fail; \
+         give it a manifest of its own and list both in POLICY, or insist with --replace"
+    )))
 }
 
 /// The configuration of a host in this environment, as far as it judges policies: `POLICY_SETTINGS`, `POLICY_FUEL`,

@@ -41,9 +41,16 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         if verdict.is_err() {
             exit = Exit::Failed;
         }
+        let operations = verdict.as_ref().ok().map(|release| {
+            let served = release.policy().info().operations.iter();
+            served.map(|operation| operation.name.clone()).collect::<Vec<_>>()
+        });
         let verdict = verdict.err();
         if !arguments.json {
             println!("{role:9} {} {}, sha256 {}", entry.name, entry.version, entry.sha256);
+            if let Some(operations) = &operations {
+                println!("{:9} serves {}", "", operations.join(", "));
+            }
             let settings = entry.settings.as_ref().map(|settings| json!(settings).to_string());
             println!("{:9} settings {}", "", settings.as_deref().unwrap_or("of POLICY_SETTINGS"));
             println!("{:9} {signature}", "");
@@ -53,6 +60,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             }
         }
         let mut value = json!(entry);
+        value["operations"] = json!(operations);
         value["signatureState"] = signature.into();
         value["rejected"] = json!(verdict.map(|it| json!({"step": it.step.name(), "reason": it.reason})));
         found.insert(role.into(), value);
