@@ -143,11 +143,12 @@ impl Service {
     ) -> Result<(Report, Arc<Release>), Error> {
         let operation = tick.event.operation.clone();
         let Serving { slot, active, runtime, rejected } = self.runtime(&operation, tick.deadline).await?;
+        let not_followed = self.not_followed(slot, rejected, &active).await;
         let mut report = runtime.tick(tick, progress).await?;
         if report.demoted {
             slot.demote(&active).await;
         }
-        if let Some(rejected) = self.not_followed(slot, rejected, &active).await {
+        if let Some(rejected) = not_followed {
             summary::policy_rejected(&mut report.summary, rejected.clone());
             report.policy_rejected = Some(rejected);
         }
@@ -213,11 +214,12 @@ impl Service {
         let joined = fanout::join(self.places.documents(&merge.outcomes).await?, merge.failed_segments)?;
         let operation = joined.tick.operation.clone();
         let Serving { slot, active, runtime, rejected } = self.runtime(&operation, deadline).await?;
+        let not_followed = self.not_followed(slot, rejected, &active).await;
         let mut merged = runtime.merge(joined).await?;
         if merged.demoted {
             slot.demote(&active).await;
         }
-        if let Some(rejected) = self.not_followed(slot, rejected, &active).await {
+        if let Some(rejected) = not_followed {
             summary::policy_rejected(&mut merged.summary, rejected);
         }
         let Some(place) = summary_to else { return Ok(summary::fit(merged.summary, summary::MAX_BYTES)) };

@@ -34,7 +34,7 @@ use account::{DEFERRED, Decided, Run, Turn};
 use decider::{Decider, Rescue};
 use feed::Feed;
 use numbers::Before;
-use order::{Order, Plan};
+use order::{Order, Plan, Told};
 use shadow::Decisions;
 
 pub use decider::{LastGood, Policies};
@@ -360,9 +360,17 @@ impl Runtime {
         }
         if event.account_ids.is_none() {
             let behind = !whole || run.removals.exhausted() || decided.iter().any(Decided::is_deferred);
-            let took = decided.iter().map(|one| (one.account.account_id.clone(), one.took));
-            let starts = read.into_inner().unwrap_or_else(PoisonError::into_inner).starts;
-            self.order.learn(behind, event.segment, starts, took.collect());
+            let (waiting, done): (Vec<_>, Vec<_>) = decided.iter().partition(|one| one.waits(&run.removals.reason()));
+            let id = |one: &&Decided| one.account.account_id.clone();
+            let feed::Read { starts, unread, .. } = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+            self.order.learn(Told {
+                behind,
+                segment: event.segment,
+                starts,
+                unread,
+                took: done.iter().map(|one| (id(one), one.took)).collect(),
+                waiting: waiting.iter().map(id).collect(),
+            });
         }
         Ok(Read { decided, whole, emptied_held })
     }

@@ -83,7 +83,7 @@ async fn comes_out(case: &Case, release: &Release) -> Result<(), String> {
 /// The first line of a text that another one has otherwise.
 fn different<'a>(text: &'a str, other: &str) -> &'a str {
     let mut lines = text.lines().zip(other.lines().map(Some).chain(std::iter::repeat(None)));
-    lines.find(|(line, other)| Some(*line) != *other).map_or("nothing", |(line, _)| line.trim())
+    lines.find(|(line, other)| Some(*line) != *other).map_or("nothing", |(line, _)| line.trim().trim_end_matches(','))
 }
 
 fn settings(release: &Release) -> Map<String, Value> {

@@ -59,6 +59,12 @@ impl Decided {
         Self { account, by: Arc::clone(by), took: Duration::ZERO }
     }
 
+    /// Whether it has to wait for a later tick: for time, or for a place among the removals that this one may make (`held` is
+    /// the reason that it has then).
+    pub(super) fn waits(&self, held: &str) -> bool {
+        self.is_deferred() || self.account.outcome.held_reason.as_deref() == Some(held)
+    }
+
     /// Whether there was no time for it.
     pub(super) fn is_deferred(&self) -> bool {
         self.account.outcome.reason.as_deref() == Some(DEFERRED)

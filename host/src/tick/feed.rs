@@ -28,9 +28,14 @@ pub(super) struct Feed<'a> {
     pub(super) read: &'a Mutex<Read>,
 }
 
+/// So many accounts at most wait for others that weren't done for longer: they're kept in memory meanwhile.
+const WAITING: usize = 20_000;
+
 /// What was read of a table.
 #[derive(Default)]
 pub(super) struct Read {
+    /// Where the page begins that would be read next; none when all are read.
+    pub(super) unread: Option<Item>,
     /// How many accounts; items that aren't any don't count.
     pub(super) accounts: usize,
     /// Where the pages begin, but for the first.
@@ -61,7 +66,7 @@ impl Feed<'_> {
     }
 
     async fn scan(&self, event: &Event, waiting: &mut VecDeque<Vec<Account>>) -> Result<(), AwsError> {
-        let mut seen = HashSet::new();
+        let (mut seen, mut later) = (HashSet::new(), Vec::new());
         let mut at = self.plan.start.clone();
         let mut wrapped = at.is_none();
         loop {
@@ -74,19 +79,31 @@ impl Feed<'_> {
             let met_the_start = wrapped && page.len() < found;
             self.so_far().accounts += page.iter().filter(|account| is_account_key(&account.key)).count();
             self.plan.arrange(&mut page);
+            if later.len() < WAITING {
+                let (wait, now): (Vec<_>, Vec<_>) = page.into_iter().partition(|one| self.plan.waits(one).is_some());
+                later.extend(wait);
+                page = now;
+            }
             waiting.push_back(page);
             self.hand_over(waiting).await;
-            self.so_far().starts.extend(next.clone());
+            let mut so_far = self.so_far();
+            so_far.starts.extend(next.clone());
+            so_far.unread = next.clone();
+            drop(so_far);
             at = match next {
-                Some(_) if met_the_start => return Ok(()),
+                Some(_) if met_the_start => break,
                 Some(next) => Some(next),
-                None if wrapped => return Ok(()),
+                None if wrapped => break,
                 None => {
                     wrapped = true;
                     None
                 }
             };
         }
+        self.so_far().unread = None;
+        later.sort_by_key(|account| self.plan.waits(account));
+        waiting.push_back(later);
+        Ok(())
     }
 
     /// Hands over pages as there's room for them; or reads on, where accounts can't go on before it's known how

@@ -35,7 +35,13 @@ const TICKS: f64 = 8_640.0;
 /// How many segments a Map state runs at once where it isn't a distributed one.
 const INLINE_MAP: usize = 40;
 
+/// Memories that `--fit` tries, in MB: the stack's default, and those of one and of two vCPUs.
+const MEMORIES: [u32; 3] = [512, 1_769, 3_538];
+/// How many more segments `--fit` tries at the most, a quarter more each time, where quotas keep them from being enough.
+const TRIES: u32 = 4;
+
 #[derive(Args)]
+#[command(after_help = "Exit code: 0 every tick gets to all accounts, 1 one doesn't, 2 it couldn't be simulated.")]
 pub struct Arguments {
     #[command(flatten)]
     policy: choice::Choice,
@@ -67,9 +73,19 @@ pub struct Arguments {
     /// Fan-out: so many segments, each in a Lambda of its own.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     segments: u32,
+    /// Finds the memory and the number of segments that cost least, of those that get through within the timeout.
+    #[arg(long, conflicts_with_all = ["memory_mb", "segments"])]
+    fit: bool,
     /// Prints the figures as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// The Lambdas of a simulation.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    memory_mb: u32,
+    segments: u32,
 }
 
 /// One tick, as it came out.
@@ -81,8 +97,12 @@ struct Simulated {
     billed: Duration,
     /// Answered and throttled calls, by service.
     calls: [cloud::Reached; SERVICES.len()],
-    failed: usize,
+    /// The accounts: all of them are one of these.
+    done: u64,
+    failed: u64,
     deferred: u64,
+    /// Those of segments that failed as a whole: nobody knows what became of them.
+    unknown: u64,
     /// What stood in the way first.
     limit: Option<String>,
 }
@@ -93,9 +113,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let simulation = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.map_err(|error| Unable(format!("no runtime: {error}")))?;
-        let ticks = runtime.block_on(simulate(&arguments, &policy))?;
-        print(&arguments, &ticks);
-        Ok(Exit::Well)
+        let given = Shape { memory_mb: arguments.memory_mb, segments: arguments.segments };
+        // The clock of a runtime goes on from one simulation to the next; each begins where it is.
+        let (shape, ticks) = match arguments.fit {
+            true => runtime.block_on(fit(&arguments, &policy))?,
+            false => (given, runtime.block_on(simulate(&arguments, given, &policy))?),
+        };
+        print(&arguments, shape, &ticks);
+        Ok(if ticks.iter().all(Simulated::gets_through) { Exit::Well } else { Exit::Failed })
     });
     let done = tokio::task::spawn_blocking(|| simulation.join()).await;
     done.ok()
@@ -103,7 +128,44 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         .unwrap_or_else(|| Err(Unable("a defect ended the simulation; please report it".into())))
 }
 
-async fn simulate(arguments: &Arguments, policy: &Policy) -> Result<Vec<Simulated>, Unable> {
+/// The cheapest Lambdas that get through. How much one of each memory gets done in a tick says how many are needed; the
+/// simulation of all of them says whether that's so.
+async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simulated>), Unable> {
+    let mut candidates = Vec::new();
+    for memory_mb in MEMORIES {
+        let one = Shape { memory_mb, segments: 1 };
+        let ticks = simulate(arguments, one, policy).await?;
+        let done = ticks.iter().map(|tick| tick.done).min().unwrap_or_default();
+        if done == 0 {
+            continue;
+        }
+        let gets_through = ticks.iter().all(Simulated::gets_through);
+        let segments = if gets_through { 1 } else { (f64::from(arguments.accounts) / done as f64 * 1.1).ceil() as u32 };
+        let dollars = ticks.iter().map(|tick| tick.dollars_a_month(one)).fold(0.0, f64::max) * f64::from(segments);
+        let shape = Shape { memory_mb, segments };
+        eprintln!(
+            "{memory_mb} MB: one Lambda gets to {done} accounts in a tick, so {segments}, for about ${dollars:.2}"
+        );
+        candidates.push((dollars, shape));
+    }
+    candidates.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    for (_, mut shape) in candidates {
+        for _ in 0..TRIES {
+            let ticks = simulate(arguments, shape, policy).await?;
+            if ticks.iter().all(Simulated::gets_through) {
+                return Ok((shape, ticks));
+            }
+            eprintln!("{} MB: {} don't get through", shape.memory_mb, shape.segments);
+            shape.segments += shape.segments.div_ceil(4);
+        }
+    }
+    let timeout = arguments.timeout;
+    Err(Unable(format!(
+        "no number of segments gets through in {timeout} s: the quotas are too small for so many calls"
+    )))
+}
+
+async fn simulate(arguments: &Arguments, shape: Shape, policy: &Policy) -> Result<Vec<Simulated>, Unable> {
     let regions: Vec<String> = (1..=arguments.regions).map(|number| format!("xx-simulated-{number:02}")).collect();
     let variables = BTreeMap::from([
         ("TARGET_ACCOUNTS_TABLE", "simulated".to_owned()),
@@ -120,9 +182,9 @@ async fn simulate(arguments: &Arguments, policy: &Policy) -> Result<Vec<Simulate
         rates: Rates::with(&arguments.throttle),
         state: Default::default(),
     });
-    let per_call = Duration::from_micros(PER_CALL_US).mul_f64(MB_PER_VCPU / f64::from(arguments.memory_mb));
+    let per_call = Duration::from_micros(PER_CALL_US).mul_f64(MB_PER_VCPU / f64::from(shape.memory_mb));
     let mut hosts = Vec::new();
-    for segment in 0..arguments.segments {
+    for segment in 0..shape.segments {
         let host = Host::new(&cloud, config.max_concurrency, per_call, u64::from(segment));
         hosts.push(Arc::new(Runtime::with(config.clone(), policy.clone(), Arc::new(host)).await?));
     }
@@ -132,44 +194,47 @@ async fn simulate(arguments: &Arguments, policy: &Policy) -> Result<Vec<Simulate
         (cloud.state().calls, cloud.state().first_throttled) = Default::default();
         let runs = hosts.iter().enumerate().map(|(segment, host)| async move {
             let mut event = Event::of("sync_staging_accounts");
-            if arguments.segments > 1 {
-                event.segment = Some(Segment { segment: segment as u32, total: arguments.segments });
+            if shape.segments > 1 {
+                event.segment = Some(Segment { segment: segment as u32, total: shape.segments });
             }
             let began = Instant::now();
             let deadline = Some(began + Duration::from_secs(arguments.timeout.into()));
             let report = host.tick(Tick { now: begin(), deadline, ..Tick::of(event) }, |_, _| ()).await;
-            (began.elapsed(), report)
+            (segment as u32, began.elapsed(), report)
         });
         let runs: Vec<_> = stream::iter(runs).buffer_unordered(INLINE_MAP).collect().await;
         let mut tick = Simulated {
             name,
             took: began.elapsed(),
-            billed: runs.iter().map(|(took, _)| *took).sum(),
+            billed: runs.iter().map(|(_, took, _)| *took).sum(),
             calls: cloud.state().calls,
+            done: 0,
             failed: 0,
             deferred: 0,
+            unknown: 0,
             limit: None,
         };
-        let mut unread = None;
-        for (_, report) in runs {
+        for (segment, _, report) in runs {
+            let share = arguments.accounts / shape.segments + u32::from(segment < arguments.accounts % shape.segments);
+            let share = u64::from(share);
             match report {
                 Ok(report) => {
-                    tick.failed += report.counts.failed;
                     let deferred = report.metrics.iter().find(|metric| metric.name == "accountsDeferred");
-                    tick.deferred += deferred.map_or(0, |metric| metric.value);
+                    let deferred = deferred.map_or(0, |metric| metric.value);
+                    tick.failed += report.counts.failed as u64;
+                    tick.deferred += deferred;
+                    tick.done += (report.counts.total as u64).saturating_sub(report.counts.failed as u64 + deferred);
+                    tick.deferred += if report.not_read { share.saturating_sub(report.counts.total as u64) } else { 0 };
                 }
-                Err(error) => unread = Some(error.message),
+                Err(_) => tick.unknown += share,
             }
         }
-        tick.limit = match (cloud.state().first_throttled, unread) {
-            (_, Some(error)) => Some(error),
-            (_, None) if tick.deferred > 0 => {
-                Some(format!("the Lambda's timeout: {} accounts deferred", tick.deferred))
-            }
-            (Some((at, service)), None) => {
-                Some(format!("{service} throttles after {:.1} s", (at - began).as_secs_f64()))
-            }
-            (None, None) => None,
+        let throttled = cloud.state().first_throttled;
+        let throttled = throttled.map(|(at, service)| (service, (at - began).as_secs_f64()));
+        tick.limit = match throttled {
+            Some((service, after)) => Some(format!("{service} throttles after {after:.1} s")),
+            None if tick.deferred > 0 => Some("the Lambda's timeout".into()),
+            None => None,
         };
         ticks.push(tick);
     }
@@ -185,15 +250,20 @@ impl Simulated {
         self.calls.iter().map(|calls| calls.throttled).sum()
     }
 
-    fn gb_seconds(&self, arguments: &Arguments) -> f64 {
-        self.billed.as_secs_f64() * f64::from(arguments.memory_mb) / 1_024.0
+    /// Whether it gets to all accounts, and decides them.
+    fn gets_through(&self) -> bool {
+        self.failed + self.deferred + self.unknown == 0
     }
 
-    fn dollars_a_month(&self, arguments: &Arguments) -> f64 {
-        TICKS * (self.gb_seconds(arguments) * GB_SECOND + f64::from(arguments.segments) * INVOCATION)
+    fn gb_seconds(&self, shape: Shape) -> f64 {
+        self.billed.as_secs_f64() * f64::from(shape.memory_mb) / 1_024.0
     }
 
-    fn figures(&self, arguments: &Arguments) -> Value {
+    fn dollars_a_month(&self, shape: Shape) -> f64 {
+        TICKS * (self.gb_seconds(shape) * GB_SECOND + f64::from(shape.segments) * INVOCATION)
+    }
+
+    fn figures(&self, shape: Shape) -> Value {
         let calls = SERVICES.iter().zip(self.calls);
         let calls = calls.map(|(service, calls)| {
             (service.to_string(), json!({"answered": calls.answered, "throttled": calls.throttled}))
@@ -202,25 +272,27 @@ impl Simulated {
             "tick": self.name,
             "seconds": self.took.as_secs_f64(),
             "calls": serde_json::Map::from_iter(calls),
+            "accountsDone": self.done,
             "accountsFailed": self.failed,
             "accountsDeferred": self.deferred,
-            "lambdaGbSeconds": self.gb_seconds(arguments),
-            "lambdaDollarsAMonth": self.dollars_a_month(arguments),
+            "accountsUnknown": self.unknown,
+            "lambdaGbSeconds": self.gb_seconds(shape),
+            "lambdaDollarsAMonth": self.gets_through().then(|| self.dollars_a_month(shape)),
             "firstLimit": self.limit,
         })
     }
 }
 
-fn print(arguments: &Arguments, ticks: &[Simulated]) {
+fn print(arguments: &Arguments, shape: Shape, ticks: &[Simulated]) {
     if arguments.json {
         let figures = json!({
             "accounts": arguments.accounts,
             "regions": arguments.regions,
             "latencyMs": arguments.latency_ms,
             "maxConcurrency": arguments.concurrency,
-            "memoryMb": arguments.memory_mb,
-            "segments": arguments.segments,
-            "ticks": ticks.iter().map(|tick| tick.figures(arguments)).collect::<Vec<_>>(),
+            "memoryMb": shape.memory_mb,
+            "segments": shape.segments,
+            "ticks": ticks.iter().map(|tick| tick.figures(shape)).collect::<Vec<_>>(),
         });
         println!("{}", show::json(&figures));
         return;
@@ -231,22 +303,40 @@ fn print(arguments: &Arguments, ticks: &[Simulated]) {
         arguments.regions,
         arguments.latency_ms,
         arguments.concurrency,
-        arguments.memory_mb,
-        if arguments.segments > 1 { format!("{} segments", arguments.segments) } else { "one Lambda".into() },
+        shape.memory_mb,
+        if shape.segments > 1 { format!("{} segments", shape.segments) } else { "one Lambda".into() },
     );
-    let mut table =
-        show::table(&["TICK", "TAKES", "CALLS", "THROTTLED", "FAILED", "GB-SECONDS", "LAMBDA A MONTH", "FIRST LIMIT"]);
+    let mut table = show::table(&[
+        "TICK",
+        "TAKES",
+        "CALLS",
+        "THROTTLED",
+        "DONE",
+        "FAILED",
+        "DEFERRED",
+        "GB-SECONDS",
+        "LAMBDA A MONTH",
+        "FIRST LIMIT",
+    ]);
     for tick in ticks {
         table.add_row([
             tick.name.to_owned(),
             format!("{:.1} s", tick.took.as_secs_f64()),
             tick.calls().to_string(),
             tick.throttled().to_string(),
-            tick.failed.to_string(),
-            format!("{:.1}", tick.gb_seconds(arguments)),
-            format!("${:.2}", tick.dollars_a_month(arguments)),
+            tick.done.to_string(),
+            (tick.failed + tick.unknown).to_string(),
+            tick.deferred.to_string(),
+            format!("{:.1}", tick.gb_seconds(shape)),
+            match tick.gets_through() {
+                true => format!("${:.2}", tick.dollars_a_month(shape)),
+                false => "doesn't get through".into(),
+            },
             tick.limit.clone().unwrap_or_else(|| "none".into()),
         ]);
     }
     println!("{table}");
+    if !ticks.iter().all(Simulated::gets_through) {
+        println!("\nA tick doesn't get to all accounts: `--fit` finds the memory and the segments that do");
+    }
 }
