@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cfnlint.decode.cfn_yaml import load
-from conftest import CFN
+from conftest import CFN, ROOT
 
 TEMPLATES = sorted(CFN.glob("*.yaml"))
 BIN = Path(sys.executable).parent
@@ -115,3 +115,10 @@ def test_names_fit_their_services_at_the_longest_parameters():
                         assert len(text) <= limit, f"{path.name}: {text} has {len(text)} characters of {limit}"
                         found += 1
     assert found > 20, "the names of all resources that have one"
+
+
+def test_every_alarm_is_in_the_troubleshooting_by_its_name():
+    alarms = re.findall(r"AlarmName: .*-staging-account-sync-(.*)-\$", (CFN / "monitoring-stack.yaml").read_text())
+    readme = (ROOT / "README.md").read_text()
+    section = readme[readme.index("### Troubleshooting") : readme.index("### Permissions")]
+    assert alarms and [name for name in alarms if f"alarm `{name}`" not in section] == []

@@ -23,6 +23,8 @@ const MAX_CALLS: u32 = 1_000;
 /// How many lines an instance may log, and how long each may be, in bytes.
 const MAX_LOG_LINES: u32 = 100;
 const MAX_LOG_LINE: usize = 2_048;
+/// How much of the last error is in the message of a trap, in bytes.
+const MAX_LAST_ERROR: usize = 512;
 
 /// The access to AWS that the functions need which a policy imports. `describe` costs no call.
 pub fn access(shape: &Shape) -> Access {
@@ -136,6 +138,9 @@ impl logging::Host for Guest {
         }
         let account = self.scope.as_ref().map(|scope| scope.target.id.as_str()).unwrap_or_default();
         let message = clip(&message, MAX_LOG_LINE);
+        if level == logging::Level::Error {
+            self.last_error = Some(clip(&message, MAX_LAST_ERROR).to_owned());
+        }
         let cut = self.log_lines == MAX_LOG_LINES;
         match level {
             logging::Level::Debug => tracing::debug!(accountId = account, policy = message, "policy says"),

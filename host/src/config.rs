@@ -89,6 +89,38 @@ pub fn is_drs_region(region: &str) -> bool {
     DRS_REGIONS.iter().any(|(_, regions)| regions.contains(&region))
 }
 
+/// The variables that a host reads, besides the AWS SDK's own and `RUST_LOG`: what each means, and its default.
+pub const VARIABLES: [(&str, &str); 16] = [
+    ("TARGET_ACCOUNTS_TABLE", "The DynamoDB table of target accounts. Required."),
+    ("DRS_REGIONS", "The regions to ask, a comma list. Default: every DRS region of the partition of AWS_REGION."),
+    (
+        "POLICY",
+        "A policy or a manifest, as a path or an s3:// URI; or a comma list of them. Default: policy.wasm beside \
+                the program.",
+    ),
+    ("POLICY_SETTINGS", "Settings of policies whose manifest has none, JSON. Default: {}."),
+    ("POLICY_PUBLIC_KEY", "A minisign public key that configured policies must be signed with."),
+    (
+        "POLICY_STAND_IN",
+        "Whether the packaged policy decides where a configured one is rejected at the start: packaged or \
+                         none. Default: packaged.",
+    ),
+    ("POLICY_FUEL", "What one instance of a policy may compute, in wasmtime's units. Default: 500000000."),
+    ("POLICY_MEMORY_MIB", "The memory of one instance of a policy, 1 to 4096 MiB. Default: 64."),
+    ("RESCUE_LIMIT", "So many accounts of a tick may a policy fail on before the one before it goes on. Default: 3."),
+    ("MAX_CONCURRENCY", "AWS calls under way at once, 1 to 4096. Default: 128."),
+    (
+        "MAX_REMOVALS_PERCENT",
+        "Share of the target accounts that may lose staging accounts in one tick, or 3 accounts \
+                              where that is more; 0 means none. Default: 20.",
+    ),
+    ("REGION_RECHECK_TICKS", "After so many ticks a region that an account doesn't use is asked again. Default: 12."),
+    ("DRY_RUN", "true: decide, and write nothing, whatever the event says. Default: false."),
+    ("DEADLINE_MARGIN_SECONDS", "Nothing is started or written in this last part of an invocation. Default: 10."),
+    ("OUTCOMES_PREFIX", "The s3://bucket/prefix/ below which segments leave their outcomes. Default: no fan-out."),
+    ("AWS_REGION", "The region of the table; the AWS SDK's other variables and files count as well."),
+];
+
 /// The host's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -285,6 +317,23 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
         Config::read(&|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string()))
+    }
+
+    #[test]
+    fn every_variable_that_is_read_is_documented() {
+        let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let variable = |name: &str| {
+            read.borrow_mut().insert(name.to_owned());
+            None
+        };
+        let _ = Config::read(&variable); // the table is missing
+        let documented: std::collections::BTreeSet<String> =
+            VARIABLES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(read.into_inner(), documented);
+        let readme = include_str!("../../README.md");
+        for (name, _) in VARIABLES {
+            assert!(readme.contains(&format!("`{name}`")), "{name} in README");
+        }
     }
 
     #[test]

@@ -55,6 +55,14 @@ pub struct Error {
 }
 
 impl Error {
+    /// The same with the place of the settings before its message, where it's about settings.
+    pub fn of_settings(mut self, place: &str) -> Self {
+        if self.kind == ErrorKind::SettingsInvalid {
+            self.message = format!("{place}: {}", self.message);
+        }
+        self
+    }
+
     /// An error of a kind, with its message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }

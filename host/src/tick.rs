@@ -103,7 +103,8 @@ pub struct Runtime {
 impl Runtime {
     /// Runs the ticks of one policy, with the settings of the environment. Fails where it refuses them.
     pub async fn with(config: Config, policy: Policy, door: Arc<dyn Door>) -> Result<Self, Error> {
-        let release = Release::new(policy, config.settings.clone()).await?;
+        let release =
+            Release::new(policy, config.settings.clone()).await.map_err(|error| error.of_settings("settings"))?;
         Ok(Self::new(config, Policies::only(release), door))
     }
 

@@ -31,7 +31,7 @@ pub mod bindings {
 
 pub use bindings::drs::staging_sync::types;
 
-use bindings::drs::staging_sync::account;
+use bindings::drs::staging_sync::{account, logging};
 use types::{AccountOutcome, Operation, Outcome, PolicyInfo, SettingError, Tick};
 
 /// The default policy, as the host sees it.
@@ -52,10 +52,17 @@ impl bindings::Guest for Policy {
     }
 
     fn sync(tick: Tick) -> Outcome {
+        log_panics();
         decide::decide(&tick, &account::describe(), account::discover, account::update)
     }
 
     fn summarize(tick: Tick, outcomes: Vec<AccountOutcome>) -> String {
+        log_panics();
         summary::summarize(&tick, &outcomes)
     }
+}
+
+/// Logs a panic before it ends the instance: the host only sees that it ended, and adds the last logged error to that.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| logging::log(logging::Level::Error, &panic.to_string())));
 }

@@ -102,7 +102,11 @@ impl Manifest {
             part.map_err(|error| error.replacen('$', &format!("$.{name}"), 1))
         };
         let (previous, shadow) = (part("previous")?, part("shadow")?);
-        let manifest = Self { active: tape::read(value)?, previous, shadow };
+        let active = tape::read(value).map_err(|error| match error.contains("unknown field") {
+            true => format!("{error}, `previous`, `shadow`, `$schema`"),
+            false => error,
+        })?;
+        let manifest = Self { active, previous, shadow };
         for (path, entry) in manifest.entries() {
             let digests = [&entry.sha256].into_iter().chain(entry.cases.as_ref().map(|cases| &cases.sha256));
             for digest in digests {

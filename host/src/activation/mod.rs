@@ -147,6 +147,10 @@ impl Gate {
         known: &[Arc<Release>],
     ) -> Result<Arc<Release>, Rejected> {
         let settings = self.settings_of(&offer);
+        let place = match &offer {
+            Offer::Listed(entry) if entry.settings.is_some() => "the manifest's settings",
+            _ => "POLICY_SETTINGS",
+        };
         let find = |digest: &str| known.iter().find(|release| release.is(digest, &settings)).cloned();
         let (bytes, entry, cases) = match offer {
             Offer::Plain(bytes) => {
@@ -179,14 +183,15 @@ impl Gate {
                 (bytes, Some(entry), cases)
             }
         };
-        self.judge(bytes, settings, entry.as_deref(), cases).await.map(Arc::new)
+        self.judge(bytes, (settings, place), entry.as_deref(), cases).await.map(Arc::new)
     }
 
-    /// The way of a policy that is at hand: compiled, judged, proven on its cases (a bundle's text).
+    /// The way of a policy that is at hand: compiled, judged, proven on its cases (a bundle's text). Settings come with
+    /// where they are, for people.
     pub async fn judge(
         &self,
         bytes: Vec<u8>,
-        settings: String,
+        (settings, place): (String, &str),
         entry: Option<&Entry>,
         cases: Option<Vec<u8>>,
     ) -> Result<Release, Rejected> {
@@ -195,7 +200,8 @@ impl Gate {
         if let Some(entry) = entry {
             is_named(entry, policy.info())?;
         }
-        let release = Release::new(policy, settings).await.map_err(|error| Rejected::from(Step::Settings, error))?;
+        let release = Release::new(policy, settings).await;
+        let release = release.map_err(|error| Rejected::from(Step::Settings, error.of_settings(place)))?;
         prove(&release, cases.as_deref()).await?;
         Ok(release)
     }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// So many throttled answers in a second tell of a rate; a single one may be chance.
-const TELLING: f64 = 2.0;
+/// So many throttled answers in a second tell of a rate; fewer may be chance, or the trouble of one region.
+const TELLING: f64 = 5.0;
 
 /// The least rate: at a lower one a tick would stand still.
 const LEAST: f64 = 2.0;
@@ -151,9 +151,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_single_refusal_is_chance() {
+    async fn a_few_refusals_are_chance() {
         let mut limit = RateLimit::new();
-        limit.on_response(true);
+        for _ in 0..4 {
+            limit.on_response(true);
+        }
         assert_eq!(limit.turn(), Instant::now());
         assert_eq!(limit.turn(), Instant::now());
     }

@@ -40,6 +40,8 @@ pub struct Guest {
     pub(crate) calls: u32,
     /// How many lines it has logged.
     pub(crate) log_lines: u32,
+    /// The last error that it logged.
+    pub(crate) last_error: Option<String>,
     /// How long the host's functions computed for it.
     pub(crate) host_time: Duration,
     limiter: limits::Limiter,
@@ -247,7 +249,7 @@ impl Policy {
         };
         let list: Vec<String> =
             problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
-        Err(Error::new(ErrorKind::SettingsInvalid, format!("POLICY_SETTINGS: {}", list.join("; "))))
+        Err(Error::new(ErrorKind::SettingsInvalid, list.join("; ")))
     }
 
     /// Lets the policy decide one account. The scope comes back with what the policy asked for.
@@ -273,7 +275,8 @@ impl Policy {
         call: impl AsyncFnOnce(&Instance, &mut Store<Guest>) -> wasmtime::Result<R>,
     ) -> (Result<R, Ended>, Option<Scope>) {
         let limiter = self.limits.limiter(scale, bytes).await;
-        let guest = Guest { scope, calls: 0, log_lines: 0, host_time: Duration::ZERO, limiter };
+        let (calls, log_lines, last_error) = Default::default();
+        let guest = Guest { scope, calls, log_lines, last_error, host_time: Duration::ZERO, limiter };
         let mut store = Store::new(&self.engine, guest);
         let result = async {
             self.limits.apply(&mut store, scale)?;
@@ -286,13 +289,13 @@ impl Policy {
         self.typical.record(store.data().limiter.used());
         let result = result.map_err(|error| match error.downcast_ref::<Displaced>() {
             Some(Displaced(wanted)) => Ended::Displaced(*wanted),
-            None => Ended::Fault(self.blame(&error, scale)),
+            None => Ended::Fault(self.blame(&error, store.data().last_error.as_deref(), scale)),
         });
         (result, store.into_data().scope) // the instance's memory is gone now, and then its reservation
     }
 
     /// Says in the policy author's words why an instance ended.
-    fn blame(&self, error: &wasmtime::Error, scale: u64) -> Fault {
+    fn blame(&self, error: &wasmtime::Error, logged: Option<&str>, scale: u64) -> Fault {
         if let Some(Refused(what)) = error.downcast_ref() {
             return Fault(format!("{what}; nothing was written"));
         }
@@ -307,7 +310,11 @@ impl Policy {
                 )
             }
             Some(Trap::StackOverflow) => format!("met its limit of {} KiB of stack", limits::STACK >> 10),
-            Some(trap) => format!("trapped: {trap}"),
+            // An exception or a panic ends in a trap that says nothing of it; what was logged before does.
+            Some(trap) => match logged {
+                Some(logged) => format!("trapped: {logged} ({trap})"),
+                None => format!("trapped: {trap}"),
+            },
             None => format!("failed: {}", error.root_cause()),
         })
     }

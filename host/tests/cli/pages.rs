@@ -25,6 +25,11 @@ async fn every_command_has_a_page() {
         assert!(page(name).contains(".SH SYNOPSIS"), "{name}");
     }
     assert!(page("staging-sync-serve.1").contains("/healthz"));
+    for name in ["staging-sync.1", "staging-sync-tick.1"] {
+        for (variable, _) in staging_sync::config::VARIABLES {
+            assert!(page(name).contains(variable), "{variable} in {name}");
+        }
+    }
 
     let ran = staging_sync().arg("man").output().await.expect("the staging-sync binary");
     assert_eq!(String::from_utf8(ran.stdout).expect("text"), page("staging-sync.1"));

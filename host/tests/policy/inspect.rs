@@ -25,6 +25,7 @@ fn the_default_policy_whole() {
     // Exact to the function: the default policy doesn't call `discover-source-servers`.
     let expected = json!([
         {"name": "drs:staging-sync/account@0.1.0", "functions": ["describe", "discover", "update"]},
+        {"name": "drs:staging-sync/logging@0.1.0", "functions": ["log"]},
         {"name": "drs:staging-sync/types@0.1.0", "functions": []},
     ]);
     assert_eq!(imports, expected);

@@ -82,6 +82,15 @@ const EXTRA: usize = 76;
 /// Makes the guest's memory 12 MiB long.
 const GROW: &str = "(drop (memory.grow (i32.const 184)))";
 
+/// What an exception or a panic was, as far as the policy has logged it before it ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_logged_error_is_in_the_message_of_a_trap() {
+    let logs =
+        format!("(call $log (i32.const 3) (i32.load (i32.const {TEXT})) (i32.load offset=4 (i32.const {TEXT})))");
+    let guest = does(format!("{logs} (unreachable)"), &["Error: boom, in decide.js:12"]);
+    expect(guest, "trapped: Error: boom, in decide.js:12 (wasm trap: wasm `unreachable` instruction executed)").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn computing() {
     expect(does("unreachable", &[]), "trapped: wasm trap: wasm `unreachable` instruction executed").await;

@@ -75,7 +75,7 @@ async fn settings_are_judged_within_the_limits() {
     let refuses = format!("(i32.store8 (i32.const {RESULT}) (i32.const 1))");
     for (validate_settings, kind, says) in [
         ("(loop $for_ever (br $for_ever))", ErrorKind::PolicyFailed, "validate-settings: policy: met its limit of"),
-        (&*refuses, ErrorKind::SettingsInvalid, "POLICY_SETTINGS: "),
+        (&*refuses, ErrorKind::SettingsInvalid, "settings: "),
     ] {
         let guest = Guest { validate_settings: validate_settings.into(), ..Guest::default() };
         let policy = Policy::from_bytes(&guest.component(), limits()).await.expect("a policy");

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
-use staging_sync::{log, policy::contract};
+use staging_sync::{config, log, policy::contract};
 
 /// As in the Lambda.
 #[global_allocator]
@@ -39,6 +39,17 @@ const COMMIT: &str = match option_env!("STAGING_SYNC_COMMIT") {
     Some(commit) if !commit.is_empty() => commit,
     _ => "unknown",
 };
+
+const EXIT_CODES: &str = "Exit code: 0 done, 1 done but some account failed or a configured policy was rejected, 2 could not \
+                          be done.";
+
+/// The variables of a tick, for people.
+static ENVIRONMENT: LazyLock<String> = LazyLock::new(|| {
+    let variables = config::VARIABLES.iter().map(|(name, text)| format!("  {name}\n          {text}\n"));
+    let log = "Which log lines are written. Default: info and above of our own in the Lambda and in `serve`, warnings of our \
+               own and errors of the libraries elsewhere.";
+    format!("{EXIT_CODES}\n\nEnvironment:\n{}  RUST_LOG\n          {log}", variables.collect::<String>())
+});
 
 static LONG_VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{VERSION} (commit {COMMIT}, WIT {})", contract::PACKAGE));
@@ -68,7 +79,7 @@ impl From<staging_sync::Error> for Unable {
 /// Keeps the stored staging accounts of AWS DRS target accounts true.
 #[derive(Parser)]
 #[command(version, long_version = LONG_VERSION.as_str())]
-#[command(after_help = "Exit code: 0 done, 1 done but some account failed, 2 could not be done.")]
+#[command(after_help = EXIT_CODES, after_long_help = ENVIRONMENT.as_str())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

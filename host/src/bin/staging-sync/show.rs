@@ -21,7 +21,23 @@ pub fn summary(summary: &Value) -> String {
             what(detail),
         ]);
     }
-    let count = |name: &str| text(&summary[name]);
+    // Each account once, unlike the summary's own counts, which the platform's other summaries have as well.
+    let number = |name: &str| summary[name].as_u64().unwrap_or_default();
+    let updated = number("accountsUpdated");
+    let unchanged = number("accountsProcessed").saturating_sub(updated);
+    let counts = [
+        ("updated", updated),
+        ("unchanged", unchanged),
+        ("skipped", number("accountsSkipped").saturating_sub(unchanged)),
+        ("failed", number("accountsFailed")),
+    ];
+    let mut counts: Vec<String> = counts.iter().map(|(status, number)| format!("{number} {status}")).collect();
+    if summary["accountsProcessed"].is_null() {
+        // Another policy's summary has counts of its own.
+        let own = summary.as_object().into_iter().flatten().filter(|(name, _)| *name != "totalAccounts");
+        counts = own.filter_map(|(name, value)| Some(format!("{} {}", printable(name), value.as_u64()?))).collect();
+    }
+    let total = number("totalAccounts");
     let rejected = &summary["policyRejected"];
     let rejected = match rejected["decidedBy"].as_str() {
         None => String::new(),
@@ -35,13 +51,10 @@ pub fn summary(summary: &Value) -> String {
     };
     let dry_run = if summary["dryRun"] == true { ", dry run: nothing was written" } else { "" };
     format!(
-        "{table}\n{} accounts at {}: {} processed, {} updated, {} skipped, {} failed{dry_run}{rejected}",
-        count("totalAccounts"),
-        count("timestamp"),
-        count("accountsProcessed"),
-        count("accountsUpdated"),
-        count("accountsSkipped"),
-        count("accountsFailed"),
+        "{table}\n{total} account{} at {}: {}{dry_run}{rejected}",
+        if total == 1 { "" } else { "s" },
+        text(&summary["timestamp"]),
+        counts.join(", "),
     )
 }
 

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::{Exit, Unable, show};
 
 #[derive(Args)]
+#[command(after_help = crate::EXIT_CODES, after_long_help = crate::ENVIRONMENT.as_str())]
 pub struct Arguments {
     /// Decides, and writes nothing.
     #[arg(long)]
@@ -26,8 +27,8 @@ pub struct Arguments {
     /// Prints the summary as a table. The default on a terminal.
     #[arg(long, conflicts_with = "json")]
     table: bool,
-    /// Only these target accounts.
-    #[arg(long = "account", value_name = "ID", value_parser = account_id)]
+    /// Only these target accounts: a comma list, or the option more than once.
+    #[arg(long = "account", value_name = "ID", value_parser = account_id, value_delimiter = ',')]
     accounts: Vec<AccountId>,
     /// An event in JSON, as the Lambda gets it; the other options add to it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]

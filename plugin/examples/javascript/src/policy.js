@@ -4,6 +4,7 @@
 // then `summary`. In all of them the WIT package's names are in camelCase, and an absent option is null.
 
 import account from "drs:staging-sync/account@0.1.0";
+import logging from "drs:staging-sync/logging@0.1.0";
 
 import { decide } from "./decide.js";
 import * as settings from "./settings.js";
@@ -26,11 +27,21 @@ export function validateSettings(text) {
 }
 
 export function sync(tick) {
-    return decide(tick, account.describe(), discover, account.update);
+    return logged(() => decide(tick, account.describe(), discover, account.update));
 }
 
 export function summarize(tick, outcomes) {
-    return summary.summarize(tick, outcomes);
+    return logged(() => summary.summarize(tick, outcomes));
+}
+
+/** Logs an exception before it ends the instance: the host only sees that it ended, and adds the last logged error to that. */
+function logged(work) {
+    try {
+        return work();
+    } catch (thrown) {
+        logging.log("error", thrown instanceof Error ? `${thrown}\n${thrown.stack}` : JSON.stringify(thrown));
+        throw thrown;
+    }
 }
 
 /** Asks the host; an AWS error is data for the rules, so it comes back instead of being thrown. */

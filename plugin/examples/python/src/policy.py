@@ -4,10 +4,11 @@ Reading order: `decide` (one account, from top to bottom), the `skip`, `settings
 `summary`. `wit_world` is what componentize-py makes of the WIT package.
 """
 
+import traceback
 from pathlib import Path
 
 from componentize_py_types import Err
-from wit_world.imports import account
+from wit_world.imports import account, logging
 from wit_world.imports.types import AccountOutcome, Operation, Outcome, PolicyInfo, Tick
 
 import settings
@@ -36,7 +37,19 @@ class WitWorld:
             raise Err(refused.problems) from refused
 
     def sync(self, tick: Tick) -> Outcome:
-        return decide(tick, account.describe(), account.discover, account.update)
+        return logged(lambda: decide(tick, account.describe(), account.discover, account.update))
 
     def summarize(self, tick: Tick, outcomes: list[AccountOutcome]) -> str:
-        return summary.summarize(tick, outcomes)
+        return logged(lambda: summary.summarize(tick, outcomes))
+
+
+def logged(work):
+    """Logs an exception before it ends the instance.
+
+    The host only sees that it ended, and adds the last logged error to that.
+    """
+    try:
+        return work()
+    except Exception:
+        logging.log(logging.Level.ERROR, traceback.format_exc(limit=-3))
+        raise

@@ -1,4 +1,5 @@
-//! `staging-sync policy promote` and `rollback`: another policy of the manifest becomes active.
+//! `staging-sync policy promote`, `rollback` and `withdraw`: another policy of the manifest becomes active, or the shadow
+//! goes.
 
 use clap::Args;
 use staging_sync::activation::Offer;
@@ -12,7 +13,7 @@ use crate::{Exit, Unable};
 pub struct Arguments {
     /// The manifest: a path or an `s3://` URI.
     manifest: String,
-    /// The public key that hosts ask for.
+    /// The public key that hosts ask for, or its file.
     #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
     public_key: Option<String>,
 }
@@ -33,6 +34,18 @@ pub async fn promote(Promote { arguments, replace }: Promote) -> Result<Exit, Un
     if let Some(previous) = &manifest.previous {
         eprintln!("undo: staging-sync policy rollback {at} (back to {})", source::title(previous));
     }
+    Ok(Exit::Well)
+}
+
+/// The shadow goes, whatever the active policy is like.
+pub async fn withdraw(arguments: Arguments) -> Result<Exit, Unable> {
+    let at = source::locate(&arguments.manifest).await?;
+    let stored = publish::read(&at).await?.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?;
+    let mut manifest = stored.manifest.clone();
+    let shadow = manifest.shadow.take().ok_or_else(|| Unable(format!("{at}: has no shadow to withdraw")))?;
+    publish::replace(&at, Some(&stored), &manifest).await?;
+    println!("{}", manifest.text().trim_end());
+    eprintln!("{at}: {} decides in the shadow no more from the next tick on", source::title(&shadow));
     Ok(Exit::Well)
 }
 

@@ -48,6 +48,8 @@ enum Command {
     Status(status::Arguments),
     /// Makes the policy in the shadow the active one.
     Promote(change::Promote),
+    /// Takes the policy in the shadow out of the manifest.
+    Withdraw(change::Arguments),
     /// Makes the previous policy the active one again.
     Rollback(change::Arguments),
     /// Makes a pair of keys to sign policies with.
@@ -73,6 +75,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
         Command::Promote(arguments) => change::promote(arguments).await,
+        Command::Withdraw(arguments) => change::withdraw(arguments).await,
         Command::Rollback(arguments) => change::rollback(arguments).await,
         Command::Keygen(arguments) => keygen::run(&arguments),
     }

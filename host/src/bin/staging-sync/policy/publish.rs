@@ -33,7 +33,7 @@ pub struct Arguments {
     /// The secret key to sign with; its password, if it has one, in POLICY_KEY_PASSWORD.
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
-    /// The public key that hosts ask for: what it doesn't verify isn't published.
+    /// The public key that hosts ask for, or its file: what it doesn't verify isn't published.
     #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
     public_key: Option<String>,
     /// Lets it decide beside the active policy, without effect.
@@ -55,7 +55,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let unsigned = source::gate(None)?;
     let text =
         settings.clone().map_or_else(|| unsigned.settings.clone(), |settings| Value::Object(settings).to_string());
-    let release = unsigned.judge(bytes.clone(), text, None, cases.clone()).await;
+    let place = arguments.settings.as_ref().map_or("POLICY_SETTINGS".into(), |path| path.display().to_string());
+    let release = unsigned.judge(bytes.clone(), (text, &place), None, cases.clone()).await;
     let release = release.map_err(publish::Unchanged::from)?;
     let info = release.policy().info();
     if let Some(before) = before.as_ref().filter(|_| !arguments.replace) {
@@ -91,7 +92,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     publish::replace(&to, before.as_ref(), &manifest).await?;
     if arguments.shadow {
         eprintln!("{to}: {title} decides in the shadow from the next tick on; the log says where it differs");
-        eprintln!("next: staging-sync policy promote {to}");
+        eprintln!("next: staging-sync policy promote {to}, or withdraw {to}");
     } else {
         eprintln!("{to}: {title} decides from the next tick on");
         match &manifest.previous {

@@ -31,7 +31,11 @@ pub async fn locate(text: &str) -> Result<Location, Unable> {
 
 /// What judges a policy here as the host would: with its limits, and with `POLICY_PUBLIC_KEY` where it's set.
 pub fn gate(public_key: Option<&str>) -> Result<Gate, Unable> {
-    let key = public_key.filter(|key| !key.is_empty()).map(Key::parse).transpose();
+    let key = public_key.filter(|key| !key.is_empty()).map(|key| match text::read(key) {
+        Ok(file) => Key::parse(&file),
+        Err(_) => Key::parse(key),
+    });
+    let key = key.transpose();
     let config = host_config()?;
     Ok(Gate {
         limits: config.limits,

@@ -13,7 +13,7 @@ use crate::{Exit, Unable, show};
 pub struct Arguments {
     /// The manifest: a path or an `s3://` URI.
     manifest: String,
-    /// The public key that hosts ask for.
+    /// The public key that hosts ask for, or its file.
     #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
     public_key: Option<String>,
     /// Prints all of it as JSON.
@@ -53,6 +53,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             }
             let settings = entry.settings.as_ref().map(|settings| json!(settings).to_string());
             println!("{:9} settings {}", "", settings.as_deref().unwrap_or("of POLICY_SETTINGS"));
+            let cases = entry.cases.as_ref().map(|cases| format!("must decide {}", cases.file));
+            println!("{:9} {}", "", cases.as_deref().unwrap_or("has no cases of its own to decide"));
             println!("{:9} {signature}", "");
             match &verdict {
                 None => println!("{:9} a host takes it", ""),
