@@ -139,7 +139,7 @@ impl logging::Host for Guest {
         let account = self.scope.as_ref().map(|scope| scope.target.id.as_str()).unwrap_or_default();
         let message = clip(&message, MAX_LOG_LINE);
         if level == logging::Level::Error {
-            self.last_error = Some(clip(&message, MAX_LAST_ERROR).to_owned());
+            self.last_error = Some(clip(message, MAX_LAST_ERROR).to_owned());
         }
         let cut = self.log_lines == MAX_LOG_LINES;
         match level {
