@@ -4,7 +4,6 @@ Reading order: `decide` (one account, from top to bottom), the `skip`, `settings
 `summary`. `wit_world` is what componentize-py makes of the WIT package.
 """
 
-import traceback
 from pathlib import Path
 
 from componentize_py_types import Err
@@ -50,6 +49,11 @@ def logged(work):
     """
     try:
         return work()
-    except Exception:
-        logging.log(logging.Level.ERROR, traceback.format_exc(limit=-3))
+    except Exception as error:
+        where = error.__traceback__
+        while where.tb_next:
+            where = where.tb_next
+        # Without `traceback`, which reads source files: a policy has none.
+        place = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}"
+        logging.log(logging.Level.ERROR, f"{type(error).__name__}: {error}, in {place}")
         raise
