@@ -89,6 +89,12 @@ pub fn is_drs_region(region: &str) -> bool {
     DRS_REGIONS.iter().any(|(_, regions)| regions.contains(&region))
 }
 
+/// Whether a name can be a region's.
+pub(crate) fn is_named_well(region: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    region.split('-').count() >= 3 && region.bytes().all(fits)
+}
+
 /// The variables that a host reads, besides the AWS SDK's own and `RUST_LOG`: what each means, and its default.
 pub const VARIABLES: [(&str, &str); 16] = [
     ("TARGET_ACCOUNTS_TABLE", "The DynamoDB table of target accounts. Required."),
@@ -99,7 +105,7 @@ pub const VARIABLES: [(&str, &str); 16] = [
                 the program.",
     ),
     ("POLICY_SETTINGS", "Settings of policies whose manifest has none, JSON. Default: {}."),
-    ("POLICY_PUBLIC_KEY", "A minisign public key that configured policies must be signed with."),
+    ("POLICY_PUBLIC_KEY", "A minisign public key, or its file, that configured policies must be signed with."),
     (
         "POLICY_STAND_IN",
         "Whether the packaged policy decides where a configured one is rejected at the start: packaged or \
@@ -294,11 +300,7 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             Some(list) => list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         };
-        let named_well = |name: &String| {
-            name.split('-').count() >= 3
-                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        };
-        for bad in regions.iter().filter(|name| !named_well(name)) {
+        for bad in regions.iter().filter(|name| !is_named_well(name)) {
             self.problems
                 .push(format!("DRS_REGIONS names {bad:?}: expected a comma list of regions like eu-central-1"));
         }

@@ -80,7 +80,7 @@ impl Service {
         packaged: &Path,
     ) -> Result<Self, Error> {
         let invalid = |error: String| Error::new(ErrorKind::ConfigurationInvalid, format!("environment: {error}"));
-        let key = config.policy_public_key.as_deref().map(Key::parse).transpose();
+        let key = config.policy_public_key.as_deref().map(Key::named).transpose();
         let key = key.map_err(|error| invalid(format!("POLICY_PUBLIC_KEY {error}")))?;
         let gate = |key| {
             let (settings, cache) = (config.settings.clone(), Cache::standard(packaged));

@@ -330,10 +330,7 @@ impl Runtime {
             }
             return Err(Error::new(
                 ErrorKind::TableUnavailable,
-                format!(
-                    "AWS: {error}: check TARGET_ACCOUNTS_TABLE, AWS_REGION and the permissions of these \
-                     credentials{before}"
-                ),
+                format!("AWS: {error}: {}{before}", error.remedy("TARGET_ACCOUNTS_TABLE, AWS_REGION")),
             ));
         }
         last.sort_by_key(|one| one.position);

@@ -11,7 +11,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use super::store::{Fetched, Put, StoreError, When, too_large};
 use crate::aws::live::{self, Endpoint, Patience};
 use crate::aws::sdk_error::reasons;
-use crate::aws::{environment, transport};
+use crate::aws::{environment, transport, unreachable_endpoint};
 use crate::error::Error;
 
 /// A way to S3.
@@ -73,13 +73,18 @@ impl Objects {
             }
         };
         let Some(version) = answer.e_tag.take() else {
-            return Err(StoreError { message: format!("{title}: came without an entity tag"), retryable: true });
+            return Err(StoreError {
+                message: format!("{title}: came without an entity tag"),
+                retryable: true,
+                unreachable: false,
+            });
         };
         let mut bytes = Vec::new();
         while let Some(part) = answer.body.next().await {
             let part = part.map_err(|error| StoreError {
                 message: format!("{title}: broke off: {}", reasons(&error)),
                 retryable: true,
+                unreachable: true,
             })?;
             if (bytes.len() + part.len()) as u64 > most {
                 return Err(too_large(title, most));
@@ -130,5 +135,11 @@ where
         (None, _) => reasons(error),
     };
     let retryable = !matches!(status(error), Some(400..=499)) || matches!(status(error), Some(403 | 404 | 429));
-    StoreError { message: format!("AWS: {title}: {what}"), retryable }
+    let unreachable = match error {
+        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        SdkError::TimeoutError(_) => true,
+        _ => false,
+    };
+    let remedy = if unreachable { format!(": {}", unreachable_endpoint()) } else { String::new() };
+    StoreError { message: format!("AWS: {title}: {what}{remedy}"), retryable, unreachable }
 }

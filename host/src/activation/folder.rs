@@ -20,7 +20,11 @@ pub(super) async fn read(path: &Path, known: Option<&str>, most: u64) -> Result<
     let title = path.display().to_string();
     let read = tokio::task::spawn_blocking(move || read_now(&path, known.as_deref(), most)).await;
     read.unwrap_or_else(|error| {
-        Err(StoreError { message: format!("{title}: host: {error}; please report it"), retryable: true })
+        Err(StoreError {
+            message: format!("{title}: host: {error}; please report it"),
+            retryable: true,
+            unreachable: false,
+        })
     })
 }
 
@@ -92,5 +96,5 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 }
 
 fn failure(path: &Path, error: &std::io::Error) -> StoreError {
-    StoreError { message: format!("{}: {error}", path.display()), retryable: true }
+    StoreError { message: format!("{}: {error}", path.display()), retryable: true, unreachable: false }
 }

@@ -56,6 +56,17 @@ pub struct Manifest {
     pub shadow: Option<Entry>,
 }
 
+/// What can still be read of a manifest that as a whole can't be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Remains {
+    /// The active policy.
+    pub active: Option<Entry>,
+    /// The one before it.
+    pub previous: Option<Entry>,
+    /// The one in the shadow.
+    pub shadow: Option<Entry>,
+}
+
 impl Entry {
     /// The entry of a policy that says this of itself, in a file that has its digest for a name.
     pub fn of(info: &PolicyInfo, file: &[u8], settings: Option<Map<String, Value>>) -> Self {
@@ -85,6 +96,16 @@ impl Entry {
         format!("staging-sync policy\n{statement}")
     }
 
+    /// Whether its digests can be ones.
+    fn has_digests(&self) -> Result<(), String> {
+        for digest in [&self.sha256].into_iter().chain(self.cases.as_ref().map(|cases| &cases.sha256)) {
+            if digest.len() != 64 || !digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+                return Err(format!("expected a SHA-256 of 64 hexadecimal digits, found {digest:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether this is the same policy with the same settings, wherever it's kept and whoever signed it.
     pub fn is_same(&self, other: &Self) -> bool {
         self.sha256 == other.sha256 && self.settings == other.settings
@@ -108,14 +129,23 @@ impl Manifest {
         })?;
         let manifest = Self { active, previous, shadow };
         for (path, entry) in manifest.entries() {
-            let digests = [&entry.sha256].into_iter().chain(entry.cases.as_ref().map(|cases| &cases.sha256));
-            for digest in digests {
-                if digest.len() != 64 || !digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-                    return Err(format!("{path}: expected a SHA-256 of 64 hexadecimal digits, found {digest:?}"));
-                }
-            }
+            entry.has_digests().map_err(|error| format!("{path}: {error}"))?;
         }
         Ok(manifest)
+    }
+
+    /// What can be read of a broken manifest: each entry that is whole. An entry with a member that isn't known is none,
+    /// because that member may be misspelt settings, without which the policy decides otherwise.
+    pub fn remains(text: &str) -> Remains {
+        let Ok(Value::Object(mut object)) = tape::parse::<Value>(text) else { return Remains::default() };
+        object.shift_remove("$schema");
+        let whole = |value: Value| tape::read::<Entry>(value).ok().filter(|entry| entry.has_digests().is_ok());
+        let (previous, shadow) = (object.shift_remove("previous"), object.shift_remove("shadow"));
+        Remains {
+            active: whole(Value::Object(object)),
+            previous: previous.and_then(whole),
+            shadow: shadow.and_then(whole),
+        }
     }
 
     /// The manifest as files have it.

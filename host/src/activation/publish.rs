@@ -5,8 +5,9 @@ use minisign::{PublicKey, SecretKey, SecretKeyBox};
 
 use super::Rejected;
 use super::location::Location;
-use super::manifest::{self, Entry, Manifest};
+use super::manifest::{self, Entry, Manifest, Remains};
 use super::store::{Fetched, Put, StoreError, When};
+use crate::policy;
 use crate::text;
 
 /// Why a manifest wasn't changed.
@@ -36,27 +37,90 @@ impl From<String> for Unchanged {
 pub struct Stored {
     /// What it says.
     pub manifest: Manifest,
-    version: String,
+    /// The version that was read.
+    pub version: String,
+}
+
+/// A file in the place of a manifest that can't be read as one.
+pub struct Broken {
+    /// What is wrong with it, and where.
+    pub error: String,
+    /// What can still be read.
+    pub remains: Remains,
+    /// The version that was read.
+    pub version: String,
+    bytes: Vec<u8>,
+}
+
+/// What is in the place of a manifest.
+pub enum Found {
+    /// Nothing yet.
+    Nothing,
+    /// A manifest.
+    Manifest(Box<Stored>),
+    /// Something that isn't one, or no longer.
+    Broken(Box<Broken>),
+}
+
+impl Found {
+    /// The version that was read, if there's anything.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::Manifest(stored) => Some(&stored.version),
+            Self::Broken(broken) => Some(&broken.version),
+        }
+    }
+}
+
+impl Broken {
+    /// The error of whoever needs a manifest that can be read.
+    pub fn unreadable(&self, at: &Location) -> Unchanged {
+        let error = &self.error;
+        let advice = "mend it, or replace it with `staging-sync policy publish --repair`, which keeps it beside";
+        Unchanged::Refused(format!("{at}: the manifest can't be read: {error}: {advice}"))
+    }
+
+    /// Keeps the file beside its place, under a name with its digest. Returns where.
+    pub async fn keep(&self, at: &Location) -> Result<Location, Unchanged> {
+        let digest = policy::sha256(&self.bytes);
+        let place = at.with_suffix(&format!(".broken-{}", digest.get(..12).unwrap_or_default()));
+        match place.put(self.bytes.clone(), When::Missing).await {
+            _ if is_there(&place, &self.bytes).await => Ok(place),
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(format!("{place}: is there already, with something else in it: move it away").into()),
+        }
+    }
+}
+
+/// Reads what is in the place of a manifest.
+pub async fn find(at: &Location) -> Result<Found, Unchanged> {
+    if !at.is_manifest() {
+        return Err(format!("{at}: isn't a manifest: expected a name that ends in .json").into());
+    }
+    let Fetched::Found { bytes, version } = at.get(None, manifest::MAX_BYTES).await? else {
+        return Ok(Found::Nothing);
+    };
+    let text = text::decode(&bytes).map_err(str::to_owned);
+    let remains = |text: &Result<String, String>| text.as_ref().map(|text| Manifest::remains(text)).unwrap_or_default();
+    match text.as_ref().map_err(Clone::clone).and_then(|text| Manifest::parse(text)) {
+        Ok(manifest) => Ok(Found::Manifest(Box::new(Stored { manifest, version }))),
+        Err(error) => Ok(Found::Broken(Box::new(Broken { error, remains: remains(&text), version, bytes }))),
+    }
 }
 
 /// Reads a manifest; none if there's none yet.
 pub async fn read(at: &Location) -> Result<Option<Stored>, Unchanged> {
-    if !at.is_manifest() {
-        return Err(format!("{at}: isn't a manifest: expected a name that ends in .json").into());
-    }
-    match at.get(None, manifest::MAX_BYTES).await? {
-        Fetched::Found { bytes, version } => {
-            let manifest = text::decode(&bytes).map_err(str::to_owned).and_then(|text| Manifest::parse(&text));
-            let manifest = manifest.map_err(|error| format!("{at}: {error}"))?;
-            Ok(Some(Stored { manifest, version }))
-        }
-        Fetched::Missing | Fetched::Same => Ok(None),
+    match find(at).await? {
+        Found::Nothing => Ok(None),
+        Found::Manifest(stored) => Ok(Some(*stored)),
+        Found::Broken(broken) => Err(broken.unreadable(at)),
     }
 }
 
-/// Puts a manifest in the place of the one that was read.
-pub async fn replace(at: &Location, read: Option<&Stored>, manifest: &Manifest) -> Result<(), Unchanged> {
-    let when = read.map_or(When::Missing, |read| When::Is(&read.version));
+/// Puts a manifest in the place of the version that was read, or where there was nothing.
+pub async fn replace(at: &Location, version: Option<&str>, manifest: &Manifest) -> Result<(), Unchanged> {
+    let when = version.map_or(When::Missing, When::Is);
     let bytes = manifest.text().into_bytes();
     match at.put(bytes.clone(), when).await {
         Ok(Put::Done) => Ok(()),
@@ -66,13 +130,17 @@ pub async fn replace(at: &Location, read: Option<&Stored>, manifest: &Manifest) 
     }
 }
 
-/// Puts a file beside a manifest, under a name that says what it is: it's there already, or never changes.
-pub async fn keep(at: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Unchanged> {
+/// Puts a file beside a manifest, under a name that has its digest. What is there already under that name is the same, or
+/// damaged, like an upload that broke off: then it's replaced. Returns where that was so.
+pub async fn keep(at: &Location, name: &str, bytes: Vec<u8>) -> Result<Option<Location>, Unchanged> {
     let at = at.beside(name)?;
-    match at.put(bytes.clone(), When::Missing).await {
-        Err(error) if !is_there(&at, &bytes).await => Err(error.into()),
-        _ => Ok(()),
+    let put = at.put(bytes.clone(), When::Missing).await;
+    if matches!(put, Ok(Put::Done)) || is_there(&at, &bytes).await {
+        return Ok(None);
     }
+    put?;
+    at.put(bytes, When::Always).await?;
+    Ok(Some(at))
 }
 
 /// Whether a place has these bytes. A write whose answer was lost, and which a second try then found in its way, is done.
@@ -87,6 +155,19 @@ pub fn published(before: Option<Manifest>, entry: Entry, shadow: bool) -> Result
         None => Ok(Manifest { active: entry, previous: None, shadow: None }),
         Some(before) if shadow => Ok(Manifest { shadow: Some(entry), ..before }),
         Some(before) => Ok(activated(entry, before.active, before.previous, before.shadow)),
+    }
+}
+
+/// What it becomes where an entry is published over a manifest of which only this can be read.
+pub fn repaired(remains: Remains, entry: Entry, shadow: bool) -> Result<Manifest, String> {
+    let Remains { active, previous, shadow: in_the_shadow } = remains;
+    match active {
+        Some(active) => published(Some(Manifest { active, previous, shadow: in_the_shadow }), entry, shadow),
+        None if shadow => Err("its active policy can't be read: publish one without --shadow first".into()),
+        None => {
+            let previous = previous.filter(|before| !before.is_same(&entry));
+            Ok(Manifest { active: entry, previous, shadow: in_the_shadow })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Signatures of policies, in minisign's format.
 
-use crate::text::unmarked;
+use crate::text::{self, unmarked};
 use minisign_verify::{PublicKey, Signature};
 
 /// A key that policies must be signed with.
@@ -11,7 +11,18 @@ impl Key {
     /// Reads a public key: its line of base64, or the file that has it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let line = unmarked(text).lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        PublicKey::from_base64(line).map(Self).map_err(|error| format!("isn't a minisign public key: {error}"))
+        PublicKey::from_base64(line).map(Self).map_err(|error| error.to_string())
+    }
+
+    /// The key that somebody names: itself, or the file that has it.
+    pub fn named(text: &str) -> Result<Self, String> {
+        let file = match Self::parse(text) {
+            Ok(key) => return Ok(key),
+            Err(error) => text::read(text.trim()).map_err(|unread| {
+                format!("isn't a public key of minisign ({error}), nor the path of one's file ({unread})")
+            }),
+        };
+        Self::parse(&file?).map_err(|error| format!("names a file without a public key of minisign: {error}"))
     }
 
     /// Whether this is a signature of these bytes by this key.

@@ -69,6 +69,8 @@ pub struct StoreError {
     pub message: String,
     /// Whether it may go well next time.
     pub retryable: bool,
+    /// Whether there was no answer at all.
+    pub unreachable: bool,
 }
 
 impl Store {
@@ -104,5 +106,5 @@ impl Store {
 /// Says that something is larger than it may be.
 pub(super) fn too_large(what: impl std::fmt::Display, most: u64) -> StoreError {
     let message = format!("{what}: is larger than {} MiB", most >> 20);
-    StoreError { message, retryable: false }
+    StoreError { message, retryable: false, unreachable: false }
 }

@@ -203,11 +203,24 @@ impl AwsError {
         Self { code: Self::MALFORMED_RESPONSE.into(), message: message.into(), retryable: true }
     }
 
+    /// What to do about an error of the table or the bucket that these variables name.
+    pub fn remedy(&self, variables: &str) -> String {
+        match self.code.as_str() {
+            Self::NETWORK | Self::TIMEOUT => unreachable_endpoint().into(),
+            _ => format!("check {variables} and the permissions of these credentials"),
+        }
+    }
+
     /// The error with what was being done put before its message.
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
+}
+
+/// What to do where AWS can't be reached: no permission has a say in that.
+pub(crate) fn unreachable_endpoint() -> &'static str {
+    "AWS can't be reached from here: check the network, AWS_REGION, and AWS_ENDPOINT_URL and HTTPS_PROXY where they are set"
 }
 
 impl fmt::Display for AwsError {

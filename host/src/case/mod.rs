@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::Config;
+use crate::config::{self, Config};
 use crate::error::Error;
 use crate::event::Event;
 use crate::policy::Policy;
@@ -80,6 +80,12 @@ pub struct Run {
 impl Case {
     /// Reads a case. An error names the file, and in it the JSON path and what was expected there.
     pub fn read(dir: &Path) -> Result<Self, String> {
+        let expected = file(dir, "summary.json", tape::parse)?;
+        Ok(Self { expected, ..Self::read_undecided(dir)? })
+    }
+
+    /// Reads a case but for what it expects, which is about to be replaced, and may be broken.
+    pub fn read_undecided(dir: &Path) -> Result<Self, String> {
         if !dir.is_dir() {
             return Err(format!("{}: expected a case, a directory with a tape.json", dir.display()));
         }
@@ -90,9 +96,8 @@ impl Case {
         let settings = file(dir, "settings.json", |text| tape::parse(text).and_then(tape::read))?;
         let pins_settings = settings.is_some();
         let settings = settings.unwrap_or_else(|| tape.settings.clone());
-        let expected = file(dir, "summary.json", tape::parse)?;
-        let case = Self { dir: dir.to_owned(), name: name(dir), tape, event, settings, pins_settings, expected };
-        case.config().map_err(|error| format!("{}: $.config: {error}", dir.join("tape.json").display()))?;
+        let case = Self { dir: dir.to_owned(), name: name(dir), tape, event, settings, pins_settings, expected: None };
+        case.config().map_err(|error| format!("{}: {error}", dir.join("tape.json").display()))?;
         Ok(case)
     }
 
@@ -110,9 +115,30 @@ impl Case {
         })
     }
 
-    /// The host's settings of a replay.
+    /// Where the policy's settings are, for people.
+    pub fn place_of_settings(&self) -> String {
+        let place = self.dir.join(if self.pins_settings { "settings.json" } else { "tape.json" });
+        format!("{}{}", place.display(), if self.pins_settings { "" } else { ": $.settings" })
+    }
+
+    /// The host's settings of a replay. An error names the tape's JSON path.
     fn config(&self) -> Result<Config, String> {
         let recorded = &self.tape.config;
+        if recorded.table.trim().is_empty() {
+            return Err("$.config.table: expected the table's name, found nothing".into());
+        }
+        if recorded.regions.is_empty() {
+            return Err("$.config.regions: expected a list of regions, found none".into());
+        }
+        if let Some((place, region)) =
+            recorded.regions.iter().enumerate().find(|(_, region)| !config::is_named_well(region))
+        {
+            return Err(format!("$.config.regions[{place}]: expected a region like eu-central-1, found {region:?}"));
+        }
+        if recorded.max_removals_percent > 100 {
+            let found = recorded.max_removals_percent;
+            return Err(format!("$.config.maxRemovalsPercent: expected a number from 0 to 100, found {found}"));
+        }
         let variable = |name: &str| match name {
             "TARGET_ACCOUNTS_TABLE" => Some(recorded.table.clone()),
             "DRS_REGIONS" => Some(recorded.regions.join(",")),
@@ -120,11 +146,7 @@ impl Case {
             "POLICY_SETTINGS" => Some(Value::Object(self.settings.clone()).to_string()),
             _ => None,
         };
-        let config = Config::read(&variable).map_err(|error| error.message)?;
-        if recorded.regions.is_empty() || config.regions.iter().any(|region| !recorded.regions.contains(region)) {
-            return Err(format!("regions: expected a list of regions, found {:?}", recorded.regions));
-        }
-        Ok(config)
+        Config::read(&variable).map_err(|error| format!("$.config: {}", error.message))
     }
 
     /// Lets a policy decide the case.

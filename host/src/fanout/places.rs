@@ -94,6 +94,9 @@ impl Place {
 }
 
 fn refused(error: &StoreError) -> Error {
+    if error.unreachable {
+        return unavailable(error.to_string()); // no permission has a say in that
+    }
     unavailable(format!("{error}: check OUTCOMES_PREFIX and the permissions of these credentials"))
 }
 

@@ -25,7 +25,7 @@ async fn of_many_publishers_that_read_the_same_manifest_one_wins_each_round() {
                 barrier.wait().await;
                 let manifest = published(stored.as_ref().map(|stored| stored.manifest.clone()), entry, false);
                 let manifest = manifest.expect("a manifest");
-                (replace(&at, stored.as_ref(), &manifest).await, manifest)
+                (replace(&at, stored.as_ref().map(|stored| stored.version.as_str()), &manifest).await, manifest)
             }));
         }
         let mut won: Vec<Manifest> = Vec::new();

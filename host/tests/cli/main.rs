@@ -7,6 +7,7 @@ mod lab;
 mod output;
 mod pages;
 mod publish;
+mod repair;
 mod sessions;
 
 #[path = "../lambda/seed.rs"]

@@ -22,7 +22,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     for problem in &problems {
         eprintln!("staging-sync: {}: {problem}", case.name);
     }
-    let summary = run.report?.summary;
+    let summary = run.report.map_err(|error| error.of_settings(&case.place_of_settings()))?.summary;
     println!("{}", show::json(&summary));
     Ok(if problems.is_empty() { Exit::Well } else { Exit::Failed })
 }

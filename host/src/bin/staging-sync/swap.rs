@@ -21,7 +21,7 @@ const REGION: &str = "us-west-2";
 pub async fn publish(at: &Location, policy: &Policy, bytes: &[u8], settings: Value) -> Result<(), Unable> {
     let settings = settings.as_object().cloned().filter(|settings| *settings != Map::new());
     let entry = Entry::of(policy.info(), bytes, settings);
-    publish::keep(at, &entry.component, bytes.to_vec()).await?;
+    let _ = publish::keep(at, &entry.component, bytes.to_vec()).await?;
     change(at, |before| published(before, entry, false)).await
 }
 
@@ -31,7 +31,7 @@ async fn change(
 ) -> Result<(), Unable> {
     let stored = publish::read(at).await?;
     let manifest = change(stored.as_ref().map(|stored| stored.manifest.clone())).map_err(Unable)?;
-    Ok(publish::replace(at, stored.as_ref(), &manifest).await?)
+    Ok(publish::replace(at, stored.as_ref().map(|stored| stored.version.as_str()), &manifest).await?)
 }
 
 /// Another rule, a broken policy, and the way back.

@@ -43,7 +43,7 @@ pub async fn withdraw(arguments: Arguments) -> Result<Exit, Unable> {
     let stored = publish::read(&at).await?.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?;
     let mut manifest = stored.manifest.clone();
     let shadow = manifest.shadow.take().ok_or_else(|| Unable(format!("{at}: has no shadow to withdraw")))?;
-    publish::replace(&at, Some(&stored), &manifest).await?;
+    publish::replace(&at, Some(&stored.version), &manifest).await?;
     println!("{}", manifest.text().trim_end());
     eprintln!("{at}: {} decides in the shadow no more from the next tick on", source::title(&shadow));
     Ok(Exit::Well)
@@ -84,7 +84,7 @@ async fn change(
         let operations = &release.policy().info().operations;
         source::serves_as_much(&at, &stored.manifest.active, &title, operations, gate.limits).await?;
     }
-    publish::replace(&at, Some(&stored), &manifest).await?;
+    publish::replace(&at, Some(&stored.version), &manifest).await?;
     println!("{}", manifest.text().trim_end());
     Ok((at.to_string(), manifest))
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use staging_sync::activation::location::Location;
 use staging_sync::activation::manifest::{Cases, Entry};
-use staging_sync::activation::publish::{self, published};
+use staging_sync::activation::publish::{self, Broken, Found, published, repaired};
 use staging_sync::activation::store::Fetched;
 use staging_sync::case::{Case, bundle, find};
 use staging_sync::policy::{self, COMPONENT};
@@ -42,6 +42,9 @@ pub struct Arguments {
     /// Also where the active policy serves an operation that this one doesn't.
     #[arg(long)]
     replace: bool,
+    /// Also over a manifest that can't be read: what is whole in it stays, and the broken file is kept beside it.
+    #[arg(long)]
+    repair: bool,
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
@@ -49,7 +52,17 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let bytes = bytes(&source::locate(&arguments.policy).await?).await?;
     let settings = arguments.settings.as_ref().map(settings).transpose()?;
     let cases = arguments.cases.as_deref().map(cases).transpose()?;
-    let before = publish::read(&to).await?;
+    let found = publish::find(&to).await?;
+    let before = match &found {
+        Found::Nothing => None,
+        Found::Manifest(stored) => Some(stored.manifest.clone()),
+        Found::Broken(broken) if !arguments.repair => return Err(broken.unreadable(&to).into()),
+        Found::Broken(_) => None,
+    };
+    let active = match &found {
+        Found::Broken(broken) => broken.remains.active.as_ref(),
+        _ => before.as_ref().map(|before| &before.active),
+    };
 
     // What a host would do with it, done here first. A signature is looked at once there is one.
     let unsigned = source::gate(None)?;
@@ -59,8 +72,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let release = unsigned.judge(bytes.clone(), (text, &place), None, cases.clone()).await;
     let release = release.map_err(publish::Unchanged::from)?;
     let info = release.policy().info();
-    if let Some(before) = before.as_ref().filter(|_| !arguments.replace) {
-        let (active, title) = (&before.manifest.active, format!("{} {}", info.name, info.version));
+    if let Some(active) = active.filter(|_| !arguments.replace) {
+        let title = format!("{} {}", info.name, info.version);
         source::serves_as_much(&to, active, &title, &info.operations, unsigned.limits).await?;
     }
     let cases = cases.map(|text| {
@@ -74,22 +87,27 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         eprintln!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
     }
     source::gate(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
+    keep(&to, &entry.component, bytes).await?;
+    if let Some((cases, text)) = cases {
+        keep(&to, &cases.file, text).await?;
+    }
     if let Some(before) = &before {
-        let there = if arguments.shadow { before.manifest.shadow.as_ref() } else { Some(&before.manifest.active) };
+        let there = if arguments.shadow { before.shadow.as_ref() } else { Some(&before.active) };
         if there.is_some_and(|there| *there == entry) {
             eprintln!("{to}: {} is there already: nothing to do", source::title(&entry));
             return Ok(Exit::Well);
         }
     }
-
-    publish::keep(&to, &entry.component, bytes).await?;
-    if let Some((cases, text)) = cases {
-        publish::keep(&to, &cases.file, text).await?;
-    }
     let title = source::title(&entry);
-    let manifest = published(before.as_ref().map(|before| before.manifest.clone()), entry, arguments.shadow);
+    let manifest = match &found {
+        Found::Broken(broken) => repaired(broken.remains.clone(), entry, arguments.shadow),
+        _ => published(before, entry, arguments.shadow),
+    };
     let manifest = manifest.map_err(|error| Unable(format!("{to}: {error}")))?;
-    publish::replace(&to, before.as_ref(), &manifest).await?;
+    if let Found::Broken(broken) = &found {
+        repair(&to, broken).await?;
+    }
+    publish::replace(&to, found.version(), &manifest).await?;
     if arguments.shadow {
         eprintln!("{to}: {title} decides in the shadow from the next tick on; the log says where it differs");
         eprintln!("next: staging-sync policy promote {to}, or withdraw {to}");
@@ -104,6 +122,28 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     }
     println!("{}", manifest.text().trim_end());
     Ok(Exit::Well)
+}
+
+/// Puts a file beside the manifest, and says where it was damaged there.
+async fn keep(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Unable> {
+    if let Some(at) = publish::keep(to, name, bytes).await? {
+        eprintln!("{at}: wasn't what its name says, and is repaired");
+    }
+    Ok(())
+}
+
+/// Keeps a broken manifest beside its place, and says what of it stays.
+async fn repair(to: &Location, broken: &Broken) -> Result<(), Unable> {
+    eprintln!("{to}: the manifest can't be read: {}", broken.error);
+    eprintln!("{to}: it is kept as {}", broken.keep(to).await?);
+    let remains = &broken.remains;
+    for (name, entry) in [("active", &remains.active), ("previous", &remains.previous), ("shadow", &remains.shadow)] {
+        match entry {
+            Some(entry) => eprintln!("{to}: its {name} policy could be read: {}", source::title(entry)),
+            None => eprintln!("{to}: it has no {name} policy that could be read"),
+        }
+    }
+    Ok(())
 }
 
 async fn bytes(at: &Location) -> Result<Vec<u8>, Unable> {

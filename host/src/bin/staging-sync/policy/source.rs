@@ -31,15 +31,13 @@ pub async fn locate(text: &str) -> Result<Location, Unable> {
 
 /// What judges a policy here as the host would: with its limits, and with `POLICY_PUBLIC_KEY` where it's set.
 pub fn gate(public_key: Option<&str>) -> Result<Gate, Unable> {
-    let key = public_key.filter(|key| !key.is_empty()).map(|key| match text::read(key) {
-        Ok(file) => Key::parse(&file),
-        Err(_) => Key::parse(key),
-    });
-    let key = key.transpose();
+    let key = public_key.filter(|key| !key.is_empty()).map(Key::named).transpose();
+    let of_environment = std::env::var("POLICY_PUBLIC_KEY").ok().as_deref() == public_key;
+    let name = if of_environment { "POLICY_PUBLIC_KEY" } else { "--public-key" };
     let config = host_config()?;
     Ok(Gate {
         limits: config.limits,
-        key: key.map_err(|error| Unable(format!("POLICY_PUBLIC_KEY {error}")))?,
+        key: key.map_err(|error| Unable(format!("{name} {error}")))?,
         settings: config.settings,
         cache: Cache::own(),
     })

@@ -59,7 +59,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         })
         .await;
     bar.finish_and_clear();
-    let found = found?;
+    let found = found.map_err(|error| error.of_settings("--settings"))?;
     for invariant in Invariant::ALL.into_iter().filter(|invariant| *invariant != Invariant::Others) {
         show(invariant, &found, &policy, &arguments).await?;
     }
