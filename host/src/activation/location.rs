@@ -61,6 +61,11 @@ impl Location {
         self.name.ends_with(".json")
     }
 
+    /// Whether it's in a bucket.
+    pub fn is_in_bucket(&self) -> bool {
+        matches!(self.store, Store::Bucket { .. })
+    }
+
     /// A document beside this one, by a reference like `sha256-….wasm`. It can't lead out of the folder.
     pub fn beside(&self, reference: &str) -> Result<Self, String> {
         let plain = |part: &str| {
@@ -77,6 +82,12 @@ impl Location {
     /// The document of the same name with this behind it.
     pub fn with_suffix(&self, suffix: &str) -> Self {
         Self { store: self.store.clone(), name: format!("{}{suffix}", self.name) }
+    }
+
+    /// The document beside it whose name ends otherwise.
+    pub fn with_ending(&self, ending: &str, other: &str) -> Self {
+        let stem = self.name.strip_suffix(ending).unwrap_or(&self.name);
+        Self { store: self.store.clone(), name: format!("{stem}{other}") }
     }
 
     /// Fetches it, unless it's the version `known`.

@@ -150,13 +150,18 @@ impl Manifest {
 
     /// The manifest as files have it.
     pub fn text(&self) -> String {
+        tape::pretty(&self.value())
+    }
+
+    /// The manifest as JSON.
+    pub fn value(&self) -> Value {
         let mut value = json!(self.active);
         for (name, entry) in [("previous", &self.previous), ("shadow", &self.shadow)] {
             if let Some(entry) = entry {
                 value[name] = json!(entry);
             }
         }
-        tape::pretty(&value)
+        value
     }
 
     /// Each policy that it names, with its JSON path.

@@ -2,10 +2,12 @@
 //!
 //! `store` (with `folder` and `bucket`) is where policies are kept, `location` a place in one, `manifest` the
 //! document that names them, `signature` and `proof` two of the steps, `slot` what ticks go by between two looks,
-//! `publish` how a manifest is changed.
+//! `publish` how a manifest is changed, `history` what changes it had.
 
 pub mod bucket;
 mod folder;
+#[cfg(feature = "cli")]
+pub mod history;
 pub mod location;
 pub mod manifest;
 mod proof;

@@ -9,6 +9,8 @@ mod access;
 mod advice;
 mod bound;
 pub mod call_limits;
+#[cfg(feature = "cli")]
+pub mod caller;
 mod calls;
 mod concurrency_limit;
 pub mod discovery;

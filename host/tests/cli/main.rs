@@ -3,6 +3,7 @@
 mod credentials;
 mod environment;
 mod first_hour;
+mod history;
 mod lab;
 mod output;
 mod pages;

@@ -6,10 +6,12 @@ mod encode;
 mod inspect;
 mod keygen;
 mod language;
+mod log;
 mod measure;
 mod new;
 mod precompile;
 mod publish;
+mod record;
 mod source;
 mod status;
 mod verify;
@@ -46,12 +48,14 @@ enum Command {
     Publish(publish::Arguments),
     /// Shows what a manifest names, and what a host would do with it.
     Status(status::Arguments),
+    /// Shows every change of a manifest: when, by whom, what.
+    Log(log::Arguments),
     /// Makes the policy in the shadow the active one.
     Promote(change::Promote),
     /// Takes the policy in the shadow out of the manifest.
     Withdraw(change::Arguments),
-    /// Makes the previous policy the active one again.
-    Rollback(change::Arguments),
+    /// Makes the previous policy the active one again, or any other of the manifest's history.
+    Rollback(change::Rollback),
     /// Makes a pair of keys to sign policies with.
     Keygen(keygen::Arguments),
 }
@@ -74,6 +78,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         Command::Precompile(arguments) => precompile::run(&arguments),
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
+        Command::Log(arguments) => log::run(arguments).await,
         Command::Promote(arguments) => change::promote(arguments).await,
         Command::Withdraw(arguments) => change::withdraw(arguments).await,
         Command::Rollback(arguments) => change::rollback(arguments).await,

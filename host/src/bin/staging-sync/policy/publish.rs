@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value};
+use staging_sync::activation::history::Kind;
 use staging_sync::activation::location::Location;
 use staging_sync::activation::manifest::{Cases, Entry};
 use staging_sync::activation::publish::{self, Broken, Found, published, repaired};
@@ -12,6 +13,7 @@ use staging_sync::case::{Case, bundle, find};
 use staging_sync::policy::{self, COMPONENT};
 use staging_sync::{tape, text};
 
+use super::record::{Note, make};
 use super::source;
 use crate::{Exit, Unable};
 
@@ -45,6 +47,8 @@ pub struct Arguments {
     /// Also over a manifest that can't be read: what is whole in it stays, and the broken file is kept beside it.
     #[arg(long)]
     repair: bool,
+    #[command(flatten)]
+    note: Note,
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
@@ -87,9 +91,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         eprintln!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
     }
     source::gate(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
-    keep(&to, &entry.component, bytes).await?;
-    if let Some((cases, text)) = cases {
-        keep(&to, &cases.file, text).await?;
+    let note = &arguments.note;
+    if !note.dry_run {
+        keep(&to, &entry.component, bytes).await?;
+        if let Some((cases, text)) = cases {
+            keep(&to, &cases.file, text).await?;
+        }
     }
     if let Some(before) = &before {
         let there = if arguments.shadow { before.shadow.as_ref() } else { Some(&before.active) };
@@ -98,30 +105,28 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             return Ok(Exit::Well);
         }
     }
-    let title = source::title(&entry);
+    let (title, published_entry) = (source::title(&entry), entry.clone());
     let manifest = match &found {
         Found::Broken(broken) => repaired(broken.remains.clone(), entry, arguments.shadow),
-        _ => published(before, entry, arguments.shadow),
+        _ => published(before.clone(), entry, arguments.shadow),
     };
     let manifest = manifest.map_err(|error| Unable(format!("{to}: {error}")))?;
-    if let Found::Broken(broken) = &found {
+    if let Found::Broken(broken) = &found
+        && !note.dry_run
+    {
         repair(&to, broken).await?;
     }
-    publish::replace(&to, found.version(), &manifest).await?;
-    if arguments.shadow {
-        eprintln!("{to}: {title} decides in the shadow from the next tick on; the log says where it differs");
-        eprintln!("next: staging-sync policy promote {to}, or withdraw {to}");
-    } else {
-        eprintln!("{to}: {title} decides from the next tick on");
-        match &manifest.previous {
-            Some(previous) => {
-                eprintln!("undo: staging-sync policy rollback {to} (back to {})", source::title(previous));
-            }
-            None => eprintln!("undo: there was none before it; set POLICY to what it was"),
+    let (kind, said) = match arguments.shadow {
+        true => {
+            let said = format!(
+                "{title} decides in the shadow from the next tick on; the log says where it differs\nnext: staging-sync \
+                 policy promote {to}, or withdraw {to}"
+            );
+            (Kind::Shadow, said)
         }
-    }
-    println!("{}", manifest.text().trim_end());
-    Ok(Exit::Well)
+        false => (Kind::Publish, format!("{title} decides from the next tick on")),
+    };
+    make(&to, (before.as_ref(), found.version()), &manifest, (kind, Some(&published_entry)), note, &said).await
 }
 
 /// Puts a file beside the manifest, and says where it was damaged there.
