@@ -37,9 +37,10 @@ async fn a_policy_goes_back_and_forward_with_settings_cases_and_signature_as_the
     let lab = lab().await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
-    let (policy, key, own) = (policy(), path("key"), path("policy.json"));
+    let (policy, key, own) = (policy(), path("publisher"), path("policy.json"));
     let policy = policy.to_str().expect("UTF-8");
     done(&lab, &["policy", "keygen", "--out", &key]).await;
+    let key = format!("{key}.key");
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin/cases/unchanged");
     let cases = cases.to_str().expect("UTF-8");
     for (manifest, author) in [("s3://policies/live/policy.json", "arn:aws:"), (own.as_str(), "operator")] {
@@ -133,8 +134,10 @@ async fn the_undo_of_a_change_of_the_shadow_restores_the_manifest() {
     for command in ["withdraw", "promote"] {
         let (changed, stderr) = done(&lab, &["policy", command, MANIFEST]).await;
         assert_ne!(changed, with_shadow);
-        assert!(stderr.contains("--to-change 2"), "{stderr}");
-        let (again, _) = done(&lab, &["policy", "rollback", MANIFEST, "--to-change", "2"]).await;
+        let undo = stderr.lines().find_map(|line| line.strip_prefix("undo: staging-sync ")).expect("a way back");
+        let undo = undo.split(" (").next().unwrap_or_default();
+        assert!(undo.contains(" --to-change "), "{undo}");
+        let (again, _) = done(&lab, &undo.split(' ').collect::<Vec<_>>()).await;
         assert_eq!(again, with_shadow);
     }
 }
