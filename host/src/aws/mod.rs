@@ -41,7 +41,7 @@ pub use access::Access;
 pub use calls::{Calls, Counter};
 pub use environment::region;
 pub(crate) use roles::SESSION_NAME;
-pub use table::{Segment, Write, Written};
+pub use table::{Landed, Segment, Write};
 use unused::Unused;
 
 /// A way to AWS: live, recording or replaying.

@@ -3,6 +3,8 @@
 #[macro_use]
 mod output;
 
+mod accounts;
+mod apply;
 mod bench;
 mod broken;
 mod choice;
@@ -11,6 +13,7 @@ mod completions;
 mod demo;
 mod lab;
 mod man;
+mod plan_file;
 mod policy;
 mod record;
 mod replay;
@@ -91,6 +94,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs one tick against the AWS that the environment points to.
     Tick(tick::Arguments),
+    /// Makes the changes that a dry run planned, where they still fit.
+    Apply(apply::Arguments),
     /// Runs a tick at once and then every so often, until SIGTERM or SIGINT.
     Serve(serve::Arguments),
     /// Serves a fleet on loopback as DynamoDB, S3, STS and DRS, until it's interrupted.
@@ -150,6 +155,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Tick(arguments) => tick::run(arguments).await,
+        Command::Apply(arguments) => apply::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
