@@ -6,6 +6,7 @@ mod first_hour;
 mod lab;
 mod output;
 mod pages;
+mod plan;
 mod publish;
 mod sessions;
 

@@ -54,9 +54,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let config = Config::from_env().await?;
     let live = Live::from_env(config.max_concurrency).await?;
     let region = aws::region().await.unwrap_or_default();
-    for (what, planned, variable, found) in
-        [("table", &plan.table, "TARGET_ACCOUNTS_TABLE", &config.table), ("region", &plan.region, "AWS_REGION", &region)]
-    {
+    for (what, planned, variable, found) in [
+        ("table", &plan.table, "TARGET_ACCOUNTS_TABLE", &config.table),
+        ("region", &plan.region, "AWS_REGION", &region),
+    ] {
         if planned != found {
             return Err(Unable(format!(
                 "{} at $.{what}: is for {what} {planned}, and the environment names {found}: set {variable}={planned}, or \

@@ -1,7 +1,7 @@
 //! The file of a plan: for its owner alone, and there as a whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -19,11 +19,13 @@ impl PlanFile {
     /// Finds out whether the file can be written, before there's anything to write.
     pub fn create(path: &Path) -> Result<Self, Unable> {
         let unable = |error: &dyn std::fmt::Display| Unable(format!("{}: {error}", path.display()));
-        // A link is written through, a device or a pipe isn't replaced.
-        let path = match fs::canonicalize(path) {
-            Ok(found) if found.is_file() => found,
+        // The file is put there by a rename, which replaces whatever has the name: so only a file may have it. A link may
+        // lead to what has no path, as /dev/stdout leads to a pipe, and would be replaced itself.
+        let path = match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+            Err(error) => return Err(unable(&error)),
+            Ok(found) if found.is_file() => path.to_owned(),
             Ok(_) => return Err(unable(&"isn't a file: --out takes the path of a file to write or to replace")),
-            Err(_) => path.to_owned(),
         };
         let mut part = path.clone().into_os_string();
         part.push(format!(".{}", std::process::id()));
@@ -44,5 +46,34 @@ impl PlanFile {
 impl Drop for PlanFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.part); // once the plan is there, it isn't
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_a_file_is_replaced_by_a_plan() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "old").expect("a file");
+        let (_reader, writer) = std::io::pipe().expect("a pipe");
+        let pipe = PathBuf::from(format!("/proc/self/fd/{}", writer.as_raw_fd()));
+        for (name, target) in
+            [("to-pipe", pipe.as_path()), ("to-nothing", Path::new("nothing")), ("to-file", &at("file"))]
+        {
+            symlink(target, at(name)).expect("a link");
+            assert!(PlanFile::create(&at(name)).is_err(), "{name}");
+            assert!(fs::symlink_metadata(at(name)).expect("the link").is_symlink(), "{name} is as it was");
+        }
+        assert!(PlanFile::create(folder.path()).is_err());
+        PlanFile::create(&at("file")).expect("a file").finish("new").expect("written");
+        assert_eq!(fs::read_to_string(at("file")).expect("a file"), "new");
+        drop(PlanFile::create(&at("never")).expect("a file"));
+        assert!(!at("never").exists());
     }
 }

@@ -92,7 +92,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
 fn plan_file(path: &Path, event: &Event, config: &Config) -> Result<PlanFile, Unable> {
     match event.dry_run == Some(true) || config.dry_run {
         true => PlanFile::create(path),
-        false => Err(Unable("--out needs --dry-run (or DRY_RUN=true): a tick that writes leaves nothing to plan".into())),
+        false => {
+            Err(Unable("--out needs --dry-run (or DRY_RUN=true): a tick that writes leaves nothing to plan".into()))
+        }
     }
 }
 
