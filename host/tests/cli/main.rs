@@ -1,6 +1,7 @@
 //! The command line as people and scripts see it: exit code, stdout and stderr together.
 
 mod credentials;
+mod doctor;
 mod environment;
 mod first_hour;
 mod lab;
