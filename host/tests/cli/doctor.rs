@@ -1,9 +1,11 @@
 //! `staging-sync doctor`: all well, and each check failing in turn.
 
+mod policy;
+
 use serde_json::{Map, Value, json};
 use staging_sync_lab::{Fleet, Lab};
 
-use crate::{policy, staging_sync};
+use crate::staging_sync;
 
 const ID: &str = "111122223333";
 
@@ -272,37 +274,4 @@ async fn regions_that_an_account_does_not_use_are_no_failure() {
         assert_eq!(found.status("region"), "ok", "{}", found.text);
         assert!(found.found("region").contains(said), "{}", found.text);
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_policy_is_judged_as_a_host_would_and_from_where_it_is() {
-    let lab = lab(json!({})).await;
-    let found = doctor(&lab, &[], &[("POLICY", "/nowhere/policy.wasm")]).await;
-    found.only("failed", &["policy"], &[]);
-    assert!(found.found("policy").contains("/nowhere/policy.wasm"), "{}", found.text);
-    let found = doctor(&lab, &[], &[("POLICY_SETTINGS", r#"{"removals": "some"}"#)]).await;
-    found.only("failed", &["policy"], &[]);
-    assert!(found.found("policy").contains("removals"), "{}", found.text);
-    // A policy that is a file is judged without AWS.
-    let found = doctor(&lab, &[], &[("AWS_SECRET_ACCESS_KEY", "another")]).await;
-    assert_eq!(found.status("policy"), "ok", "{}", found.text);
-
-    let on_s3 = ("POLICY", "s3://policies/policy.wasm");
-    let found = doctor(&lab, &[], &[on_s3]).await;
-    found.only("failed", &["policy", "bucket"], &[]);
-    assert!(found.found("bucket").contains("there's no such object"), "{}", found.text);
-    lab.put_object("policy.wasm", std::fs::read(policy()).expect("a policy"));
-    let found = doctor(&lab, &[], &[on_s3, ("OUTCOMES_PREFIX", "s3://policies/fan-out/")]).await;
-    found.only("failed", &[], &[]);
-    assert!(found.found("bucket").contains("s3://policies/policy.wasm, s3://policies/fan-out/"), "{}", found.text);
-    let found = doctor(&lab, &[], &[("OUTCOMES_PREFIX", "s3://nowhere/fan-out/")]).await;
-    found.only("failed", &["bucket"], &[]);
-    lab.edit(|fleet| {
-        fleet.faults = vec![staging_sync_lab::Fault {
-            service: Some(staging_sync_lab::Service::S3),
-            ..staging_sync_lab::Fault::error("AccessDenied")
-        }]
-    });
-    let found = doctor(&lab, &[], &[("OUTCOMES_PREFIX", "s3://policies/fan-out/")]).await;
-    found.only("warning", &["bucket"], &[]);
 }
