@@ -16,7 +16,7 @@ use crate::policy::meter::busy;
 use crate::policy::{Guest, Shape, contract};
 use scope::{clip, refuse};
 
-pub use scope::{ADDED_BY, Refused, Scope, Staged};
+pub use scope::{Refused, Scope, Staged};
 
 /// How often one instance may call the host, log lines included: an honest policy needs a handful.
 const MAX_CALLS: u32 = 1_000;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::account::AccountId;
 use crate::aws::Segment;
@@ -69,6 +69,24 @@ impl Event {
     }
 }
 
+impl Event {
+    /// The event as it's read, without what was left out.
+    pub fn json(&self) -> Value {
+        let mut event = json!({
+            "operation": self.operation,
+            "dryRun": self.dry_run,
+            "accountIds": self.account_ids,
+            "segment": self.segment.map(|slice| slice.segment),
+            "totalSegments": self.segment.map(|slice| slice.total),
+            "outcomesTo": self.outcomes_to,
+        });
+        if let Some(members) = event.as_object_mut() {
+            members.retain(|_, value| !value.is_null());
+        }
+        event
+    }
+}
+
 /// Reads what an event is expected to be, of these keys. An error names the JSON path.
 pub(crate) fn read<T: DeserializeOwned>(event: &Value, keys: &[&str]) -> Result<T, Error> {
     let Some(members) = event.as_object() else {
@@ -102,7 +120,6 @@ pub(crate) fn invalid(path: &str, message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn message(event: Value) -> String {
         Event::parse(&event).expect_err("a bad event").message
@@ -112,6 +129,17 @@ mod tests {
     fn other_callers_keys_are_ignored() {
         let event = json!({"operation": "sync_staging_accounts", "queryParams": {"dryRun": 3}, "dryRun": null});
         assert_eq!(Event::parse(&event).expect("an event"), Event::of("sync_staging_accounts"));
+    }
+
+    #[test]
+    fn an_event_is_written_as_it_is_read() {
+        for event in [
+            json!({"operation": "o"}),
+            json!({"operation": "o", "dryRun": true, "accountIds": ["111122223333"]}),
+            json!({"operation": "o", "segment": 1, "totalSegments": 4, "outcomesTo": "s3://bucket/0.json"}),
+        ] {
+            assert_eq!(Event::parse(&event).expect("an event").json(), event);
+        }
     }
 
     #[test]

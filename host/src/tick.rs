@@ -27,6 +27,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::metrics::{self, Metric};
 use crate::outcome::{self, Counts};
+use crate::plan::{Planned, PlannedBy};
 use crate::policy::{Policy, Release};
 use crate::removals::{Part, Removals};
 use crate::summary;
@@ -84,6 +85,10 @@ pub struct Report {
     pub metrics: Vec<Metric>,
     /// Why a configured policy isn't followed, as the summary has it.
     pub policy_rejected: Option<Value>,
+    /// In a dry run the changes that it would have made, ordered by account id; otherwise none.
+    pub planned: Vec<Planned>,
+    /// The active policy.
+    pub policy: PlannedBy,
 }
 
 /// What runs ticks: the policies, compiled, and AWS.
@@ -187,6 +192,7 @@ impl Runtime {
             thorough: event.account_ids.is_some(),
             rescued: AtomicUsize::new(0),
             for_shadow: Decisions::for_shadow(self.shadow.clone()),
+            planned: Mutex::default(),
         });
         let plan = self.order.plan(tick.now, event.segment);
         let read = self.decide(&run, event, title, &plan, progress).await;
@@ -254,8 +260,22 @@ impl Runtime {
         );
         let (tick, decided_by) = (run.tick.clone(), others);
         let not_read = !whole;
-        let policy_rejected = None;
-        Ok(Report { summary, counts, outcomes, not_read, tick, decided_by, demoted, shadow, metrics, policy_rejected })
+        let mut planned = std::mem::take(&mut *run.planned.lock().unwrap_or_else(PoisonError::into_inner));
+        planned.sort_by(|one, other| one.account_id.cmp(&other.account_id));
+        Ok(Report {
+            summary,
+            counts,
+            outcomes,
+            not_read,
+            tick,
+            decided_by,
+            demoted,
+            shadow,
+            metrics,
+            policy_rejected: None,
+            planned,
+            policy: PlannedBy::of(self.active.release()),
+        })
     }
 
     /// The summary, and whether the active policy failed on it: the writes are made, so a policy that can't sum up

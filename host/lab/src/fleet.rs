@@ -1,6 +1,7 @@
 //! The fleet: everything that the lab's AWS contains, as one JSON document or built in code.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -32,6 +33,9 @@ pub struct Fleet {
     pub jitter_ms: u64,
     /// Where jitter starts; equal seeds give equal delays for equal call numbers.
     pub seed: u64,
+    /// How many seconds the lab's clock, by which it judges signatures and dates answers, is ahead of this machine's; below
+    /// 0, behind it.
+    pub clock_offset_seconds: i64,
 }
 
 /// The account that the client itself runs in: it owns the table and the bucket, and its user may assume the
@@ -142,6 +146,14 @@ impl Fleet {
     /// The demonstration fleet: a dozen targets that show every status.
     pub fn demo() -> Result<Self, Error> {
         Self::from_json(include_str!("../fleets/demo.json"))
+    }
+
+    /// The time by the lab's clock.
+    pub(crate) fn now(&self) -> SystemTime {
+        let offset = Duration::from_secs(self.clock_offset_seconds.unsigned_abs());
+        let now = SystemTime::now();
+        let there = if self.clock_offset_seconds < 0 { now.checked_sub(offset) } else { now.checked_add(offset) };
+        there.unwrap_or(now)
     }
 
     /// The regions that a client should look at.

@@ -61,8 +61,8 @@ pub(crate) fn claim(headers: &HeaderMap) -> Result<Claim<'_>, Credentials> {
 }
 
 impl Claim<'_> {
-    /// Whether the scope is the one for this service, and of the request's day and hour.
-    pub fn check_scope(&self, service: Service) -> Result<(), AwsError> {
+    /// Whether the scope is the one for this service, and of the request's day and hour, by a clock that says `now`.
+    pub fn check_scope(&self, service: Service, now: SystemTime) -> Result<(), AwsError> {
         let wrong = |message: String| Err(AwsError::signature(service, message));
         if self.terminator != "aws4_request" {
             return wrong("Credential should be scoped with a valid terminator: 'aws4_request'.".into());
@@ -80,7 +80,6 @@ impl Claim<'_> {
                 self.date, self.amz_date
             ));
         }
-        let now = SystemTime::now();
         if now > time + CLOCK_SKEW {
             return wrong(format!("Signature expired: {} is more than 15 minutes ago.", self.amz_date));
         }

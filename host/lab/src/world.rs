@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use aws_credential_types::Credentials as Keys;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
+use hyper::header::DATE;
 use hyper::http::request::Parts;
 
 use crate::bucket::Bucket;
@@ -147,6 +150,7 @@ impl World {
             }
         };
         call.answered(reply.status().as_u16(), code);
+        let reply = with_date(reply, &fleet);
         Ok(with_request_id(reply, request.service, &request_id))
     }
 
@@ -162,7 +166,7 @@ impl World {
         let service = request.service.unwrap_or(Service::Drs);
         let claim = claim.map_err(|problem| AwsError::credentials(service, *problem))?;
         if request.service.is_some() {
-            claim.check_scope(service)?;
+            claim.check_scope(service, fleet.now())?;
         }
         let unknown = || AwsError::credentials(service, Credentials::Unknown);
         let (caller, secret) = if claim.access_key == HUB_ACCESS_KEY {
@@ -287,6 +291,16 @@ fn content_type(service: Option<Service>) -> &'static str {
         Some(Service::DynamoDb) => "application/x-amz-json-1.0",
         Some(Service::Drs) | None => "application/json",
     }
+}
+
+/// The reply with the `Date` of the lab's clock, where it's off; the server adds the right one otherwise.
+fn with_date(mut reply: Reply, fleet: &Fleet) -> Reply {
+    let date =
+        (fleet.clock_offset_seconds != 0).then(|| DateTime::from(fleet.now()).fmt(Format::HttpDate).ok()).flatten();
+    if let Some(date) = date.and_then(|date| date.parse().ok()) {
+        reply.headers_mut().insert(DATE, date);
+    }
+    reply
 }
 
 fn with_request_id(mut reply: Reply, service: Option<Service>, request_id: &str) -> Reply {

@@ -3,6 +3,7 @@
 //! What is missing is said at once. The SDK alone would look for a region in EC2's metadata service, and on a
 //! machine without one wait for it; a bad endpoint it would report with the request, body and all.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_config::identity::IdentityCache;
@@ -62,17 +63,33 @@ async fn of_profile(name: &str) -> Option<String> {
     profiles().await?.get(name).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
-/// The HTTP client as the environment and the profile say, for so many requests at once.
-pub(crate) async fn http_client(max_concurrency: usize) -> Result<Bounded, Error> {
-    let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty());
-    let bundle = match named("AWS_CA_BUNDLE") {
+/// The file of the only authorities to trust, with the setting that names it, if there's one.
+async fn bundle() -> Option<(&'static str, PathBuf)> {
+    match std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
         Some(path) => Some(("AWS_CA_BUNDLE", path.into())),
         None => of_profile("ca_bundle").await.map(|path| ("the profile's ca_bundle", path.into())),
-    };
-    let (http, trusts_anybody) = transport::client_from_env(max_concurrency, bundle).map_err(invalid)?;
-    // An endpoint of one's own may do without TLS, which needs certificates.
-    let plain = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| url.starts_with("http://"));
-    match plain || trusts_anybody {
+    }
+}
+
+/// Whether an endpoint of one's own does without TLS, which needs certificates.
+fn is_plain() -> bool {
+    std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| url.starts_with("http://"))
+}
+
+/// Whom connections trust, in words. Fails as the start of a host does where that is nobody.
+pub async fn certificates() -> Result<String, Error> {
+    http_client(1).await?;
+    Ok(match bundle().await {
+        Some((setting, path)) => format!("only those of {setting}, {}", path.display()),
+        None if is_plain() => "not needed: AWS_ENDPOINT_URL has no TLS".into(),
+        None => "those of this machine".into(),
+    })
+}
+
+/// The HTTP client as the environment and the profile say, for so many requests at once.
+pub(crate) async fn http_client(max_concurrency: usize) -> Result<Bounded, Error> {
+    let (http, trusts_anybody) = transport::client_from_env(max_concurrency, bundle().await).map_err(invalid)?;
+    match is_plain() || trusts_anybody {
         true => Ok(http),
         false => Err(invalid(
             "this machine has no certificates of authorities, without which no connection to AWS can be trusted: \
@@ -82,14 +99,27 @@ pub(crate) async fn http_client(max_concurrency: usize) -> Result<Bounded, Error
     }
 }
 
-/// What the clients of all services are made from.
-pub(super) async fn load(http: Bounded, retries: RetryConfig, timeouts: TimeoutConfig) -> Result<SdkConfig, Error> {
+/// The host's own region, where it and all endpoints can be used.
+pub async fn region_and_endpoints() -> Result<String, Error> {
     for name in ENDPOINTS {
         if let Some(url) = std::env::var(name).ok().filter(|url| !url.is_empty()) {
             endpoint(&url)
                 .map_err(|found| invalid(format!("{name} is {found}: expected a URL like http://127.0.0.1:4566")))?;
         }
     }
+    let name =
+        region().await.ok_or_else(|| invalid("no AWS region is set: set AWS_REGION to the region of the table"))?;
+    if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        return Err(invalid(format!(
+            "the AWS region is {name:?}: set AWS_REGION, or the profile's region, to one like us-east-1"
+        )));
+    }
+    Ok(name)
+}
+
+/// What the clients of all services are made from.
+pub(super) async fn load(http: Bounded, retries: RetryConfig, timeouts: TimeoutConfig) -> Result<SdkConfig, Error> {
+    let region = Region::new(region_and_endpoints().await?);
     for name in CREDENTIALS_VARIABLES {
         if std::env::var_os(name).is_some_and(|value| !value.to_str().is_some_and(is_printable)) {
             // Its value is a secret, so it isn't repeated.
@@ -98,16 +128,6 @@ pub(super) async fn load(http: Bounded, retries: RetryConfig, timeouts: TimeoutC
                  one beyond ASCII): set it again, without any around it"
             )));
         }
-    }
-    let region = region()
-        .await
-        .map(Region::new)
-        .ok_or_else(|| invalid("no AWS region is set: set AWS_REGION to the region of the table"))?;
-    let name = region.to_string();
-    if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-        return Err(invalid(format!(
-            "the AWS region is {name:?}: set AWS_REGION, or the profile's region, to one like us-east-1"
-        )));
     }
     let loader = {
         let region = region.clone();

@@ -86,8 +86,8 @@ pub(super) fn stalled_streams() -> StalledStreamProtectionConfig {
 
 /// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
 pub struct Live {
-    dynamodb: dynamodb::Client,
-    sts: sts::Client,
+    pub(super) dynamodb: dynamodb::Client,
+    pub(super) sts: sts::Client,
     /// Those of DynamoDB and of STS.
     limits: [CallLimit; 2],
     patience: Patience,

@@ -2,7 +2,7 @@
 //!
 //! Behind it calls are made (`live`, with the settings of `environment`). Before it stand the operations as the
 //! rest of the host knows them: `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and
-//! what answers mean; `access` is what they need of IAM, and `calls` counts them.
+//! what answers mean; `access` is what they need of IAM, and `calls` counts them. `diagnosis` asks what no tick does.
 //! Secrets stay behind the door: an answer never holds credentials, and a call names its role.
 
 mod access;
@@ -13,6 +13,7 @@ pub mod call_limits;
 pub mod caller;
 mod calls;
 mod concurrency_limit;
+pub mod diagnosis;
 pub mod discovery;
 pub(crate) mod environment;
 mod json;
@@ -41,9 +42,9 @@ use crate::account::{ExternalId, Item, Session};
 
 pub use access::Access;
 pub use calls::{Calls, Counter};
-pub use environment::region;
-pub(crate) use roles::SESSION_NAME;
-pub use table::{Segment, Write, Written};
+pub use environment::{certificates, region, region_and_endpoints};
+pub use roles::SESSION_NAME;
+pub use table::{Landed, Segment, Write};
 use unused::Unused;
 
 /// A way to AWS: live, recording or replaying.

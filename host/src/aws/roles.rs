@@ -9,7 +9,7 @@ use super::{Aws, AwsError, HashMap, Lease, Principal, Request};
 use crate::account::{Role, Session};
 
 /// The session's name, as CloudTrail shows it in the target accounts.
-pub(crate) const SESSION_NAME: &str = "staging-account-sync";
+pub const SESSION_NAME: &str = "staging-account-sync";
 
 /// How long before its end a session is no longer used: longer than any single account takes.
 const SESSION_MARGIN: Duration = Duration::from_secs(300);

@@ -27,13 +27,14 @@ pub struct Write {
     pub updated_at: String,
 }
 
-/// What became of a conditional write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
+/// What became of a conditional write, with the item as it is after a conflict.
+pub enum Landed {
     /// It's done.
     Done,
-    /// The item isn't what it was: somebody edited or deleted it.
-    Conflict,
+    /// Somebody edited the item, which is this now.
+    Edited(Item),
+    /// Somebody deleted the item.
+    Gone,
 }
 
 impl Aws {
@@ -84,8 +85,9 @@ impl Aws {
         }
     }
 
-    /// Writes a list and `updatedAt`, and nothing else, to an item that exists and whose list is still as read.
-    pub async fn write(&self, write: Write) -> Result<Written, AwsError> {
+    /// Writes a list and `updatedAt`, and nothing else, to an item that exists and whose list is still as read; whether it
+    /// was.
+    async fn write(&self, write: Write) -> Result<bool, AwsError> {
         let mut values = Map::new();
         values.insert(":list".into(), write.list);
         values.insert(":now".into(), json!({"S": write.updated_at}));
@@ -104,10 +106,23 @@ impl Aws {
             expression_attribute_values: values,
         };
         match self.call(None, Principal::Host, request).await {
-            Ok(_) => Ok(Written::Done),
-            Err(error) if error.code == "ConditionalCheckFailedException" => Ok(Written::Conflict),
+            Ok(_) => Ok(true),
+            Err(error) if error.code == "ConditionalCheckFailedException" => Ok(false),
             Err(error) => Err(error.while_doing(format_args!("UpdateItem in table {}", self.table))),
         }
+    }
+
+    /// Writes a list on its condition. After a conflict the item is read again: where it has this very list and time, the
+    /// conflict is with this write, whose answer was lost, and which the SDK tried again.
+    pub async fn replace(&self, write: Write) -> Result<Landed, AwsError> {
+        let (account, list, now) = (write.account.clone(), write.list.clone(), write.updated_at.clone());
+        if self.write(write).await? {
+            return Ok(Landed::Done);
+        }
+        let Some(item) = self.get_item(&account).await? else { return Ok(Landed::Gone) };
+        let updated_at = item.get("updatedAt").and_then(|time| time.get("S")).and_then(Value::as_str);
+        let ours = item.get("stagingAccounts") == Some(&list) && updated_at == Some(&now);
+        Ok(if ours { Landed::Done } else { Landed::Edited(item) })
     }
 }
 

@@ -5,22 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::account::AccountId;
 use crate::aws::discovery::{Listing, RegionAnswer, Seen};
 use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
+use crate::change::{self, MAX_CHANGES, NewEntry};
 use crate::policy::memory::Displaced;
 use crate::removals::{self, Emptying, Removals};
 use crate::target::{RoleError, Target};
-
-/// The `addedBy` of every entry that the sync adds.
-pub const ADDED_BY: &str = "staging-account-sync";
-/// How many entries one change may add or remove: the list wouldn't fit in an item (400 KB) anyway.
-const MAX_CHANGES: usize = 10_000;
-/// How long a text of a new entry may be, in bytes: IAM's limit for a role ARN.
-const MAX_TEXT: usize = 2_048;
 
 /// What the policy did wrong; ends its instance.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -288,24 +282,19 @@ impl Scope {
             held = std::mem::take(&mut removed);
             self.held = true;
         }
-        let kept = self
-            .target
-            .staging_accounts
-            .iter()
-            .filter(|entry| !removed.iter().any(|id| id == entry.id.as_str()))
-            .map(|entry| entry.stored.clone());
-        let new = added.iter().filter_map(|id| add.get(id)).map(|entry| self.stored_entry(entry));
-        let list: Vec<Value> = kept.chain(new).collect();
-        let receipt =
-            Receipt { held_reason, total: u32::try_from(list.len()).unwrap_or(u32::MAX), added, removed, held };
+        let new = added.iter().filter_map(|id| add.get(id)).map(|entry| entry.stored(&self.now));
+        let gone: Vec<&str> = removed.iter().map(String::as_str).collect();
+        let list = change::list(&self.target.staging_accounts, &gone, new);
+        let total = list["L"].as_array().map_or(0, Vec::len);
+        let receipt = Receipt { held_reason, total: u32::try_from(total).unwrap_or(u32::MAX), added, removed, held };
         if !(receipt.added.is_empty() && receipt.removed.is_empty()) {
-            self.staged = Some(Staged { list: json!({ "L": list }), receipt: receipt.clone() });
+            self.staged = Some(Staged { list, receipt: receipt.clone() });
         }
         Ok(receipt)
     }
 
     /// Refuses what no policy may ask for; the entries to add by their id otherwise.
-    fn accept<'a>(&self, change: &'a Change) -> wasmtime::Result<BTreeMap<String, &'a NewStagingAccount>> {
+    fn accept<'a>(&self, change: &'a Change) -> wasmtime::Result<BTreeMap<String, NewEntry<'a>>> {
         if change.add.len().max(change.remove.len()) > MAX_CHANGES {
             return Err(refuse(format!("asked for a change of more than {MAX_CHANGES} entries")));
         }
@@ -316,20 +305,12 @@ impl Scope {
         }
         let mut add = BTreeMap::new();
         for entry in &change.add {
-            if entry.id == self.target.id.as_str() {
-                return Err(refuse("asked to make the target account its own staging account"));
-            }
+            let new = new_entry(entry);
             if change.remove.contains(&entry.id) {
                 return Err(refuse(format!("asked both to add and to remove {}", entry.id)));
             }
-            let texts = [&entry.name, &entry.role_arn, &entry.external_id, &entry.discovered_from];
-            if texts.iter().any(|text| text.is_empty() || text.len() > MAX_TEXT) {
-                return Err(refuse(format!("asked to add {} with an empty or an overlong field", entry.id)));
-            }
-            if !entry.role_arn.contains(&format!(":iam::{}:role/", entry.id)) {
-                return Err(refuse(format!("asked to add {} with a role that isn't its own", entry.id)));
-            }
-            add.entry(entry.id.clone()).or_insert(entry);
+            new.check(&self.target.id).map_err(|what| refuse(format!("asked {what}")))?;
+            add.entry(entry.id.clone()).or_insert(new);
         }
         if !change.remove.is_empty()
             && let Some(region) = self.unread_region()
@@ -338,17 +319,15 @@ impl Scope {
         }
         Ok(add)
     }
+}
 
-    fn stored_entry(&self, entry: &NewStagingAccount) -> Value {
-        json!({"M": {
-            "accountId": {"S": entry.id},
-            "accountName": {"S": entry.name},
-            "roleArn": {"S": entry.role_arn},
-            "externalId": {"S": entry.external_id},
-            "addedAt": {"S": &*self.now},
-            "addedBy": {"S": ADDED_BY},
-            "discoveredFrom": {"S": entry.discovered_from},
-        }})
+fn new_entry(entry: &NewStagingAccount) -> NewEntry<'_> {
+    NewEntry {
+        id: &entry.id,
+        name: &entry.name,
+        role_arn: &entry.role_arn,
+        external_id: &entry.external_id,
+        discovered_from: &entry.discovered_from,
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::aws::discovery::Listing;
-use crate::capability::ADDED_BY;
+use crate::change::ADDED_BY;
 use crate::tape::{Answer, CONDITION_FAILED, Exchange, Failure, HostSettings, Now, Tape, VERSION};
 
 /// The regions of a small world.

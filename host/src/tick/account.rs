@@ -1,7 +1,7 @@
 //! One account of a tick: decided by the policy, written under a condition, decided anew on a conflict.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,10 +13,11 @@ use super::decider::Decider;
 use super::shadow::Decisions;
 use super::{Runtime, Times};
 use crate::account::{AccountId, Item};
-use crate::aws::{AwsError, Write, Written, pacing};
+use crate::aws::{AwsError, Landed, Write, pacing};
 use crate::bindings::types::{self, AccountOutcome, Outcome};
 use crate::capability::Scope;
 use crate::outcome;
+use crate::plan::Planned;
 use crate::policy::Fault;
 use crate::removals::{self, Removals};
 use crate::target::{Target, is_account_key};
@@ -115,6 +116,8 @@ pub(super) struct Run {
     pub(super) rescued: AtomicUsize,
     /// What a policy in the shadow is compared with.
     pub(super) for_shadow: Decisions,
+    /// What a dry run would have written.
+    pub(super) planned: Mutex<Vec<Planned>>,
 }
 
 /// An account that has been decided: what the policy said, and the account as it knew it.
@@ -200,6 +203,11 @@ impl Run {
     async fn decide(&self, by: Arc<Decider>, scope: Scope) -> Result<(Outcome, Arc<Decider>), Unready> {
         let (outcome, by, decision) = self.decide_and_write(by, scope).await?;
         if let Some(Decision { decided, scope }) = decision {
+            if self.tick.dry_run && decided.is_ok() {
+                let other = !Arc::ptr_eq(&by, &self.runtime.active);
+                let planned = Planned::of(&scope, other.then(|| by.release().to_string()));
+                self.planned.lock().unwrap_or_else(PoisonError::into_inner).extend(planned);
+            }
             self.for_shadow.keep(&decided, &scope);
         }
         Ok((outcome, by))
@@ -239,29 +247,21 @@ impl Run {
             let write = Write {
                 account: id.clone(),
                 read: decided_scope.target.stored_list.clone(),
-                list: staged.list.clone(),
+                list: staged.list,
                 updated_at: self.now.to_string(),
             };
-            match self.in_time(by.aws.write(write)).await {
-                Ok(Written::Done) => {
+            let item = match self.in_time(by.aws.replace(write)).await {
+                Ok(Landed::Done) => {
                     let decision = decision(decided_scope);
                     return decided(outcome, by, decision);
                 }
-                Ok(Written::Conflict) => {}
-                Err(error) => return decided(outcome::unwritten(&error), by, decision(decided_scope)),
-            }
-            let item = match self.in_time(by.aws.get_item(&id)).await {
-                Ok(Some(item)) => item,
-                Ok(None) => {
+                Ok(Landed::Edited(item)) => item,
+                Ok(Landed::Gone) => {
                     let outcome = outcome::failed("conflict: the item was deleted meanwhile; it wasn't written again");
                     return decided(outcome, by, None);
                 }
-                Err(error) => return decided(outcome::unwritten(&error), by, None),
+                Err(error) => return decided(outcome::unwritten(&error), by, decision(decided_scope)),
             };
-            if self.wrote(&item, &staged.list) {
-                let decision = decision(decided_scope);
-                return decided(outcome, by, decision);
-            }
             let target = match Target::read(&item) {
                 Ok(target) => target,
                 Err(bad) => return decided(outcome::failed(format_args!("item: {}", bad.problem)), by, None),
@@ -317,12 +317,6 @@ impl Run {
             "policy failed on an account: the last good one decides it"
         );
         Some(last_good)
-    }
-
-    /// Whether a conflict is with our own write: its answer was lost, and the SDK tried it again.
-    fn wrote(&self, item: &Item, list: &Value) -> bool {
-        item.get("stagingAccounts") == Some(list)
-            && item.get("updatedAt").and_then(|time| time.get("S")).and_then(Value::as_str) == Some(&*self.now)
     }
 
     async fn in_time<T>(&self, call: impl Future<Output = Result<T, AwsError>>) -> Result<T, AwsError> {

@@ -1,12 +1,14 @@
 //! The command line as people and scripts see it: exit code, stdout and stderr together.
 
 mod credentials;
+mod doctor;
 mod environment;
 mod first_hour;
 mod history;
 mod lab;
 mod output;
 mod pages;
+mod plan;
 mod publish;
 mod repair;
 mod sessions;

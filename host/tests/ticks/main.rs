@@ -4,6 +4,7 @@ mod authority;
 mod cases;
 mod model;
 mod overlap;
+mod plan;
 mod quotas;
 mod regions;
 mod removals;

@@ -15,7 +15,7 @@ const ROLE: &str = "DRSOrchestrationRole";
 
 /// What a target account is to the sync.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+pub enum Kind {
     Current,
     NoRole,
     RoleOfAnother,
@@ -26,7 +26,7 @@ enum Kind {
 
 /// How a region answers.
 #[derive(Debug, Clone)]
-enum Answer {
+pub enum Answer {
     Names(BTreeSet<u8>),
     /// Throttles twice first, which is within the tries of a call.
     NamesInTheEnd(BTreeSet<u8>),
@@ -39,13 +39,13 @@ enum Answer {
 }
 
 #[derive(Debug, Clone)]
-struct Target {
+pub struct Target {
     kind: Kind,
     stored: Vec<u8>,
     answers: [Answer; 2],
 }
 
-fn id(number: usize) -> String {
+pub fn id(number: usize) -> String {
     format!("1000000000{number:02}")
 }
 
@@ -108,7 +108,7 @@ fn model(kind: Kind, stored: &BTreeSet<u8>, answers: &[Answer; 2]) -> Expected {
     Expected { status, added, removed, held }
 }
 
-fn fleet(targets: &[Target]) -> Fleet {
+pub fn fleet(targets: &[Target]) -> Fleet {
     let mut fleet = Fleet { regions: REGIONS.map(Into::into).into(), ..Fleet::default() };
     for (number, target) in targets.iter().enumerate() {
         let id = id(number);
@@ -297,7 +297,7 @@ fn answer() -> impl Strategy<Value = Answer> {
     ]
 }
 
-fn target() -> impl Strategy<Value = Target> {
+pub fn target() -> impl Strategy<Value = Target> {
     let kind = prop_oneof![
         8 => Just(Kind::Fine),
         1 => prop::sample::select(vec![
@@ -309,7 +309,7 @@ fn target() -> impl Strategy<Value = Target> {
 }
 
 /// A target that DRS says nothing about, more often than not.
-fn mostly_empty() -> impl Strategy<Value = Target> {
+pub fn mostly_empty() -> impl Strategy<Value = Target> {
     let empty = (target(), prop::collection::vec(0..6_u8, 1..3)).prop_map(|(target, stored)| {
         let answers = [Answer::IsUninitialized, Answer::Names(BTreeSet::new())];
         Target { stored, answers, ..target }

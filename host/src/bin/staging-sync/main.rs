@@ -3,14 +3,18 @@
 #[macro_use]
 mod output;
 
+mod accounts;
+mod apply;
 mod bench;
 mod broken;
 mod choice;
 mod compare;
 mod completions;
 mod demo;
+mod doctor;
 mod lab;
 mod man;
+mod plan_file;
 mod policy;
 mod record;
 mod replay;
@@ -91,6 +95,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs one tick against the AWS that the environment points to.
     Tick(tick::Arguments),
+    /// Makes the changes that a dry run planned, where they still fit.
+    Apply(apply::Arguments),
+    /// Checks whether ticks can run here, and says what to do where they can't. Changes nothing.
+    Doctor(doctor::Arguments),
     /// Runs a tick at once and then every so often, until SIGTERM or SIGINT.
     Serve(serve::Arguments),
     /// Serves a fleet on loopback as DynamoDB, S3, STS and DRS, until it's interrupted.
@@ -138,7 +146,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     // These show all there is to say themselves. What libraries warn of ends in our own errors.
     let quiet = match &arguments.command {
         Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Simulate(_) => true,
-        Command::Test(_) | Command::Compare(_) => true,
+        Command::Test(_) | Command::Compare(_) | Command::Doctor(_) => true,
         Command::Policy(arguments) => arguments.is_verify(),
         _ => false,
     };
@@ -150,6 +158,8 @@ async fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Tick(arguments) => tick::run(arguments).await,
+        Command::Apply(arguments) => apply::run(arguments).await,
+        Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,

@@ -51,11 +51,16 @@ pub fn summary(summary: &Value) -> String {
     };
     let dry_run = if summary["dryRun"] == true { ", dry run: nothing was written" } else { "" };
     format!(
-        "{table}\n{total} account{} at {}: {}{dry_run}{rejected}",
-        if total == 1 { "" } else { "s" },
+        "{table}\n{} at {}: {}{dry_run}{rejected}",
+        accounts(usize::try_from(total).unwrap_or(usize::MAX)),
         text(&summary["timestamp"]),
         counts.join(", "),
     )
+}
+
+/// So many accounts.
+pub fn accounts(number: usize) -> String {
+    format!("{number} account{}", if number == 1 { "" } else { "s" })
 }
 
 /// The table of target accounts, from plain items.

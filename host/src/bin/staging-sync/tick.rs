@@ -1,18 +1,19 @@
 //! `staging-sync tick`: one tick against the AWS that the environment points to.
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
-use staging_sync::account::AccountId;
-use staging_sync::text;
+use staging_sync::plan::{self, Plan};
 use staging_sync::tick::Report;
-use staging_sync::{Config, Error, Event, Service, Tick};
+use staging_sync::{Config, Error, Event, Service, Tick, aws, text};
 use tokio::time::Instant;
 
+use crate::accounts::Accounts;
+use crate::plan_file::PlanFile;
 use crate::{Exit, Unable, show};
 
 #[derive(Args)]
@@ -27,9 +28,12 @@ pub struct Arguments {
     /// Prints the summary as a table. The default on a terminal.
     #[arg(long, conflicts_with = "json")]
     table: bool,
-    /// Only these target accounts: a comma list, or the option more than once.
-    #[arg(long = "account", value_name = "ID", value_parser = account_id, value_delimiter = ',')]
-    accounts: Vec<AccountId>,
+    #[command(flatten)]
+    accounts: Accounts,
+    /// Writes what a dry run would change to a file, to be reviewed and then applied by `staging-sync apply`. The file has
+    /// the external ids of new entries, and mode 0600.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// An event in JSON, as the Lambda gets it; the other options add to it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
     event: String,
@@ -39,10 +43,6 @@ pub struct Arguments {
     /// Stops in time to report after so many seconds, as the Lambda does before its time-out.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
-}
-
-fn account_id(text: &str) -> Result<AccountId, String> {
-    AccountId::parse(text).ok_or_else(|| "expected an AWS account id of 12 digits".into())
 }
 
 /// The value of `--event`.
@@ -56,19 +56,46 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     if arguments.dry_run {
         event.dry_run = Some(true);
     }
-    if !arguments.accounts.is_empty() {
-        event.account_ids = Some(BTreeSet::from_iter(arguments.accounts));
+    if let Some(named) = arguments.accounts.named() {
+        event.account_ids = Some(named);
     }
-    let service = Service::start(Config::from_env().await?).await?;
+    let config = Config::from_env().await?;
+    let out = arguments.out.as_deref().map(|out| plan_file(out, &event, &config)).transpose()?;
+    let table_name = config.table.clone();
+    let service = Service::start(config).await?;
     if arguments.strict {
         strict(&service).await?;
     }
     let deadline = arguments.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let tick = Tick { deadline, ..Tick::of(event) };
+    let tick = Tick { deadline, ..Tick::of(event.clone()) };
     let report = with_progress(async |progress| service.tick(tick, progress).await).await?;
+    if let (Some(out), Some(path)) = (out, &arguments.out) {
+        let plan = Plan {
+            format: plan::FORMAT,
+            planned_at: report.tick.now.clone(),
+            table: table_name,
+            region: aws::region().await.unwrap_or_default(),
+            policy: report.policy.clone(),
+            event: event.json(),
+            accounts: report.planned.clone(),
+        };
+        out.finish(&plan.text())?;
+        let changed = show::accounts(plan.accounts.len());
+        eprintln!("{}: a plan that changes {changed}; `staging-sync apply` makes the changes", path.display());
+    }
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
     println!("{}", if table { show::summary(&report.summary) } else { show::json(&report.summary) });
     Ok(if report.counts.failed > 0 || report.policy_rejected.is_some() { Exit::Failed } else { Exit::Well })
+}
+
+/// The file of a plan, if the tick makes one.
+fn plan_file(path: &Path, event: &Event, config: &Config) -> Result<PlanFile, Unable> {
+    match event.dry_run == Some(true) || config.dry_run {
+        true => PlanFile::create(path),
+        false => {
+            Err(Unable("--out needs --dry-run (or DRY_RUN=true): a tick that writes leaves nothing to plan".into()))
+        }
+    }
 }
 
 /// Fails where a policy was rejected, whoever would decide instead.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::bindings::types::{Outcome, Tick};
 use crate::outcome::skipped;
+use crate::plan::PlannedBy;
 use crate::tape::{Answer, Exchange};
 
 const ID: &str = "111111111111";
@@ -64,6 +65,8 @@ fn report(outcome: Outcome) -> Report {
         shadow: Default::default(),
         metrics: Vec::new(),
         policy_rejected: None,
+        planned: Vec::new(),
+        policy: PlannedBy { name: "p".into(), version: "1".into(), digest: "d".into(), settings: json!({}) },
     }
 }
 

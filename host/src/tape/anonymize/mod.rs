@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::exchange::{Answer, Exchange};
 use super::{Tape, read, secrets};
 use crate::aws::SESSION_NAME;
-use crate::capability::ADDED_BY;
+use crate::change::ADDED_BY;
 use names::Names;
 
 /// Says which parts of a name are kept, because a rule may depend on them.

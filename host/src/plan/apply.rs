@@ -1,0 +1,139 @@
+//! Carrying out a plan: each account on the condition that its list is still the one that was read for the plan.
+
+use futures_util::stream::{self, StreamExt};
+
+use super::{Plan, Planned};
+use crate::account::{AccountId, Item};
+use crate::aws::{Aws, Landed, Write};
+use crate::change;
+use crate::target::Target;
+
+/// How often an account is read again because its item was edited between reading and writing.
+const MAX_CONFLICTS: usize = 3;
+
+/// What became of an account of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The target account.
+    pub account_id: AccountId,
+    /// Its name, as the plan has it.
+    pub account_name: Option<String>,
+    /// The ids that the plan adds.
+    pub added: Vec<AccountId>,
+    /// The ids that the plan removes.
+    pub removed: Vec<AccountId>,
+    /// How it ended.
+    pub status: Status,
+}
+
+/// How an account of a plan ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// The change is made; in a dry run it would be.
+    Applied,
+    /// All that the plan adds is stored, and nothing of what it removes: there's nothing to do.
+    AlreadyAsPlanned,
+    /// What is stored isn't what the plan was made for; says what differs. Nothing was written.
+    NoLongerFits(String),
+    /// AWS refused; says what.
+    Failed(String),
+}
+
+impl Status {
+    /// The status as JSON has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::AlreadyAsPlanned => "already-as-planned",
+            Self::NoLongerFits(_) => "no-longer-fits",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Why it isn't applied, where there's more to say than the status.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::NoLongerFits(reason) | Self::Failed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether the table is as the plan wants it.
+    pub fn is_well(&self) -> bool {
+        matches!(self, Self::Applied | Self::AlreadyAsPlanned)
+    }
+}
+
+/// Applies a plan at `now` (`updatedAt`), so many accounts at once, in the plan's order; a dry run writes nothing.
+pub async fn apply(aws: &Aws, plan: &Plan, now: &str, dry_run: bool, at_once: usize) -> Vec<Applied> {
+    let account = async |planned: &Planned| Applied {
+        account_id: planned.account_id.clone(),
+        account_name: planned.account_name.clone(),
+        added: planned.added.iter().map(|entry| entry.account_id.clone()).collect(),
+        removed: planned.removed.iter().map(|entry| entry.account_id.clone()).collect(),
+        status: planned.apply(aws, now, dry_run).await,
+    };
+    stream::iter(&plan.accounts).map(account).buffered(at_once.max(1)).collect().await
+}
+
+impl Planned {
+    async fn apply(&self, aws: &Aws, now: &str, dry_run: bool) -> Status {
+        let failed = |error| Status::Failed(format!("AWS: {error}"));
+        let mut item = match aws.get_item(&self.account_id).await {
+            Ok(item) => item,
+            Err(error) => return failed(error),
+        };
+        for _ in 0..=MAX_CONFLICTS {
+            let write = match self.write(item.as_ref(), now) {
+                Ok(_) if dry_run => return Status::Applied,
+                Ok(write) => write,
+                Err(status) => return status,
+            };
+            item = match aws.replace(write).await {
+                Ok(Landed::Done) => return Status::Applied,
+                Ok(Landed::Edited(item)) => Some(item),
+                Ok(Landed::Gone) => None,
+                Err(error) => return failed(error),
+            };
+        }
+        Status::NoLongerFits("the list is edited all the time: nothing was written".into())
+    }
+
+    /// The write for an item as it is now; what else to say of it.
+    fn write(&self, item: Option<&Item>, now: &str) -> Result<Write, Status> {
+        let no = |what: String| Err(Status::NoLongerFits(what));
+        let Some(item) = item else { return no("the item is gone: the target account was deleted".into()) };
+        let target = match Target::read(item) {
+            Ok(target) => target,
+            Err(bad) => return no(format!("the item can't be read: {}", bad.problem)),
+        };
+        let is_stored = |id: &AccountId| target.staging_accounts.iter().any(|entry| entry.id == *id);
+        let added = self.added.iter().all(|entry| is_stored(&entry.account_id));
+        if added && !self.removed.iter().any(|entry| is_stored(&entry.account_id)) {
+            return Err(Status::AlreadyAsPlanned);
+        }
+        if change::digest(target.stored_list.as_ref()) != self.condition.sha256 {
+            return no(self.differs(&target));
+        }
+        let removed: Vec<&str> = self.removed.iter().map(|entry| entry.account_id.as_str()).collect();
+        Ok(Write {
+            account: self.account_id.clone(),
+            list: change::list(&target.staging_accounts, &removed, self.added.iter().map(super::Added::stored)),
+            read: target.stored_list,
+            updated_at: now.to_owned(),
+        })
+    }
+
+    /// How a stored list differs from the one that was read for the plan.
+    fn differs(&self, target: &Target) -> String {
+        let then = &self.condition.staging_accounts;
+        let now: Vec<&AccountId> = target.staging_accounts.iter().map(|entry| &entry.id).collect();
+        let came = now.iter().filter(|id| !then.contains(id)).map(|id| format!("{id} was added"));
+        let went = then.iter().filter(|id| !now.contains(id)).map(|id| format!("{id} was removed"));
+        let what: Vec<String> = came.chain(went).collect();
+        match what.as_slice() {
+            [] => "the list was edited: an entry has other attributes, or another place".into(),
+            what => format!("the list was edited: {}", what.join(", ")),
+        }
+    }
+}
