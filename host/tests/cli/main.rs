@@ -2,13 +2,16 @@
 
 mod credentials;
 mod environment;
+mod examples;
 mod first_hour;
 mod lab;
 mod output;
 mod pages;
 mod publish;
 mod repair;
+mod schemas;
 mod sessions;
+mod talk;
 
 #[path = "../lambda/seed.rs"]
 mod seed;

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use staging_sync::account::AccountId;
 use staging_sync::text;
@@ -13,10 +13,9 @@ use staging_sync::tick::Report;
 use staging_sync::{Config, Error, Event, Service, Tick};
 use tokio::time::Instant;
 
-use crate::{Exit, Unable, show};
+use crate::{Exit, Unable, output, show};
 
 #[derive(Args)]
-#[command(after_help = crate::EXIT_CODES, after_long_help = crate::ENVIRONMENT.as_str())]
 pub struct Arguments {
     /// Decides, and writes nothing.
     #[arg(long)]
@@ -67,7 +66,11 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let tick = Tick { deadline, ..Tick::of(event) };
     let report = with_progress(async |progress| service.tick(tick, progress).await).await?;
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
-    println!("{}", if table { show::summary(&report.summary) } else { show::json(&report.summary) });
+    if table {
+        println!("{}{}", show::summary(&report.summary), show::shadow(&report.shadow));
+    } else {
+        println!("{}", show::json(&report.summary));
+    }
     Ok(if report.counts.failed > 0 || report.policy_rejected.is_some() { Exit::Failed } else { Exit::Well })
 }
 
@@ -84,7 +87,7 @@ pub async fn strict(service: &Service) -> Result<(), Unable> {
 pub async fn with_progress(
     tick: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> Result<Report, Error>,
 ) -> Result<Report, Unable> {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(None, output::progress());
     if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} accounts") {
         bar.set_style(style);
     }

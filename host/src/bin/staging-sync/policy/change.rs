@@ -30,9 +30,9 @@ pub struct Promote {
 /// The shadow becomes active.
 pub async fn promote(Promote { arguments, replace }: Promote) -> Result<Exit, Unable> {
     let (at, manifest) = change(&arguments, promoted, !replace).await?;
-    eprintln!("{at}: {} decides from the next tick on", source::title(&manifest.active));
+    say!("{at}: {} decides from the next tick on", source::title(&manifest.active));
     if let Some(previous) = &manifest.previous {
-        eprintln!("undo: staging-sync policy rollback {at} (back to {})", source::title(previous));
+        say!("undo: staging-sync policy rollback {at} (back to {})", source::title(previous));
     }
     Ok(Exit::Well)
 }
@@ -45,7 +45,7 @@ pub async fn withdraw(arguments: Arguments) -> Result<Exit, Unable> {
     let shadow = manifest.shadow.take().ok_or_else(|| Unable(format!("{at}: has no shadow to withdraw")))?;
     publish::replace(&at, Some(&stored.version), &manifest).await?;
     println!("{}", manifest.text().trim_end());
-    eprintln!("{at}: {} decides in the shadow no more from the next tick on", source::title(&shadow));
+    say!("{at}: {} decides in the shadow no more from the next tick on", source::title(&shadow));
     Ok(Exit::Well)
 }
 
@@ -53,9 +53,9 @@ pub async fn withdraw(arguments: Arguments) -> Result<Exit, Unable> {
 pub async fn rollback(arguments: Arguments) -> Result<Exit, Unable> {
     let before = read(&arguments).await?;
     let (at, manifest) = change(&arguments, rolled_back, false).await?; // the way back is never closed
-    eprintln!("{at}: {} decides again from the next tick on", source::title(&manifest.active));
+    say!("{at}: {} decides again from the next tick on", source::title(&manifest.active));
     let component = source::locate(&arguments.manifest).await?.beside(&before.active.component).map_err(Unable)?;
-    eprintln!("undo: staging-sync policy publish {component} --to {at} (its settings and signature anew)");
+    say!("undo: staging-sync policy publish {component} --to {at} (its settings and signature anew)");
     Ok(Exit::Well)
 }
 
