@@ -111,18 +111,30 @@ pub const VARIABLES: [(&str, &str); 16] = [
         "Whether the packaged policy decides where a configured one is rejected at the start: packaged or \
                          none. Default: packaged.",
     ),
-    ("POLICY_FUEL", "What one instance of a policy may compute, in wasmtime's units. Default: 500000000."),
+    (
+        "POLICY_FUEL",
+        "What one instance of a policy may compute, in wasmtime's units, 1000000 to 1000000000000. Default: 500000000.",
+    ),
     ("POLICY_MEMORY_MIB", "The memory of one instance of a policy, 1 to 4096 MiB. Default: 64."),
-    ("RESCUE_LIMIT", "So many accounts of a tick may a policy fail on before the one before it goes on. Default: 3."),
+    (
+        "RESCUE_LIMIT",
+        "So many accounts of a tick may a policy fail on before the one before it goes on, 1 to 1000000. Default: 3.",
+    ),
     ("MAX_CONCURRENCY", "AWS calls under way at once, 1 to 4096. Default: 128."),
     (
         "MAX_REMOVALS_PERCENT",
         "Share of the target accounts that may lose staging accounts in one tick, or 3 accounts \
-                              where that is more; 0 means none. Default: 20.",
+                              where that is more; 0 to 100, 0 means none. Default: 20.",
     ),
-    ("REGION_RECHECK_TICKS", "After so many ticks a region that an account doesn't use is asked again. Default: 12."),
+    (
+        "REGION_RECHECK_TICKS",
+        "After so many ticks a region that an account doesn't use is asked again, 1 to 10000; 1 asks always. Default: 12.",
+    ),
     ("DRY_RUN", "true: decide, and write nothing, whatever the event says. Default: false."),
-    ("DEADLINE_MARGIN_SECONDS", "Nothing is started or written in this last part of an invocation. Default: 10."),
+    (
+        "DEADLINE_MARGIN_SECONDS",
+        "Nothing is started or written in this last part of an invocation, 0 to 600. Default: 10.",
+    ),
     ("OUTCOMES_PREFIX", "The s3://bucket/prefix/ below which segments leave their outcomes. Default: no fan-out."),
     ("AWS_REGION", "The region of the table; the AWS SDK's other variables and files count as well."),
 ];

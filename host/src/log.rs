@@ -66,7 +66,10 @@ pub fn is_json() -> bool {
 /// Starts logging, as `RUST_LOG` says, or as `default` does without it; lines that could hold a secret are never
 /// printed.
 pub fn init(style: Style, default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.trim().is_empty());
+    let asked = asked.map(EnvFilter::try_new).transpose();
+    let unusable = asked.as_ref().err().map(ToString::to_string);
+    let filter = asked.ok().flatten().unwrap_or_else(|| EnvFilter::new(default));
     JSON.store(style == Style::Json, Ordering::Relaxed);
     // A stderr that has ended is no reason to panic.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
@@ -86,6 +89,9 @@ pub fn init(style: Style, default: &str) {
             .with(filter_fn(|line| allowed(line) && !line.is_span())) // lines for people say it themselves
             .try_init(),
     };
+    if let Some(error) = unusable {
+        tracing::warn!("environment: RUST_LOG can't be used, so its default {default:?} counts: {error}");
+    }
 }
 
 /// A field of a plain line. What others wrote (the table, AWS, a policy) doesn't act on the terminal.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -18,6 +18,9 @@ pub type Item = Map<String, Value>;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Fleet {
+    /// For editors: where the document's schema is.
+    #[serde(rename = "$schema")]
+    pub schema: IgnoredAny,
     pub hub: Hub,
     /// Regions that a client should look at (`DRS_REGIONS`); empty: the hub's region.
     pub regions: Vec<String>,

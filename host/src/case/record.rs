@@ -64,6 +64,7 @@ pub async fn record(
     let settings = settings.map_err(|error| failed(format!("POLICY_SETTINGS: {error}")))?;
     let now = Now::of(recording.now);
     let mut tape = Tape {
+        schema: None,
         version: tape::VERSION,
         about: recording.about,
         now,

@@ -340,6 +340,7 @@ pub fn tape(worlds: &[SmallWorld], operation: &str, settings: &Map<String, Value
     let items: Vec<Value> = worlds.iter().enumerate().map(|(place, world)| world.item(&target(place))).collect();
     let scan = json!({"ConsistentRead": true, "TableName": TABLE});
     Tape {
+        schema: None,
         version: VERSION,
         about: String::new(),
         now: Now::of(std::time::UNIX_EPOCH + std::time::Duration::from_secs(NOW)),

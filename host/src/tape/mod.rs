@@ -35,6 +35,9 @@ const LINE: usize = 100;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tape {
+    /// For editors: where the document's schema is.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// The format's version.
     pub version: u32,
     /// What situation this is, in one line.

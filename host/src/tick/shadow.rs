@@ -25,16 +25,23 @@ const TIME: Duration = Duration::from_secs(60);
 /// How many decisions are kept to be compared: each is an account's observations, some kilobytes.
 const MOST: usize = 5_000;
 
+/// How many accounts that are decided differently are named: the log has all of them.
+const NAMED: usize = 5;
+
 /// How many comparisons are under way at once.
 const AT_ONCE: usize = 8;
 
 /// How a policy in the shadow compares, in accounts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shadow {
+    /// The policy in the shadow, if there's one: its name, version and digest.
+    pub policy: Option<String>,
     /// Decided, differently or not, or failed on.
     pub compared: usize,
     /// Decided differently, its failures among them.
     pub different: usize,
+    /// The first of these accounts, by their ids.
+    pub differing: Vec<String>,
     /// It failed.
     pub failed: usize,
     /// Not compared, because its budget for the tick was used up.
@@ -78,17 +85,21 @@ impl Decisions {
             std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
         let all = decisions.len() + left_out;
         let until = stop.min(Instant::now() + TIME);
-        let mut sum = Shadow::default();
+        let mut sum = Shadow { policy: Some(shadow.release().to_string()), ..Shadow::default() };
         let compare = decisions.into_iter().map(|(active, scope)| compare(shadow, tick, active, scope));
         let mut comparisons = stream::iter(compare).buffer_unordered(AT_ONCE);
         while sum.failed < FAILURES
-            && let Ok(Some((different, failed))) = timeout_at(until, comparisons.next()).await
+            && let Ok(Some((account, different, failed))) = timeout_at(until, comparisons.next()).await
         {
             sum.compared += 1;
             sum.different += usize::from(different);
+            if different && sum.differing.len() < NAMED {
+                sum.differing.push(account);
+            }
             sum.failed += usize::from(failed);
         }
         drop(comparisons);
+        sum.differing.sort();
         sum.not_compared = all - sum.compared;
         if sum.not_compared > 0 {
             tracing::warn!(
@@ -103,8 +114,8 @@ impl Decisions {
     }
 }
 
-/// Whether the shadow decides an account differently, and whether it fails; says where it does.
-async fn compare(shadow: &Decider, tick: &Tick, active: Value, scope: Scope) -> (bool, bool) {
+/// An account, whether the shadow decides it differently, and whether it fails; says where it does.
+async fn compare(shadow: &Decider, tick: &Tick, active: Value, scope: Scope) -> (String, bool, bool) {
     let account = scope.target.id.clone();
     let (decided, _) = shadow.sync(tick, scope).await;
     let other = gist(&decided);
@@ -117,5 +128,5 @@ async fn compare(shadow: &Decider, tick: &Tick, active: Value, scope: Scope) -> 
             "shadow policy decides differently"
         );
     }
-    (active != other, decided.is_err())
+    (account.to_string(), active != other, decided.is_err())
 }

@@ -3,6 +3,7 @@
 mod credentials;
 mod doctor;
 mod environment;
+mod examples;
 mod first_hour;
 mod history;
 mod lab;
@@ -11,7 +12,9 @@ mod pages;
 mod plan;
 mod publish;
 mod repair;
+mod schemas;
 mod sessions;
+mod talk;
 
 #[path = "../lambda/seed.rs"]
 mod seed;

@@ -9,7 +9,6 @@ use staging_sync::case::{Case, compare, find};
 use crate::{Exit, Unable, choice, show};
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 nothing differs, 1 something does, 2 a case or a policy can't be read.")]
 pub struct Arguments {
     /// The one policy.
     old: PathBuf,

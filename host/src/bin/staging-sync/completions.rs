@@ -1,4 +1,4 @@
-//! `staging-sync completions`: what makes a shell complete commands and options.
+//! `staging-sync completions`: scripts that make a shell complete commands and options.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;

@@ -18,17 +18,14 @@ use crate::{Exit, Unable};
 const DEMO_FLEET: &str = include_str!("../../../lab/fleets/demo.json");
 
 #[derive(Args)]
-#[command(after_help = "Examples:
-  staging-sync lab -- staging-sync tick        one tick against a lab of its own
-  staging-sync lab --env-file lab.env &        a lab for other shells: `. ./lab.env` there, once the file is there
-
+#[command(after_help = "\
 A COMMAND gets the lab's environment and nothing of the shell's AWS one: no AWS_ variable, no profile. The lab ends with it, \
 and the exit code is the command's.")]
 pub struct Arguments {
     /// The fleet: a JSON file. Without one, that of the demo.
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
-    /// The port on 127.0.0.1.
+    /// The port on 127.0.0.1, 0 to 65535; 0 takes a free one.
     #[arg(long, default_value_t = 4566, value_name = "PORT")]
     port: u16,
     /// Speak TLS, by an authority made for this lab; its certificate is in the file that AWS_CA_BUNDLE is set to.
@@ -74,7 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     for (name, value) in exports {
         println!("export {name}={value}");
     }
-    eprintln!("serving until interrupted (Ctrl-C)");
+    say!("serving until interrupted (Ctrl-C)");
     tokio::signal::ctrl_c().await.map_err(|error| Unable(format!("lab: {error}")))?;
     lab.shutdown().await;
     Ok(Exit::Well)

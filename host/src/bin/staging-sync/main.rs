@@ -12,12 +12,14 @@ mod compare;
 mod completions;
 mod demo;
 mod doctor;
+mod help;
 mod lab;
 mod man;
 mod plan_file;
 mod policy;
 mod record;
 mod replay;
+mod schema;
 mod serve;
 mod show;
 mod simulate;
@@ -28,8 +30,9 @@ mod tick;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand};
-use staging_sync::{config, log, policy::contract};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use help::log_filter;
+use staging_sync::{log, policy::contract};
 
 /// As in the Lambda.
 #[global_allocator]
@@ -43,17 +46,6 @@ const COMMIT: &str = match option_env!("STAGING_SYNC_COMMIT") {
     Some(commit) if !commit.is_empty() => commit,
     _ => "unknown",
 };
-
-const EXIT_CODES: &str = "Exit code: 0 done, 1 done but some account failed or a configured policy was rejected, 2 could not \
-                          be done.";
-
-/// The variables of a tick, for people.
-static ENVIRONMENT: LazyLock<String> = LazyLock::new(|| {
-    let variables = config::VARIABLES.iter().map(|(name, text)| format!("  {name}\n          {text}\n"));
-    let log = "Which log lines are written. Default: info and above of our own in the Lambda and in `serve`, warnings of our \
-               own and errors of the libraries elsewhere.";
-    format!("{EXIT_CODES}\n\nEnvironment:\n{}  RUST_LOG\n          {log}", variables.collect::<String>())
-});
 
 static LONG_VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{VERSION} (commit {COMMIT}, WIT {})", contract::PACKAGE));
@@ -83,8 +75,13 @@ impl From<staging_sync::Error> for Unable {
 /// Keeps the stored staging accounts of AWS DRS target accounts true.
 #[derive(Parser)]
 #[command(version, long_version = LONG_VERSION.as_str())]
-#[command(after_help = EXIT_CODES, after_long_help = ENVIRONMENT.as_str())]
 struct Arguments {
+    /// Errors only: no other log lines, no progress, no word of what was done. RUST_LOG outweighs it.
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    quiet: bool,
+    /// More log lines on stderr: -v what happens, -vv every AWS call. RUST_LOG outweighs it.
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    verbose: u8,
     #[command(subcommand)]
     command: Command,
 }
@@ -115,17 +112,21 @@ enum Command {
     Test(test::Arguments),
     /// Tells what two policies decide differently on the same cases.
     Compare(compare::Arguments),
-    /// Works on policies.
+    /// Build, inspect, publish and roll back policies.
     Policy(policy::Arguments),
-    /// Prints what makes a shell complete commands and options.
+    /// Print a JSON schema, for editors.
+    Schema(schema::Arguments),
+    /// Generate shell completions.
     Completions(completions::Arguments),
-    /// Prints the manual, or writes it as a page for each command.
+    /// Show a page of the manual, or write all of them.
     Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
     staging_sync::aws::transport::raise_file_limit();
-    let arguments = Arguments::parse();
+    let matches = help::documented(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    output::be_quiet(arguments.quiet);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -150,11 +151,19 @@ async fn run(arguments: Arguments) -> ExitCode {
         Command::Policy(arguments) => arguments.is_verify(),
         _ => false,
     };
-    match &arguments.command {
-        Command::Serve(arguments) => log::init(arguments.style(), "warn,staging_sync=info"),
-        _ if quiet => log::init(log::Style::Plain, "off"),
-        _ => log::init(log::Style::Plain, "error,staging_sync=warn"),
-    }
+    let (style, default) = match &arguments.command {
+        Command::Serve(arguments) => (arguments.style(), log_filter::SERVICE),
+        _ if quiet => (log::Style::Plain, log_filter::NONE),
+        _ => (log::Style::Plain, log_filter::COMMAND),
+    };
+    let filter = match (arguments.quiet, arguments.verbose) {
+        (true, _) if default == log_filter::NONE => default,
+        (true, _) => log_filter::QUIET,
+        (_, 0) => default,
+        (_, 1) => log_filter::VERBOSE,
+        _ => log_filter::DEBUG,
+    };
+    log::init(style, filter);
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Tick(arguments) => tick::run(arguments).await,
@@ -169,6 +178,7 @@ async fn run(arguments: Arguments) -> ExitCode {
         Command::Test(arguments) => test::run(arguments).await,
         Command::Compare(arguments) => compare::run(arguments).await,
         Command::Policy(arguments) => policy::run(arguments).await,
+        Command::Schema(arguments) => Ok(schema::run(&arguments)),
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::Man(arguments) => man::run(&arguments),
     };

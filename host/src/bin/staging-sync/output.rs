@@ -6,11 +6,16 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use indicatif::ProgressDrawTarget;
 use staging_sync::text::printable_lines;
 
 /// The first error of stdout that isn't a closed pipe's.
 static FAILED: Mutex<Option<String>> = Mutex::new(None);
+
+/// Whether nothing but errors goes to stderr.
+static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Writes to stdout; std's macro of this name panics where that can't be done.
 macro_rules! print {
@@ -23,6 +28,11 @@ macro_rules! println {
     ($($text:tt)*) => { $crate::output::stdout(format_args!($($text)*), "\n") };
 }
 
+/// Writes a line to stderr that is no error: nothing with `-q`.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::say(format_args!($($text)*)) };
+}
+
 /// Writes a line to stderr.
 macro_rules! eprintln {
     ($($text:tt)*) => { $crate::output::stderr(format_args!($($text)*)) };
@@ -31,6 +41,22 @@ macro_rules! eprintln {
 pub fn stdout(text: fmt::Arguments<'_>, end: &str) {
     let mut stdout = io::stdout().lock();
     note(write!(stdout, "{text}{end}"));
+}
+
+/// With `-q`: nothing but errors goes to stderr.
+pub fn be_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Where progress is drawn, if it's to be.
+pub fn progress() -> ProgressDrawTarget {
+    if QUIET.load(Ordering::Relaxed) { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+}
+
+pub fn say(text: fmt::Arguments<'_>) {
+    if !QUIET.load(Ordering::Relaxed) {
+        stderr(text);
+    }
 }
 
 pub fn stderr(text: fmt::Arguments<'_>) {

@@ -61,9 +61,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let recorded = record(config, policy.clone(), service.door(), recording, |_, _| ()).await?;
     recorded.write(&arguments.out).map_err(Unable)?;
     println!("{}", show::json(&recorded.result));
-    eprintln!("recorded in {}", arguments.out.display());
+    say!("recorded in {}", arguments.out.display());
     for left in &recorded.left {
-        eprintln!("left as it was: {left}");
+        say!("left as it was: {left}");
     }
 
     // A tape is worth something only if it gives what was seen.

@@ -4,6 +4,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use staging_sync::text::printable;
+use staging_sync::tick::Shadow;
 
 /// A summary, or anything else, as indented JSON.
 pub fn json(value: &Value) -> String {
@@ -61,6 +62,27 @@ pub fn summary(summary: &Value) -> String {
 /// So many accounts.
 pub fn accounts(number: usize) -> String {
     format!("{number} account{}", if number == 1 { "" } else { "s" })
+}
+
+/// What the policy in the shadow came to, as a line below the table; nothing where there's none.
+pub fn shadow(shadow: &Shadow) -> String {
+    let Some(policy) = &shadow.policy else { return String::new() };
+    let Shadow { compared, different, failed, not_compared, .. } = shadow;
+    let mut line = format!("\nshadow: {}: ", printable(policy));
+    line += &match different {
+        0 => format!("decides all of {compared} as the active policy"),
+        _ => {
+            let more = if *different > shadow.differing.len() { ", ..." } else { "" };
+            let named = printable(&shadow.differing.join(", "));
+            format!("decides {different} of {compared} differently: {named}{more} (-v: how)")
+        }
+    };
+    for (count, what) in [(failed, "failed on"), (not_compared, "not compared:")] {
+        if *count > 0 {
+            line += &format!(", {what} {count}");
+        }
+    }
+    line
 }
 
 /// The table of target accounts, from plain items.

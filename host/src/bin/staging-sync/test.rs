@@ -16,7 +16,6 @@ use crate::{Exit, Unable, broken, choice};
 const AT_ONCE: usize = 8;
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 all as expected, 1 some differ or are broken, 2 for some it couldn't be told.")]
 pub struct Arguments {
     /// Cases, directories of cases, or names in plugin/cases: a part of a name, or with * and ? all of it.
     #[arg(value_name = "CASES")]
@@ -128,7 +127,7 @@ async fn line(dir: &Path, policy: &Policy, way: &Way) -> Line {
 fn read_to_bless(dir: &Path) -> Result<Case, String> {
     Case::read(dir).or_else(|error| {
         let case = Case::read_undecided(dir)?; // whatever else is wrong with it
-        eprintln!("{error}: what comes out takes its place");
+        say!("{error}: what comes out takes its place");
         Ok(case)
     })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use staging_sync::plan::{self, Plan};
 use staging_sync::tick::Report;
@@ -14,10 +14,9 @@ use tokio::time::Instant;
 
 use crate::accounts::Accounts;
 use crate::plan_file::PlanFile;
-use crate::{Exit, Unable, show};
+use crate::{Exit, Unable, output, show};
 
 #[derive(Args)]
-#[command(after_help = crate::EXIT_CODES, after_long_help = crate::ENVIRONMENT.as_str())]
 pub struct Arguments {
     /// Decides, and writes nothing.
     #[arg(long)]
@@ -81,10 +80,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         };
         out.finish(&plan.text())?;
         let changed = show::accounts(plan.accounts.len());
-        eprintln!("{}: a plan that changes {changed}; `staging-sync apply` makes the changes", path.display());
+        say!("{}: a plan that changes {changed}; `staging-sync apply` makes the changes", path.display());
     }
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
-    println!("{}", if table { show::summary(&report.summary) } else { show::json(&report.summary) });
+    if table {
+        println!("{}{}", show::summary(&report.summary), show::shadow(&report.shadow));
+    } else {
+        println!("{}", show::json(&report.summary));
+    }
     Ok(if report.counts.failed > 0 || report.policy_rejected.is_some() { Exit::Failed } else { Exit::Well })
 }
 
@@ -111,7 +114,7 @@ pub async fn strict(service: &Service) -> Result<(), Unable> {
 pub async fn with_progress(
     tick: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> Result<Report, Error>,
 ) -> Result<Report, Unable> {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(None, output::progress());
     if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} accounts") {
         bar.set_style(style);
     }

@@ -24,17 +24,17 @@ use ticks::{Measured, Size};
 pub struct Arguments {
     #[command(flatten)]
     policy: choice::Choice,
-    /// How many target accounts; each of a comma list is measured by itself.
+    /// How many target accounts; each of a comma list is measured by itself; 1 to 100000.
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000],
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     accounts: Vec<u32>,
-    /// How many regions each of them is asked in.
+    /// How many regions each of them is asked in, 1 to 8.
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=8))]
     regions: u8,
     /// How long every AWS call takes; each of a comma list is measured by itself.
     #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [0, 80])]
     latency_ms: Vec<u64>,
-    /// `MAX_CONCURRENCY`.
+    /// `MAX_CONCURRENCY`, 1 to 4096.
     #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
     concurrency: u32,
     /// How many cold starts of the Lambda's program are measured, with a precompiled policy and without each.
@@ -72,7 +72,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         for accounts in &accounts {
             let (regions, concurrency) = (arguments.regions, arguments.concurrency);
             let size = Size { accounts: *accounts, regions, latency_ms, concurrency };
-            eprintln!("{accounts} accounts, {latency_ms} ms a call ...");
+            say!("{accounts} accounts, {latency_ms} ms a call ...");
             measured.extend(ticks::measure(&size, &policy).await?);
         }
     }
@@ -80,7 +80,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
 
     let mut started = Vec::new();
     if let Some(bootstrap) = bootstrap(arguments.bootstrap).filter(|_| starts > 0) {
-        eprintln!("starts of {} ...", bootstrap.display());
+        say!("starts of {} ...", bootstrap.display());
         started = start::measure(&absolute(&bootstrap)?, &policy, starts).await?;
         print_starts(&bootstrap, starts, &started);
     }
@@ -91,7 +91,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     }
     let wrong: Vec<String> = measured.iter().filter_map(Measured::miscounted).collect();
     for what in &wrong {
-        eprintln!("{what}");
+        say!("{what}");
     }
     Ok(if wrong.is_empty() { Exit::Well } else { Exit::Failed })
 }
@@ -105,7 +105,7 @@ fn bootstrap(named: Option<PathBuf>) -> Option<PathBuf> {
     if beside.exists() {
         return Some(beside);
     }
-    eprintln!("there's no bootstrap beside this program to measure starts of: name one with --bootstrap");
+    say!("there's no bootstrap beside this program to measure starts of: name one with --bootstrap");
     None
 }
 

@@ -80,7 +80,7 @@ pub async fn rollback(Rollback { arguments, to, to_change }: Rollback) -> Result
         }
     };
     if manifest == stored.manifest {
-        eprintln!("{at}: {} decides already: nothing to do", source::title(&manifest.active));
+        say!("{at}: {} decides already: nothing to do", source::title(&manifest.active));
         return Ok(Exit::Well);
     }
     change(&arguments, &at, &stored, &manifest, Kind::Rollback, false).await // the way back is never closed

@@ -30,6 +30,6 @@ pub fn encode(module: &Path, out: &Path) -> Result<Exit, Unable> {
     std::fs::write(&part, &component)
         .and_then(|()| std::fs::rename(&part, out))
         .map_err(|error| Unable(format!("{}: {error}", out.display())))?;
-    eprintln!("{}: a component of {} KiB", out.display(), component.len().div_ceil(1024));
+    say!("{}: a component of {} KiB", out.display(), component.len().div_ceil(1024));
     Ok(Exit::Well)
 }

@@ -14,8 +14,7 @@ use crate::{Exit, Unable, show};
 
 #[derive(Args)]
 #[command(after_help = "A host in the same environment would judge it so: with POLICY_SETTINGS, POLICY_PUBLIC_KEY, \
-    POLICY_FUEL and POLICY_MEMORY_MIB.\n\n\
-    Exit code: 0 this host can run it, 1 it can't, 2 it isn't WebAssembly or couldn't be read.")]
+    POLICY_FUEL and POLICY_MEMORY_MIB.")]
 pub struct Arguments {
     /// The policy: a component, or a core module that is to become one.
     policy: PathBuf,

@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
     write(&secret_path, &secret, 0o600)?;
     write(&public_path, &public, 0o644)?;
     let line = public.lines().last().unwrap_or_default();
-    eprintln!(
+    say!(
         "{}: the secret key{}",
         secret_path.display(),
         match protected {
@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
             false => ", without a password: set POLICY_KEY_PASSWORD for one; keep it where only publishers are",
         }
     );
-    eprintln!("{}: the public key; hosts that have it run only what is signed:", public_path.display());
+    say!("{}: the public key; hosts that have it run only what is signed:", public_path.display());
     println!("POLICY_PUBLIC_KEY={line}");
     Ok(Exit::Well)
 }

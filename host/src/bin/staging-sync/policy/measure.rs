@@ -18,7 +18,7 @@ pub struct Arguments {
     /// The policies.
     #[arg(required = true)]
     policies: Vec<PathBuf>,
-    /// How many target accounts each decides, one after another. Every one of them changes.
+    /// How many target accounts each decides, one after another. Every one of them changes. 1 to 100000.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     accounts: u32,
     /// Prints the figures as JSON.

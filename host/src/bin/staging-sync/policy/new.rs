@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
         write(&at, text).map_err(|error| unable(&at, &error.to_string()))?;
     }
     let shown = folder.display();
-    eprintln!("{shown}: a policy in {} files. Next: staging-sync policy build {shown}", files.len());
+    say!("{shown}: a policy in {} files. Next: staging-sync policy build {shown}", files.len());
     Ok(Exit::Well)
 }
 

@@ -25,6 +25,6 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
     let compiled = cache::precompile(&read(&arguments.policy)?, &arguments.target).map_err(unable)?;
     std::fs::write(&arguments.out, &compiled)
         .map_err(|error| Unable(format!("{}: {error}", arguments.out.display())))?;
-    eprintln!("{}: compiled for {}, {} KiB", arguments.out.display(), arguments.target, compiled.len().div_ceil(1024));
+    say!("{}: compiled for {}, {} KiB", arguments.out.display(), arguments.target, compiled.len().div_ceil(1024));
     Ok(Exit::Well)
 }

@@ -88,7 +88,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         Entry { cases: cases.as_ref().map(|(cases, _)| cases.clone()), ..Entry::of(info, &bytes, settings) };
     if let Some(key) = &arguments.sign {
         let public_key = source::signing_key(key)?.sign(&mut entry).map_err(Unable)?;
-        eprintln!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
+        say!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
     }
     source::gate(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
     let note = &arguments.note;
@@ -101,7 +101,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     if let Some(before) = &before {
         let there = if arguments.shadow { before.shadow.as_ref() } else { Some(&before.active) };
         if there.is_some_and(|there| *there == entry) {
-            eprintln!("{to}: {} is there already: nothing to do", source::title(&entry));
+            say!("{to}: {} is there already: nothing to do", source::title(&entry));
             return Ok(Exit::Well);
         }
     }
@@ -132,20 +132,20 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
 /// Puts a file beside the manifest, and says where it was damaged there.
 async fn keep(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Unable> {
     if let Some(at) = publish::keep(to, name, bytes).await? {
-        eprintln!("{at}: wasn't what its name says, and is repaired");
+        say!("{at}: wasn't what its name says, and is repaired");
     }
     Ok(())
 }
 
 /// Keeps a broken manifest beside its place, and says what of it stays.
 async fn repair(to: &Location, broken: &Broken) -> Result<(), Unable> {
-    eprintln!("{to}: the manifest can't be read: {}", broken.error);
-    eprintln!("{to}: it is kept as {}", broken.keep(to).await?);
+    say!("{to}: the manifest can't be read: {}", broken.error);
+    say!("{to}: it is kept as {}", broken.keep(to).await?);
     let remains = &broken.remains;
     for (name, entry) in [("active", &remains.active), ("previous", &remains.previous), ("shadow", &remains.shadow)] {
         match entry {
-            Some(entry) => eprintln!("{to}: its {name} policy could be read: {}", source::title(entry)),
-            None => eprintln!("{to}: it has no {name} policy that could be read"),
+            Some(entry) => say!("{to}: its {name} policy could be read: {}", source::title(entry)),
+            None => say!("{to}: it has no {name} policy that could be read"),
         }
     }
     Ok(())
@@ -168,7 +168,7 @@ fn cases(dir: &Path) -> Result<Vec<u8>, Unable> {
     let found = find::find(&[dir.to_string_lossy().into_owned()]).map_err(Unable)?;
     let cases: Vec<Case> = found.iter().map(|dir| Case::read(dir)).collect::<Result<_, _>>().map_err(Unable)?;
     for case in cases.iter().filter(|case| case.pins_settings) {
-        eprintln!("case {} runs under its own settings.json, not under the published settings", case.name);
+        say!("case {} runs under its own settings.json, not under the published settings", case.name);
     }
     Ok(bundle::text(&cases).map_err(Unable)?.into_bytes())
 }

@@ -34,7 +34,7 @@ pub async fn make(
 ) -> Result<Exit, Unable> {
     if note.dry_run {
         println!("{}", manifest.text().trim_end());
-        eprintln!("{at}: dry run, nothing is changed: {said}");
+        say!("{at}: dry run, nothing is changed: {said}");
         return Ok(Exit::Well);
     }
     let change = Change {
@@ -49,14 +49,14 @@ pub async fn make(
     };
     let recorded = history::change(at, before, version, manifest, change).await?;
     println!("{}", manifest.text().trim_end());
-    eprintln!("{at}: {said}");
+    say!("{at}: {said}");
     match (recorded.before, before) {
         (Some(number), Some(before)) => {
             let title = source::title(&before.active);
-            eprintln!("undo: staging-sync policy rollback {at} --to-change {number} (back to {title})");
+            say!("undo: staging-sync policy rollback {at} --to-change {number} (back to {title})");
         }
-        (None, Some(_)) => eprintln!("undo: staging-sync policy rollback {at}, if that is the one before"),
-        (_, None) => eprintln!("undo: there was none before it; set POLICY to what it was"),
+        (None, Some(_)) => say!("undo: staging-sync policy rollback {at}, if that is the one before"),
+        (_, None) => say!("undo: there was none before it; set POLICY to what it was"),
     }
     match recorded.missing {
         None => Ok(Exit::Well),

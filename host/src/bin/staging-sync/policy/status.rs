@@ -9,7 +9,6 @@ use super::source;
 use crate::{Exit, Unable, show};
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 a host would take all of them, 1 it would reject one, 2 it couldn't be read.")]
 pub struct Arguments {
     /// The manifest: a path or an `s3://` URI.
     manifest: String,

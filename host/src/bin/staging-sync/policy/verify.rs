@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 use staging_sync::case::invariants::{Invariant, OPERATION};
 use staging_sync::case::small;
@@ -13,13 +13,12 @@ use staging_sync::case::verify::{Counterexample, Verification, Verified};
 use staging_sync::policy::Policy;
 use staging_sync::tape;
 
-use crate::{Exit, Unable, broken, choice};
+use crate::{Exit, Unable, broken, choice, output};
 
 #[derive(Args)]
 #[command(after_help = "A small world is a target account with any stored list of up to three staging accounts, two \
                   regions that each give any answer, and whatever may happen to its role, its item and its write. \
-                  In each the policy decides two ticks.\n\nExit code: 0 all invariants hold, 1 one is broken, 2 it \
-                  couldn't be told.")]
+                  In each the policy decides two ticks.")]
 pub struct Arguments {
     /// The policy.
     policy: PathBuf,
@@ -29,7 +28,7 @@ pub struct Arguments {
     /// The operation; by default sync_staging_accounts, or the only one that the policy serves.
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
-    /// How many staging accounts there are at most. With fewer a slow policy takes less time.
+    /// How many staging accounts there are at most, 1 to 3. With fewer a slow policy takes less time.
     #[arg(long, value_name = "NUMBER", default_value_t = small::MOST,
           value_parser = clap::value_parser!(u8).range(1..=i64::from(small::MOST)))]
     staging_accounts: u8,
@@ -47,7 +46,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let operation = operation(&arguments, &policy)?;
     let verification = Verification { operation, settings, staging_accounts: arguments.staging_accounts };
 
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(None, output::progress());
     if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} worlds") {
         bar.set_style(style);
     }

@@ -23,9 +23,7 @@ use state::{Failure, Shared, State};
 #[derive(Args)]
 #[command(after_help = "\
 The tick in hand is finished before it stops; a second signal stops at once. A tick that fails is logged, and the next \
-one is tried.
-
-Exit code: 0 stopped, 1 stopped by a second signal in the middle of a tick, 2 could not be started.")]
+one is tried.")]
 pub struct Arguments {
     /// The time from the beginning of a tick to that of the next one, like 30s, 5m or 1h30m; 1s to 24h.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]

@@ -41,14 +41,13 @@ const MEMORIES: [u32; 3] = [512, 1_769, 3_538];
 const TRIES: u32 = 4;
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 every tick gets to all accounts, 1 one doesn't, 2 it couldn't be simulated.")]
 pub struct Arguments {
     #[command(flatten)]
     policy: choice::Choice,
-    /// How many target accounts.
+    /// How many target accounts, 1 to 1000000.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     accounts: u32,
-    /// How many regions each of them is asked in; all are in use.
+    /// How many regions each of them is asked in; all are in use; 1 to 34.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=34))]
     regions: u8,
     /// How long an AWS call takes, give or take a quarter.
@@ -58,19 +57,19 @@ pub struct Arguments {
     /// target account to all regions together; without a default), sts (calls of the hub; default 600), dynamodb (capacity units of the table; default 4000).
     #[arg(long, value_name = "SERVICE=RATE")]
     throttle: Vec<Rate>,
-    /// `MAX_CONCURRENCY`.
+    /// `MAX_CONCURRENCY`, 1 to 4096.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
     concurrency: u32,
-    /// The Lambda's memory, and so its processor: a vCPU for 1769 MB.
+    /// The Lambda's memory, and so its processor: a vCPU for 1769 MB; 128 to 10240.
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=10_240))]
     memory_mb: u32,
-    /// The Lambda's timeout.
+    /// The Lambda's timeout, 30 to 900.
     #[arg(long, value_name = "SECONDS", default_value_t = 270, value_parser = clap::value_parser!(u32).range(30..=900))]
     timeout: u32,
-    /// How many bytes an item of the table has.
+    /// How many bytes an item of the table has, 100 to 400000.
     #[arg(long, value_name = "BYTES", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=400_000))]
     item_bytes: u32,
-    /// Fan-out: so many segments, each in a Lambda of its own.
+    /// Fan-out: so many segments, each in a Lambda of its own; 1 to 1000.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     segments: u32,
     /// Finds the memory and the number of segments that cost least, of those that get through within the timeout.
@@ -143,9 +142,7 @@ async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simul
         let segments = if gets_through { 1 } else { (f64::from(arguments.accounts) / done as f64 * 1.1).ceil() as u32 };
         let dollars = ticks.iter().map(|tick| tick.dollars_a_month(one)).fold(0.0, f64::max) * f64::from(segments);
         let shape = Shape { memory_mb, segments };
-        eprintln!(
-            "{memory_mb} MB: one Lambda gets to {done} accounts in a tick, so {segments}, for about ${dollars:.2}"
-        );
+        say!("{memory_mb} MB: one Lambda gets to {done} accounts in a tick, so {segments}, for about ${dollars:.2}");
         candidates.push((dollars, shape));
     }
     candidates.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -155,7 +152,7 @@ async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simul
             if ticks.iter().all(Simulated::gets_through) {
                 return Ok((shape, ticks));
             }
-            eprintln!("{} MB: {} don't get through", shape.memory_mb, shape.segments);
+            say!("{} MB: {} don't get through", shape.memory_mb, shape.segments);
             shape.segments += shape.segments.div_ceil(4);
         }
     }
