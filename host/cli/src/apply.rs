@@ -1,0 +1,149 @@
+//! `staging-sync apply`: makes exactly the changes of a plan, where they still fit.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use clap::Args;
+use serde_json::{Value, json};
+use staging_sync_runtime::account::AccountId;
+use staging_sync_runtime::aws::live::Live;
+use staging_sync_runtime::aws::{self, Access, Aws};
+use staging_sync_runtime::plan::{self, Applied, Plan, Status};
+use staging_sync_runtime::tick::instant_text;
+use staging_sync_runtime::{Config, text};
+
+use crate::accounts::Accounts;
+use crate::{Exit, Unable, show};
+
+#[derive(Args)]
+#[command(
+    after_long_help = "Each account is read again, and written only if its stored list is still the one that was read for the \
+                       plan. What is kept stays as it's stored. Nothing is decided anew: no role is assumed, and DRS isn't \
+                       asked. Applying a plan twice changes nothing the second time.\n\nA plan is applied to the table and in \
+                       the region that it was made for. It holds the external ids of new entries, so keep its file to \
+                       yourself: it's written with mode 0600."
+)]
+pub struct Arguments {
+    /// The plan, as `tick --dry-run --out` wrote it.
+    plan: PathBuf,
+    #[command(flatten)]
+    accounts: Accounts,
+    /// Compares, and writes nothing. So does DRY_RUN=true.
+    #[arg(long)]
+    dry_run: bool,
+    /// Prints the result as JSON. The default where stdout isn't a terminal.
+    #[arg(long)]
+    json: bool,
+    /// Prints the result as a table. The default on a terminal.
+    #[arg(long, conflicts_with = "json")]
+    table: bool,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let path = &arguments.plan;
+    let mut plan = read(path)?;
+    if let Some(named) = arguments.accounts.named() {
+        only(&mut plan, &named, path)?;
+    }
+    let config = Config::from_env().await?;
+    let live = Live::from_env(config.max_concurrency).await?;
+    let region = aws::region().await.unwrap_or_default();
+    for (what, planned, variable, found) in [
+        ("table", &plan.table, "TARGET_ACCOUNTS_TABLE", &config.table),
+        ("region", &plan.region, "AWS_REGION", &region),
+    ] {
+        if planned != found {
+            return Err(Unable(format!(
+                "{} at $.{what}: is for {what} {planned}, and the environment names {found}: set {variable}={planned}, or \
+                 plan again here",
+                path.display()
+            )));
+        }
+    }
+    let dry_run = arguments.dry_run || config.dry_run;
+    let now = instant_text(SystemTime::now());
+    // It reads and writes the table alone, so no session of a target account is made.
+    let aws = Aws::new(Arc::new(live), &config.table, &Access { listings: Vec::new(), updates: true });
+    let applied = plan::apply(&aws, &plan, &now, dry_run, config.max_concurrency).await;
+    let result = result(&plan, &applied, &now, dry_run);
+    let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
+    println!("{}", if table { as_table(&applied, &result) } else { show::json(&result) });
+    Ok(if applied.iter().all(|one| one.status.is_well()) { Exit::Well } else { Exit::Failed })
+}
+
+fn read(path: &Path) -> Result<Plan, Unable> {
+    let text = text::read(path).map_err(|error| Unable(format!("{}: {error}", path.display())))?;
+    Plan::read(&text).map_err(|problem| Unable(format!("{} {problem}", path.display())))
+}
+
+/// Leaves only the accounts that are named.
+fn only(plan: &mut Plan, named: &BTreeSet<AccountId>, path: &Path) -> Result<(), Unable> {
+    let planned: BTreeSet<&AccountId> = plan.accounts.iter().map(|account| &account.account_id).collect();
+    let unknown: Vec<&str> = named.iter().filter(|id| !planned.contains(id)).map(AccountId::as_str).collect();
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        return Err(Unable(format!("{}: changes nothing in {unknown}, which --account names", path.display())));
+    }
+    plan.accounts.retain(|account| named.contains(&account.account_id));
+    Ok(())
+}
+
+fn result(plan: &Plan, applied: &[Applied], now: &str, dry_run: bool) -> Value {
+    let count = |like: &Status| applied.iter().filter(|one| one.status.name() == like.name()).count();
+    let mut result = json!({
+        "timestamp": now,
+        "plannedAt": plan.planned_at,
+        "totalAccounts": applied.len(),
+        "accountsApplied": count(&Status::Applied),
+        "accountsAlreadyAsPlanned": count(&Status::AlreadyAsPlanned),
+        "accountsNoLongerFit": count(&Status::NoLongerFits(String::new())),
+        "accountsFailed": count(&Status::Failed(String::new())),
+    });
+    if dry_run {
+        result["dryRun"] = true.into();
+    }
+    let detail = |one: &Applied| {
+        let mut detail = json!({
+            "accountId": one.account_id,
+            "accountName": one.account_name.as_deref().unwrap_or("Unknown"),
+            "status": one.status.name(),
+            "added": one.added,
+            "removed": one.removed,
+        });
+        if let Some(reason) = one.status.reason() {
+            detail["reason"] = reason.into();
+        }
+        detail
+    };
+    result["details"] = applied.iter().map(detail).collect();
+    result
+}
+
+fn as_table(applied: &[Applied], result: &Value) -> String {
+    let mut table = show::table(&["ACCOUNT", "NAME", "STATUS", "WHAT"]);
+    for one in applied {
+        let signed = |sign: char, ids: &[AccountId]| ids.iter().map(|id| format!("{sign}{id}")).collect::<Vec<_>>();
+        let mut what = [signed('+', &one.added), signed('-', &one.removed)].concat();
+        what.extend(one.status.reason().map(text::printable));
+        table.add_row([
+            one.account_id.to_string(),
+            text::printable(one.account_name.as_deref().unwrap_or("Unknown")),
+            one.status.name().replace('-', " "),
+            what.join(", "),
+        ]);
+    }
+    let number = |name: &str| result[name].as_u64().unwrap_or_default();
+    format!(
+        "{table}\n{} planned at {}: {} applied, {} already as planned, {} no longer fit, {} failed{}",
+        show::accounts(applied.len()),
+        text::printable(result["plannedAt"].as_str().unwrap_or_default()),
+        number("accountsApplied"),
+        number("accountsAlreadyAsPlanned"),
+        number("accountsNoLongerFit"),
+        number("accountsFailed"),
+        if result["dryRun"] == true { ", dry run: nothing was written" } else { "" },
+    )
+}

@@ -1,0 +1,33 @@
+//! The policy that a command works with, unless it runs as the environment says.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use staging_sync_runtime::config;
+use staging_sync_runtime::policy::{Limits, Policy};
+
+use crate::Unable;
+
+#[derive(Args)]
+pub struct Choice {
+    /// The policy; by default `policy.wasm` beside this program.
+    #[arg(long, env = "POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+impl Choice {
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.policy.clone().unwrap_or_else(config::default_policy)
+    }
+
+    /// Loads it.
+    pub async fn load(&self) -> Result<Policy, Unable> {
+        load(&self.path()).await
+    }
+}
+
+/// Loads a policy with the limits that it has by default: they decide how a case comes out.
+pub async fn load(path: &Path) -> Result<Policy, Unable> {
+    Ok(Policy::load(path, Limits::default()).await?)
+}

@@ -1,0 +1,47 @@
+//! `staging-sync compare`: what two policies decide differently on the same cases.
+
+use staging_sync_runtime::text::printable_lines;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use staging_sync_runtime::case::Case;
+use staging_sync_workbench::{compare, find};
+
+use crate::{Exit, Unable, choice, show};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The one policy.
+    old: PathBuf,
+    /// The other policy.
+    new: PathBuf,
+    /// Cases, directories of cases, or names in plugin/cases, as for `staging-sync test`.
+    #[arg(value_name = "CASES")]
+    cases: Vec<String>,
+    /// How to say it: markdown is for a pull request.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Markdown,
+    Json,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let (old, new) = (choice::load(&arguments.old).await?, choice::load(&arguments.new).await?);
+    let mut comparison = compare::Comparison::default();
+    for dir in find::find(&arguments.cases).map_err(Unable)? {
+        let case = Case::read(&dir).map_err(Unable)?;
+        let (old, new) = (case.run(&old).await.map_err(Unable)?, case.run(&new).await.map_err(Unable)?);
+        comparison.add(&case, &old, &new);
+    }
+    match arguments.format {
+        Format::Text => print!("{}", printable_lines(&comparison.text())),
+        Format::Markdown => print!("{}", printable_lines(&comparison.markdown())),
+        Format::Json => println!("{}", show::json(&serde_json::to_value(&comparison).unwrap_or_default())),
+    }
+    Ok(if comparison.differing.is_empty() { Exit::Well } else { Exit::Failed })
+}

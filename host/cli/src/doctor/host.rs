@@ -1,0 +1,151 @@
+//! Checks of what the host itself needs: settings, certificates, a policy, and what it reads from S3.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use staging_sync_runtime::activation::bucket::Objects;
+use staging_sync_runtime::activation::location::{Location, is_s3};
+use staging_sync_runtime::activation::store::Fetched;
+use staging_sync_runtime::aws::live::Live;
+use staging_sync_runtime::aws::{self, AwsError, Call, Door};
+use staging_sync_runtime::policy::{COMPONENT, Release};
+use staging_sync_runtime::{Config, Service};
+
+use super::check::Check;
+
+/// The operation of the schedule.
+const OPERATION: &str = "sync_staging_accounts";
+
+/// The configuration of a host in this environment.
+pub struct Settings {
+    pub config: Config,
+    /// The table, if one is named.
+    pub table: Option<String>,
+}
+
+/// Variables, region and endpoints. That no table is named is found by the check of the table.
+pub async fn environment() -> (Check, Option<Settings>) {
+    const NAME: &str = "environment";
+    const NEXT: &str = "set what is named here; `staging-sync tick --help` lists all variables";
+    let region = match aws::region_and_endpoints().await {
+        Ok(region) => region,
+        Err(error) => return (Check::failed(NAME, error.message, NEXT), None),
+    };
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let table = set("TARGET_ACCOUNTS_TABLE").map(|table| table.trim().to_owned());
+    let config = Config::read(&|name| match name {
+        "AWS_REGION" => Some(region.clone()),
+        "TARGET_ACCOUNTS_TABLE" => Some(table.clone().unwrap_or_else(|| "none".into())),
+        name => std::env::var(name).ok(),
+    });
+    match config {
+        Ok(config) => {
+            let dry_run = if config.dry_run { ", DRY_RUN: ticks write nothing" } else { "" };
+            let drs = match config.regions.as_slice() {
+                few if few.len() <= 4 => few.join(", "),
+                many => format!("{} regions", many.len()),
+            };
+            let found = format!("region {region}, DRS in {drs}{dry_run}");
+            (Check::ok(NAME, found), Some(Settings { config, table }))
+        }
+        Err(error) => (Check::failed(NAME, error.message, NEXT), None),
+    }
+}
+
+/// Whom connections to AWS trust; whether that is anybody.
+pub async fn certificates() -> (Check, bool) {
+    match aws::certificates().await {
+        Ok(found) => (Check::ok("certificates", found), true),
+        Err(error) => {
+            let next = "install the certificates of authorities, or set AWS_CA_BUNDLE to a PEM file that has them";
+            (Check::failed("certificates", error.message, next), false)
+        }
+    }
+}
+
+/// AWS where it can't be reached: policies that are files need none.
+struct Nowhere;
+
+impl Door for Nowhere {
+    fn call<'a>(&'a self, _: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
+        let message = "AWS can't be reached".into();
+        Box::pin(async { Err(AwsError { code: AwsError::NOT_SENT.into(), message, retryable: false }) })
+    }
+}
+
+/// The policy as a host loads it, its settings judged by it.
+pub async fn policy(settings: &Settings, live: Option<&Arc<Live>>) -> (Check, Option<Arc<Release>>) {
+    const NAME: &str = "policy";
+    const NEXT: &str = "mend POLICY or POLICY_SETTINGS; `staging-sync policy inspect` and `policy status` say more";
+    let config = settings.config.clone();
+    let on_s3 = config.policies.iter().any(|policy| is_s3(policy));
+    let objects = match (on_s3, live) {
+        (false, _) => None,
+        (true, None) => return (Check::behind(NAME, "credentials"), None),
+        (true, Some(_)) => match Objects::from_env().await {
+            Ok(objects) => Some(Arc::new(objects)),
+            Err(error) => return (Check::failed(NAME, error.message, NEXT), None),
+        },
+    };
+    let door: Arc<dyn Door> = match live {
+        Some(live) => Arc::clone(live) as _,
+        None => Arc::new(Nowhere),
+    };
+    let service = match Service::with(config, door, objects) {
+        Ok(service) => service,
+        Err(error) => return (Check::failed(NAME, error.message, NEXT), None),
+    };
+    let release = match service.release(OPERATION).await {
+        Ok(release) => release,
+        Err(error) => return (Check::failed(NAME, error.message, NEXT), None),
+    };
+    let found = format!("{release}, with settings {}", release.settings());
+    let check = match service.rejected().await.as_slice() {
+        [] => Check::ok(NAME, found),
+        rejected => Check::failed(NAME, format!("rejected: {}; {found} decides", rejected.join("; ")), NEXT),
+    };
+    (check, Some(release))
+}
+
+/// What is read from S3: configured policies, and the outcomes of segments.
+pub async fn bucket(settings: &Settings) -> Check {
+    const NAME: &str = "bucket";
+    const NEXT: &str = "check the URI, and that these credentials may s3:GetObject there";
+    let policies = settings.config.policies.iter().filter(|policy| is_s3(policy)).cloned();
+    // No segment leaves outcomes under this name.
+    let outcomes = settings.config.outcomes_prefix.as_ref().map(|prefix| format!("{prefix}staging-sync-doctor"));
+    let places: Vec<(String, bool)> = policies.map(|at| (at, true)).chain(outcomes.map(|at| (at, false))).collect();
+    if places.is_empty() {
+        return Check::ok(NAME, "not needed: neither POLICY nor OUTCOMES_PREFIX is on S3");
+    }
+    let objects = match Objects::from_env().await {
+        Ok(objects) => Arc::new(objects),
+        Err(error) => return Check::failed(NAME, error.message, NEXT),
+    };
+    let (mut read, mut unclear) = (Vec::new(), Vec::new());
+    for (at, must_exist) in places {
+        let found = match Location::parse(&at, Some(&objects)) {
+            Ok(location) => location.get(None, COMPONENT).await,
+            Err(problem) => return Check::failed(NAME, problem, NEXT),
+        };
+        match found {
+            Ok(Fetched::Missing) if must_exist => {
+                return Check::failed(NAME, format!("{at}: there's no such object"), NEXT);
+            }
+            Ok(_) => read.push(at),
+            // Who may read and not list is told this of what isn't there, as the function is.
+            Err(error) if !must_exist && error.message.contains("AccessDenied") => unclear.push(error.message),
+            Err(error) => return Check::failed(NAME, error.message, NEXT),
+        }
+    }
+    match unclear.as_slice() {
+        [] => Check::ok(NAME, format!("can be read: {}", read.join(", "))),
+        unclear => Check::warning(
+            NAME,
+            unclear.join("; "),
+            "nothing, if these credentials may not list the bucket: S3 then says so of an object that isn't there; otherwise \
+             allow s3:GetObject and s3:PutObject below OUTCOMES_PREFIX",
+        ),
+    }
+}

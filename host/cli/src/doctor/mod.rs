@@ -1,0 +1,130 @@
+//! `staging-sync doctor`: whether ticks can run here, check by check, and what to do where they can't.
+
+mod aws;
+mod check;
+mod host;
+mod permissions;
+mod target;
+
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value, json};
+use staging_sync_runtime::aws::live::Live;
+use staging_sync_runtime::aws::{Access, Aws, discovery::Listing};
+
+use crate::accounts::Accounts;
+use crate::{Exit, Unable, show};
+use check::{Check, Status};
+use permissions::Permissions;
+
+/// What the stack's schedule can be looked at with: no SDK of EventBridge is in this program.
+const LOOK_AT_SCHEDULE: &str = "aws events list-rules --query \"Rules[?contains(Name, 'staging-account-sync')].[Name, State, \
+                                ScheduleExpression]\" --output table";
+
+#[derive(Args)]
+#[command(
+    after_long_help = "Nothing is changed. Whether the table can be written is found out by an update whose condition can't hold. \
+                       What is checked are the credentials of this environment: to check what the function may do, run it as \
+                       the function's role."
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    accounts: Accounts,
+    /// Prints the checks as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let checks = checks(arguments.accounts).await;
+    let count = |status: Status| checks.iter().filter(|check| check.status == status).count();
+    let [ok, warning, failed, not_checked] =
+        [Status::Ok, Status::Warning, Status::Failed, Status::NotChecked].map(count);
+    if arguments.json {
+        let list: Vec<Value> = checks.iter().map(Check::json).collect();
+        let result =
+            json!({"ok": ok, "warnings": warning, "failed": failed, "notChecked": not_checked, "checks": list});
+        println!("{}", show::json(&result));
+    } else {
+        for check in &checks {
+            println!("{}", check.lines());
+        }
+        let plural = if warning == 1 { "" } else { "s" };
+        println!("\n{ok} ok, {warning} warning{plural}, {failed} failed, {not_checked} not checked");
+    }
+    Ok(if failed > 0 { Exit::Failed } else { Exit::Well })
+}
+
+/// All checks, in the order in which to mend what they find.
+async fn checks(accounts: Accounts) -> Vec<Check> {
+    let (environment, settings) = host::environment().await;
+    let (certificates, trusted) = host::certificates().await;
+    let mut checks = vec![environment, certificates];
+    let unreachable = if settings.is_none() { Some("environment") } else { (!trusted).then_some("certificates") };
+    let known = match unreachable {
+        Some(other) => {
+            checks.extend([Check::behind("credentials", other), Check::behind("clock", other)]);
+            None
+        }
+        None => {
+            let (found, live) = aws::credentials().await;
+            checks.extend(found);
+            live
+        }
+    };
+    // What stands in the way of whatever asks AWS.
+    let blocked = unreachable.or(known.is_none().then_some("credentials"));
+
+    let (policy, release) = match &settings {
+        Some(settings) => host::policy(settings, known.as_ref().map(|known| &known.live)).await,
+        None => (Check::behind("policy", "environment"), None),
+    };
+    let access = release.map_or_else(
+        || Access { listings: vec![Listing::StagingAccounts], updates: true },
+        |release| release.policy().access(),
+    );
+    match (&settings, &known) {
+        (Some(settings), Some(known)) => {
+            checks.extend(in_aws(settings, known, &access, accounts).await);
+            checks.push(policy);
+            checks.push(host::bucket(settings).await);
+        }
+        _ => {
+            let blocked = blocked.unwrap_or("credentials");
+            checks.extend(["table", "role", "region", "permissions"].map(|name| Check::behind(name, blocked)));
+            checks.push(policy);
+            checks.push(Check::behind("bucket", blocked));
+        }
+    }
+    let unknown = "this program asks EventBridge nothing";
+    checks.push(Check::not_checked("schedule", unknown, format!("look at the deployed rule: {LOOK_AT_SCHEDULE}")));
+    checks
+}
+
+/// The checks of the table and of target accounts, and what they show of permissions.
+async fn in_aws(settings: &host::Settings, known: &aws::Known, access: &Access, accounts: Accounts) -> Vec<Check> {
+    let mut permissions = Permissions::default();
+    let Some(table) = &settings.table else {
+        let unset = Check::failed(
+            "table",
+            "TARGET_ACCOUNTS_TABLE isn't set",
+            "set TARGET_ACCOUNTS_TABLE to the name of the DynamoDB table of target accounts",
+        );
+        let behind = ["role", "region", "permissions"].map(|name| Check::behind(name, "table"));
+        return [unset].into_iter().chain(behind).collect();
+    };
+    let live: &Arc<Live> = &known.live;
+    let host = Aws::new(Arc::clone(live) as _, table, access);
+    let (check, usable) = aws::table(live, &host, table, &mut permissions).await;
+    let mut checks = vec![check];
+    if usable {
+        let targets = target::Targets { host: &host, live, settings, caller: &known.caller, access };
+        checks.extend(targets.check(accounts.named(), &mut permissions).await);
+    } else {
+        checks.extend(["role", "region"].map(|name| Check::behind(name, "table")));
+    }
+    permissions.probe(live, table, access).await;
+    checks.push(permissions.check(access, &known.caller));
+    checks
+}

@@ -1,0 +1,156 @@
+//! `staging-sync lab`: a fleet on loopback, for trying things out with any AWS client.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use staging_sync_lab::{Error, Fleet, Lab};
+use staging_sync_runtime::aws::live::{Endpoint, Live, Patience};
+use staging_sync_runtime::text;
+use tokio::process::Command;
+
+use crate::{Exit, Unable};
+
+/// The fleet of `staging-sync demo`, and of `staging-sync lab` where no other is named.
+const DEMO_FLEET: &str = include_str!("../../lab/fleets/demo.json");
+
+#[derive(Args)]
+#[command(after_help = "\
+A COMMAND gets the lab's environment and nothing of the shell's AWS one: no AWS_ variable, no profile. The lab ends with it, \
+and the exit code is the command's.")]
+pub struct Arguments {
+    /// The fleet: a JSON file. Without one, that of the demo.
+    #[arg(long, value_name = "FILE")]
+    fleet: Option<PathBuf>,
+    /// The port on 127.0.0.1, 0 to 65535; 0 takes a free one.
+    #[arg(long, default_value_t = 4566, value_name = "PORT")]
+    port: u16,
+    /// Speak TLS, by an authority made for this lab; its certificate is in the file that AWS_CA_BUNDLE is set to.
+    #[arg(long)]
+    tls: bool,
+    /// Writes the exports to a file too, in one step, once it listens.
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Runs this command against the lab, on a free port.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let fleet = fleet(arguments.fleet.as_deref())?;
+    let bucket = fleet.hub.bucket.clone();
+    let port = if arguments.command.is_empty() { arguments.port } else { 0 };
+    let lab = match arguments.tls {
+        true => Lab::start_with_tls(fleet, port).await,
+        false => Lab::start_on(fleet, port).await,
+    };
+    let lab = lab.map_err(|error| match error {
+        Error::Bind { .. } => Unable(format!("lab: {error}: choose another port with --port")),
+        error => Unable(format!("lab: {error}")),
+    })?;
+    let bundle = lab.authority().map(Bundle::write).transpose()?;
+    let mut exports = lab.env();
+    exports.extend(bundle.as_ref().map(|Bundle(path)| ("AWS_CA_BUNDLE", path.display().to_string())));
+    exports.rotate_right(usize::from(bundle.is_some()));
+    if let Some(path) = &arguments.env_file {
+        let text: String = exports.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+        write_whole(path, &text).map_err(|error| Unable(format!("lab: {}: {error}", path.display())))?;
+    }
+    if let [program, rest @ ..] = arguments.command.as_slice() {
+        let exit = run_command(program, rest, &exports).await;
+        lab.shutdown().await;
+        return exit;
+    }
+    println!(
+        "# DynamoDB, S3, STS and DRS at {}; policies go to s3://{bucket}; use it from another shell with:",
+        lab.url()
+    );
+    for (name, value) in exports {
+        println!("export {name}={value}");
+    }
+    say!("serving until interrupted (Ctrl-C)");
+    tokio::signal::ctrl_c().await.map_err(|error| Unable(format!("lab: {error}")))?;
+    lab.shutdown().await;
+    Ok(Exit::Well)
+}
+
+/// Runs a command in the lab's environment, which has nothing of the shell's AWS one: what was meant for the lab mustn't
+/// reach a real account.
+async fn run_command(program: &OsStr, rest: &[OsString], exports: &[(&str, String)]) -> Result<Exit, Unable> {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {
+        command.env_remove(name);
+    }
+    // Profiles have endpoints and credentials as well.
+    command.env("AWS_CONFIG_FILE", NO_FILE).env("AWS_SHARED_CREDENTIALS_FILE", NO_FILE);
+    command.env("AWS_EC2_METADATA_DISABLED", "true").envs(exports.iter().map(|(name, value)| (*name, value)));
+    let ended = command.args(rest).status().await;
+    let ended = ended.map_err(|error| Unable(format!("lab: {}: {error}", program.display())))?;
+    let code = ended.code().or_else(|| Some(128 + ended.signal()?)); // as shells have it
+    Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)))
+}
+
+/// A file that is there and says nothing.
+const NO_FILE: &str = "/dev/null";
+
+/// Writes a file in one step: whoever waits for it finds all of it.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}", std::process::id()));
+    std::fs::write(&part, text)?;
+    std::fs::rename(&part, path)
+}
+
+/// The file with the certificate of a lab's authority, for as long as the lab runs.
+struct Bundle(PathBuf);
+
+impl Bundle {
+    fn write(authority: &str) -> Result<Self, Unable> {
+        let path = std::env::temp_dir().join(format!("staging-sync-lab-{}.pem", std::process::id()));
+        // A file of somebody else's by this name isn't written to.
+        let file = File::create_new(&path).and_then(|mut file| file.write_all(authority.as_bytes()));
+        file.map_err(|error| Unable(format!("lab: {}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0); // it's of no use to anybody, and no secret
+    }
+}
+
+/// Reads a fleet's file.
+pub fn fleet(path: Option<&Path>) -> Result<Fleet, Unable> {
+    let (name, text) = match path {
+        None => ("the demo's fleet".into(), DEMO_FLEET.to_owned()),
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = text::read(path).map_err(|error| Unable(format!("fleet {name}: {error}")))?;
+            (name, text)
+        }
+    };
+    Fleet::from_json(&text).map_err(|error| Unable(format!("{name}: {error}")))
+}
+
+/// The way to a running lab, whatever the process's own environment says.
+pub fn live(lab: &Lab, max_concurrency: usize, patience: Patience) -> Live {
+    Live::at(endpoint(lab), max_concurrency, patience)
+}
+
+/// Where a running lab is, and the hub's credentials.
+pub fn endpoint(lab: &Lab) -> Endpoint {
+    let env = lab.env();
+    let get = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()).unwrap_or_default();
+    let credentials = aws_credential_types::Credentials::new(
+        get("AWS_ACCESS_KEY_ID"),
+        get("AWS_SECRET_ACCESS_KEY"),
+        None,
+        None,
+        "lab",
+    );
+    Endpoint { url: lab.url(), region: get("AWS_REGION"), credentials }
+}

@@ -1,0 +1,194 @@
+//! The command line, for operators and policy authors. stdout is data, stderr is talk.
+
+#[macro_use]
+mod output;
+
+mod accounts;
+mod apply;
+mod bench;
+mod broken;
+mod choice;
+mod compare;
+mod completions;
+mod demo;
+mod doctor;
+mod help;
+mod lab;
+mod man;
+mod plan_file;
+mod policy;
+mod record;
+mod replay;
+mod schema;
+mod serve;
+mod show;
+mod simulate;
+mod swap;
+mod test;
+mod tick;
+
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use help::log_filter;
+use staging_sync_runtime::{log, policy::contract};
+
+/// As in the Lambda.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// This program's version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, as far as the build was told.
+const COMMIT: &str = match option_env!("STAGING_SYNC_COMMIT") {
+    Some(commit) if !commit.is_empty() => commit,
+    _ => "unknown",
+};
+
+static LONG_VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{VERSION} (commit {COMMIT}, WIT {})", contract::PACKAGE));
+
+/// What a command came to, and so the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: all is well.
+    Well,
+    /// 1: it ran, and something in it failed.
+    Failed,
+    /// That of a command that was run for the user.
+    Of(u8),
+}
+
+/// Why a command could not do its work: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unable(pub String);
+
+impl From<staging_sync_runtime::Error> for Unable {
+    fn from(error: staging_sync_runtime::Error) -> Self {
+        Self(format!("{}: {}", error.kind.error_type(), error.message))
+    }
+}
+
+/// Keeps the stored staging accounts of AWS DRS target accounts true.
+#[derive(Parser)]
+#[command(version, long_version = LONG_VERSION.as_str())]
+struct Arguments {
+    /// Errors only: no other log lines, no progress, no word of what was done. RUST_LOG outweighs it.
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    quiet: bool,
+    /// More log lines on stderr: -v what happens, -vv every AWS call. RUST_LOG outweighs it.
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows two ticks over a fleet on this machine: no AWS account is needed.
+    Demo(demo::Arguments),
+    /// Runs one tick against the AWS that the environment points to.
+    Tick(tick::Arguments),
+    /// Makes the changes that a dry run planned, where they still fit.
+    Apply(apply::Arguments),
+    /// Checks whether ticks can run here, and says what to do where they can't. Changes nothing.
+    Doctor(doctor::Arguments),
+    /// Runs a tick at once and then every so often, until SIGTERM or SIGINT.
+    Serve(serve::Arguments),
+    /// Serves a fleet on loopback as DynamoDB, S3, STS and DRS, until it's interrupted.
+    Lab(lab::Arguments),
+    /// Measures ticks over a fleet on this machine, against the least time that their AWS calls can take.
+    Bench(bench::Arguments),
+    /// Runs one tick like `tick`, by default without writing, and keeps it as a case.
+    Record(record::Arguments),
+    /// Runs ticks of any size in simulated time: how long they take, what they cost, which limit they meet first.
+    Simulate(simulate::Arguments),
+    /// Lets a policy decide a case, without AWS, and prints the summary.
+    Replay(replay::Arguments),
+    /// Tells whether a policy decides the cases as they expect, or keeps the invariants under faults.
+    Test(test::Arguments),
+    /// Tells what two policies decide differently on the same cases.
+    Compare(compare::Arguments),
+    /// Build, inspect, publish and roll back policies.
+    Policy(policy::Arguments),
+    /// Print a JSON schema, for editors.
+    Schema(schema::Arguments),
+    /// Generate shell completions.
+    Completions(completions::Arguments),
+    /// Show a page of the manual, or write all of them.
+    Man(man::Arguments),
+}
+
+fn main() -> ExitCode {
+    staging_sync_runtime::aws::transport::raise_file_limit();
+    let matches = help::documented(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    output::be_quiet(arguments.quiet);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("staging-sync: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let code = runtime.block_on(run(arguments));
+    runtime.shutdown_background(); // a policy that is being compiled isn't waited for
+    if let Some(error) = output::finish() {
+        eprintln!("staging-sync: stdout can't be written, and what is missing there is lost: {error}");
+        return ExitCode::from(2);
+    }
+    code
+}
+
+async fn run(arguments: Arguments) -> ExitCode {
+    // These show all there is to say themselves. What libraries warn of ends in our own errors.
+    let quiet = match &arguments.command {
+        Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Simulate(_) => true,
+        Command::Test(_) | Command::Compare(_) | Command::Doctor(_) => true,
+        Command::Policy(arguments) => arguments.is_verify(),
+        _ => false,
+    };
+    let (style, default) = match &arguments.command {
+        Command::Serve(arguments) => (arguments.style(), log_filter::SERVICE),
+        _ if quiet => (log::Style::Plain, log_filter::NONE),
+        _ => (log::Style::Plain, log_filter::COMMAND),
+    };
+    let filter = match (arguments.quiet, arguments.verbose) {
+        (true, _) if default == log_filter::NONE => default,
+        (true, _) => log_filter::QUIET,
+        (_, 0) => default,
+        (_, 1) => log_filter::VERBOSE,
+        _ => log_filter::DEBUG,
+    };
+    log::init(style, filter);
+    let done = match arguments.command {
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Tick(arguments) => tick::run(arguments).await,
+        Command::Apply(arguments) => apply::run(arguments).await,
+        Command::Doctor(arguments) => doctor::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Lab(arguments) => lab::run(arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Simulate(arguments) => simulate::run(arguments).await,
+        Command::Record(arguments) => record::run(arguments).await,
+        Command::Replay(arguments) => replay::run(arguments).await,
+        Command::Test(arguments) => test::run(arguments).await,
+        Command::Compare(arguments) => compare::run(arguments).await,
+        Command::Policy(arguments) => policy::run(arguments).await,
+        Command::Schema(arguments) => Ok(schema::run(&arguments)),
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::Man(arguments) => man::run(&arguments),
+    };
+    match done {
+        Ok(Exit::Well) => ExitCode::SUCCESS,
+        Ok(Exit::Failed) => ExitCode::from(1),
+        Ok(Exit::Of(code)) => ExitCode::from(code),
+        Err(Unable(reason)) => {
+            eprintln!("staging-sync: {reason}");
+            ExitCode::from(2)
+        }
+    }
+}

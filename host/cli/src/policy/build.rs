@@ -1,0 +1,69 @@
+//! `staging-sync policy build`: makes a component of a policy project, whatever its language.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use clap::Args;
+
+use super::encode;
+use super::language::Language;
+use crate::{Exit, Unable};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The project's folder, as `staging-sync policy new` makes it.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// Where the component goes; by default `policy.wasm` in the project's folder.
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// How a Rust project becomes a core module, with whichever toolchain is there.
+const RUST: &str = include_str!("../../../../plugin/build.sh");
+
+pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
+    let folder = &arguments.folder;
+    let unable = |what: String| Unable(format!("{}: {what}", folder.display()));
+    if !folder.is_dir() {
+        return Err(unable("there is no such folder".into()));
+    }
+    let out = arguments.out.clone().unwrap_or_else(|| folder.join("policy.wasm"));
+    match Language::of(folder) {
+        Some(Language::Rust) => {
+            // The script is an argument, not stdin, which the tools that it runs could read.
+            let core = out.with_extension("core.wasm");
+            bash(Command::new("bash").args(["-c", RUST, "build.sh"]).arg(folder).arg(&core)).map_err(unable)?;
+            let encoded = encode::encode(&core, &out);
+            let _ = std::fs::remove_file(&core); // a leftover does no harm
+            encoded
+        }
+        Some(Language::Javascript | Language::Python) => {
+            let script = folder.join("build.sh");
+            if !script.is_file() {
+                return Err(unable("it has no build.sh, by which such a policy is built".into()));
+            }
+            bash(Command::new("bash").arg(script).arg(&out)).map_err(unable)?;
+            Ok(Exit::Well)
+        }
+        None => {
+            let marks = [Language::Rust, Language::Javascript, Language::Python].map(Language::mark);
+            let what = format!("isn't a policy project: it has none of {}", marks.join(", "));
+            Err(unable(format!("{what}; `staging-sync policy new` starts one")))
+        }
+    }
+}
+
+/// Runs a script, which tells on stderr what it does.
+fn bash(command: &mut Command) -> Result<(), String> {
+    let status = command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err("could not be built; the reason is above".into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err("needs bash to be built: 'apt-get install bash', or your system's way".into())
+        }
+        Err(error) => Err(format!("bash: {error}")),
+    }
+}

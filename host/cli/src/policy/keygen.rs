@@ -1,0 +1,54 @@
+//! `staging-sync policy keygen`: a pair of keys to sign policies with.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{signing, source};
+use crate::{Exit, Unable};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Where the keys go: NAME.key (secret) and NAME.pub, as minisign has them.
+    #[arg(long, value_name = "NAME", default_value = "policy")]
+    out: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
+    let password = source::password();
+    let protected = password.is_some();
+    let (secret, public) = signing::keys(password).map_err(Unable)?;
+    let path = |extension: &str| {
+        let mut path = arguments.out.as_os_str().to_owned();
+        path.push(extension);
+        PathBuf::from(path)
+    };
+    let (secret_path, public_path) = (path(".key"), path(".pub"));
+    write(&secret_path, &secret, 0o600)?;
+    write(&public_path, &public, 0o644)?;
+    let line = public.lines().last().unwrap_or_default();
+    say!(
+        "{}: the secret key{}",
+        secret_path.display(),
+        match protected {
+            true => ", protected by POLICY_KEY_PASSWORD",
+            false => ", without a password: set POLICY_KEY_PASSWORD for one; keep it where only publishers are",
+        }
+    );
+    say!("{}: the public key; hosts that have it run only what is signed:", public_path.display());
+    println!("POLICY_PUBLIC_KEY={line}");
+    Ok(Exit::Well)
+}
+
+/// Writes a file that isn't there yet: a key that is lost can't be made again.
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), Unable> {
+    let unable = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => Unable(format!("{}: is there already, and isn't overwritten", path.display())),
+        _ => Unable(format!("{}: {error}", path.display())),
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(unable)?;
+    file.write_all(text.as_bytes()).map_err(unable)
+}

@@ -1,0 +1,70 @@
+//! `staging-sync policy log`: the changes of a manifest, the newest first.
+
+use clap::Args;
+use serde_json::{Value, json};
+use staging_sync_runtime::activation::history::{self, Record};
+use staging_sync_runtime::activation::publish::{self, Found};
+use staging_sync_runtime::text::printable;
+
+use super::source;
+use crate::{Exit, Unable, show};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The manifest: a path or an `s3://` URI.
+    manifest: String,
+    /// Print the changes as JSON, each with the whole manifest afterwards.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let at = source::locate(&arguments.manifest).await?;
+    let found = publish::find(&at).await?;
+    let history = history::read(&at).await?;
+    let last = history.records().last();
+    match (&found, last) {
+        (Found::Nothing, None) => return Err(Unable(format!("{at}: there's no such manifest"))),
+        (Found::Nothing, Some(_)) => eprintln!("{at}: the manifest itself is gone"),
+        (Found::Broken(broken), _) => eprintln!("{at}: the manifest can't be read now: {}", broken.error),
+        (Found::Manifest(stored), _) if last.is_none_or(|last| last.manifest != stored.manifest) => {
+            let title = source::title(&stored.manifest.active);
+            eprintln!("{at}: was changed since without a record; now {title} decides");
+        }
+        (Found::Manifest(_), _) => {}
+    }
+    if arguments.json {
+        let changes: Vec<Value> = history.records().iter().rev().map(Record::json).collect();
+        println!("{}", show::json(&json!(changes)));
+        return Ok(Exit::Well);
+    }
+    for record in history.records().iter().rev() {
+        let change = &record.change;
+        let (kind, entry) = (change.change.name(), &record.manifest.active);
+        println!("{:4}  {}  {kind} by {}", record.number, printable(&change.at), printable(&change.by));
+        println!("      active    {}", described(entry));
+        if let Some(shadow) = &record.manifest.shadow {
+            println!("      shadow    {}", described(shadow));
+        }
+        for (name, text) in [("proof", &change.proof), ("comment", &change.comment)] {
+            if let Some(text) = text {
+                println!("      {name:9} {}", printable(text));
+            }
+        }
+    }
+    Ok(Exit::Well)
+}
+
+/// An entry on one line: what, under which settings, with which cases, signed or not.
+fn described(entry: &staging_sync_runtime::activation::manifest::Entry) -> String {
+    let settings = entry.settings.as_ref().map(|settings| json!(settings).to_string());
+    let cases = entry.cases.as_ref().map(|cases| format!("cases {}", cases.sha256.get(..12).unwrap_or_default()));
+    let text = format!(
+        "{}, settings {}, {}, {}",
+        source::title(entry),
+        settings.as_deref().unwrap_or("of POLICY_SETTINGS"),
+        cases.as_deref().unwrap_or("no cases"),
+        if entry.signature.is_some() { "signed" } else { "unsigned" },
+    );
+    printable(&text)
+}

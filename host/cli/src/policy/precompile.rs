@@ -1,0 +1,30 @@
+//! `staging-sync policy precompile`: the compiled form of a policy, for a package.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use staging_sync_runtime::policy::cache;
+
+use super::read;
+use crate::{Exit, Unable};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The policy: a component, or a core module.
+    policy: PathBuf,
+    /// Where the compiled form goes: beside the packaged policy.wasm, as policy.cwasm.
+    #[arg(long, short, value_name = "FILE", default_value = "policy.cwasm")]
+    out: PathBuf,
+    /// The architecture that it will run on.
+    #[arg(long, default_value = std::env::consts::ARCH, value_parser = ["x86_64", "aarch64"])]
+    target: String,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
+    let unable = |what: String| Unable(format!("{}: {what}", arguments.policy.display()));
+    let compiled = cache::precompile(&read(&arguments.policy)?, &arguments.target).map_err(unable)?;
+    std::fs::write(&arguments.out, &compiled)
+        .map_err(|error| Unable(format!("{}: {error}", arguments.out.display())))?;
+    say!("{}: compiled for {}, {} KiB", arguments.out.display(), arguments.target, compiled.len().div_ceil(1024));
+    Ok(Exit::Well)
+}

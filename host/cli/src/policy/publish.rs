@@ -1,0 +1,175 @@
+//! `staging-sync policy publish`: a policy goes live on the next tick, or into the shadow.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Map, Value};
+use staging_sync_runtime::activation::history::Kind;
+use staging_sync_runtime::activation::location::Location;
+use staging_sync_runtime::activation::manifest::{Cases, Entry};
+use staging_sync_runtime::activation::publish::{self, Broken, Found, published, repaired};
+use staging_sync_runtime::activation::store::Fetched;
+use staging_sync_runtime::case::{Case, bundle};
+use staging_sync_runtime::policy::{self, COMPONENT};
+use staging_sync_runtime::{tape, text};
+use staging_sync_workbench::find;
+
+use super::record::{Note, make};
+use super::source;
+use crate::{Exit, Unable};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The policy: a path or an `s3://` URI of a component or of a core module.
+    policy: String,
+    /// The manifest, new or there already: a path or an `s3://` URI that ends in .json. The component goes beside
+    /// it.
+    #[arg(long, value_name = "URI")]
+    to: String,
+    /// The policy's settings: a JSON file. Without it, hosts use POLICY_SETTINGS.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// What the policy must decide before a host takes it: a directory of cases. They run here first, under the
+    /// published settings; a case with a settings.json under its own.
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
+    /// The secret key to sign with; its password, if it has one, in POLICY_KEY_PASSWORD.
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+    /// The public key that hosts ask for, or its file: what it doesn't verify isn't published.
+    #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
+    public_key: Option<String>,
+    /// Lets it decide beside the active policy, without effect.
+    #[arg(long)]
+    shadow: bool,
+    /// Also where the active policy serves an operation that this one doesn't.
+    #[arg(long)]
+    replace: bool,
+    /// Also over a manifest that can't be read: what is whole in it stays, and the broken file is kept beside it.
+    #[arg(long)]
+    repair: bool,
+    #[command(flatten)]
+    note: Note,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let to = source::locate(&arguments.to).await?;
+    let bytes = bytes(&source::locate(&arguments.policy).await?).await?;
+    let settings = arguments.settings.as_ref().map(settings).transpose()?;
+    let cases = arguments.cases.as_deref().map(cases).transpose()?;
+    let found = publish::find(&to).await?;
+    let before = match &found {
+        Found::Nothing => None,
+        Found::Manifest(stored) => Some(stored.manifest.clone()),
+        Found::Broken(broken) if !arguments.repair => return Err(broken.unreadable(&to).into()),
+        Found::Broken(_) => None,
+    };
+    let active = match &found {
+        Found::Broken(broken) => broken.remains.active.as_ref(),
+        _ => before.as_ref().map(|before| &before.active),
+    };
+
+    // What a host would do with it, done here first. A signature is looked at once there is one.
+    let unsigned = source::gate(None)?;
+    let text =
+        settings.clone().map_or_else(|| unsigned.settings.clone(), |settings| Value::Object(settings).to_string());
+    let place = arguments.settings.as_ref().map_or("POLICY_SETTINGS".into(), |path| path.display().to_string());
+    let release = unsigned.judge(bytes.clone(), (text, &place), None, cases.clone()).await;
+    let release = release.map_err(publish::Unchanged::from)?;
+    let info = release.policy().info();
+    if let Some(active) = active.filter(|_| !arguments.replace) {
+        let title = format!("{} {}", info.name, info.version);
+        source::serves_as_much(&to, active, &title, &info.operations, unsigned.limits).await?;
+    }
+    let cases = cases.map(|text| {
+        let sha256 = policy::sha256(&text);
+        (Cases { file: format!("sha256-{sha256}.cases.json"), sha256 }, text)
+    });
+    let mut entry =
+        Entry { cases: cases.as_ref().map(|(cases, _)| cases.clone()), ..Entry::of(info, &bytes, settings) };
+    if let Some(key) = &arguments.sign {
+        let public_key = source::signing_key(key)?.sign(&mut entry).map_err(Unable)?;
+        say!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
+    }
+    source::gate(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
+    let note = &arguments.note;
+    if !note.dry_run {
+        keep(&to, &entry.component, bytes).await?;
+        if let Some((cases, text)) = cases {
+            keep(&to, &cases.file, text).await?;
+        }
+    }
+    if let Some(before) = &before {
+        let there = if arguments.shadow { before.shadow.as_ref() } else { Some(&before.active) };
+        if there.is_some_and(|there| *there == entry) {
+            say!("{to}: {} is there already: nothing to do", source::title(&entry));
+            return Ok(Exit::Well);
+        }
+    }
+    let (title, published_entry) = (source::title(&entry), entry.clone());
+    let manifest = match &found {
+        Found::Broken(broken) => repaired(broken.remains.clone(), entry, arguments.shadow),
+        _ => published(before.clone(), entry, arguments.shadow),
+    };
+    let manifest = manifest.map_err(|error| Unable(format!("{to}: {error}")))?;
+    if let Found::Broken(broken) = &found
+        && !note.dry_run
+    {
+        repair(&to, broken).await?;
+    }
+    let (kind, said) = match arguments.shadow {
+        true => {
+            let said = format!(
+                "{title} decides in the shadow from the next tick on; the log says where it differs\nnext: staging-sync \
+                 policy promote {to}, or withdraw {to}"
+            );
+            (Kind::Shadow, said)
+        }
+        false => (Kind::Publish, format!("{title} decides from the next tick on")),
+    };
+    make(&to, (before.as_ref(), found.version()), &manifest, (kind, Some(&published_entry)), note, &said).await
+}
+
+/// Puts a file beside the manifest, and says where it was damaged there.
+async fn keep(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Unable> {
+    if let Some(at) = publish::keep(to, name, bytes).await? {
+        say!("{at}: wasn't what its name says, and is repaired");
+    }
+    Ok(())
+}
+
+/// Keeps a broken manifest beside its place, and says what of it stays.
+async fn repair(to: &Location, broken: &Broken) -> Result<(), Unable> {
+    say!("{to}: the manifest can't be read: {}", broken.error);
+    say!("{to}: it is kept as {}", broken.keep(to).await?);
+    let remains = &broken.remains;
+    for (name, entry) in [("active", &remains.active), ("previous", &remains.previous), ("shadow", &remains.shadow)] {
+        match entry {
+            Some(entry) => say!("{to}: its {name} policy could be read: {}", source::title(entry)),
+            None => say!("{to}: it has no {name} policy that could be read"),
+        }
+    }
+    Ok(())
+}
+
+async fn bytes(at: &Location) -> Result<Vec<u8>, Unable> {
+    match at.get(None, COMPONENT).await.map_err(|error| Unable(error.message))? {
+        Fetched::Found { bytes, .. } => Ok(bytes),
+        _ => Err(Unable(format!("{at}: there's no such policy; `staging-sync policy build` makes one"))),
+    }
+}
+
+fn settings(path: &PathBuf) -> Result<Map<String, Value>, Unable> {
+    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+    let text = text::read(path).map_err(|error| unable(error.to_string()))?;
+    tape::parse(&text).and_then(tape::read).map_err(unable)
+}
+
+fn cases(dir: &Path) -> Result<Vec<u8>, Unable> {
+    let found = find::find(&[dir.to_string_lossy().into_owned()]).map_err(Unable)?;
+    let cases: Vec<Case> = found.iter().map(|dir| Case::read(dir)).collect::<Result<_, _>>().map_err(Unable)?;
+    for case in cases.iter().filter(|case| case.pins_settings) {
+        say!("case {} runs under its own settings.json, not under the published settings", case.name);
+    }
+    Ok(bundle::text(&cases).map_err(Unable)?.into_bytes())
+}

@@ -1,0 +1,83 @@
+//! A change of a manifest by somebody: made, recorded in its history, and told with the way back.
+
+use std::time::SystemTime;
+
+use clap::Args;
+use staging_sync_runtime::activation::history::{self, Change, Kind};
+use staging_sync_runtime::activation::location::Location;
+use staging_sync_runtime::activation::manifest::{Entry, Manifest};
+use staging_sync_runtime::aws::caller;
+use staging_sync_runtime::tick::instant_text;
+
+use super::source;
+use crate::{Exit, Unable};
+
+#[derive(Args)]
+pub struct Note {
+    /// Why, for `policy log`.
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// Judge the change and print what the manifest would be; change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Makes a change, unless it's a dry run, and prints the manifest. `before` is what was there, as far as it could be read,
+/// and its version; `kind` comes with the policy that was proven for it; `said` tells the change to people.
+pub async fn make(
+    at: &Location,
+    (before, version): (Option<&Manifest>, Option<&str>),
+    manifest: &Manifest,
+    (kind, proven): (Kind, Option<&Entry>),
+    note: &Note,
+    said: &str,
+) -> Result<Exit, Unable> {
+    if note.dry_run {
+        println!("{}", manifest.text().trim_end());
+        say!("{at}: dry run, nothing is changed: {said}");
+        return Ok(Exit::Well);
+    }
+    let change = Change {
+        at: instant_text(SystemTime::now()),
+        by: author(at).await,
+        change: kind,
+        comment: note.comment.clone(),
+        proof: proven.map(|entry| match &entry.cases {
+            Some(_) => "its cases came out as expected".to_owned(),
+            None => "came through the built-in cases".to_owned(),
+        }),
+    };
+    let recorded = history::change(at, before, version, manifest, change).await?;
+    println!("{}", manifest.text().trim_end());
+    say!("{at}: {said}");
+    match (recorded.before, before) {
+        (Some(number), Some(before)) => {
+            let title = source::title(&before.active);
+            say!("undo: staging-sync policy rollback {at} --to-change {number} (back to {title})");
+        }
+        (None, Some(_)) => say!("undo: staging-sync policy rollback {at}, if that is the one before"),
+        (_, None) => say!("undo: there was none before it; set POLICY to what it was"),
+    }
+    match recorded.missing {
+        None => Ok(Exit::Well),
+        Some(error) => {
+            eprintln!("the change is made, and isn't in the manifest's history: {error}");
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// Who makes a change: the caller's ARN where S3 is changed, else the user of this machine.
+async fn author(at: &Location) -> String {
+    let user = || {
+        let named = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
+        named.into_iter().find(|name| !name.is_empty())
+    };
+    match at.is_in_bucket() {
+        true => match caller::arn().await {
+            Ok(arn) => arn,
+            Err(_) => user().map_or("unknown".into(), |user| format!("{user} (caller unknown to STS)")),
+        },
+        false => user().unwrap_or_else(|| "unknown".into()),
+    }
+}

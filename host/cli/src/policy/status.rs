@@ -1,0 +1,73 @@
+//! `staging-sync policy status`: what a host would do with a manifest.
+
+use clap::Args;
+use serde_json::json;
+use staging_sync_runtime::activation::Offer;
+use staging_sync_runtime::activation::publish;
+
+use super::source;
+use crate::{Exit, Unable, show};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The manifest: a path or an `s3://` URI.
+    manifest: String,
+    /// The public key that hosts ask for, or its file.
+    #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
+    public_key: Option<String>,
+    /// Prints all of it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let at = source::locate(&arguments.manifest).await?;
+    let stored = publish::read(&at).await?.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?;
+    let gate = source::gate(arguments.public_key.as_deref())?;
+    let mut exit = Exit::Well;
+    let mut found = serde_json::Map::new();
+    for (path, entry) in stored.manifest.entries() {
+        let role = path.strip_prefix("$.").unwrap_or("active");
+        let verdict = gate.activate(&at, Offer::Listed(Box::new(entry.clone())), &[]).await;
+        let signature = match (&entry.signature, &gate.key) {
+            (None, _) => "unsigned",
+            (Some(_), None) => "signed, and no POLICY_PUBLIC_KEY is set to verify it",
+            (Some(_), Some(_)) => match gate.signed(entry) {
+                Ok(()) => "signed, verified",
+                Err(_) => "signed, NOT verified",
+            },
+        };
+        if verdict.is_err() {
+            exit = Exit::Failed;
+        }
+        let operations = verdict.as_ref().ok().map(|release| {
+            let served = release.policy().info().operations.iter();
+            served.map(|operation| operation.name.clone()).collect::<Vec<_>>()
+        });
+        let verdict = verdict.err();
+        if !arguments.json {
+            println!("{role:9} {} {}, sha256 {}", entry.name, entry.version, entry.sha256);
+            if let Some(operations) = &operations {
+                println!("{:9} serves {}", "", operations.join(", "));
+            }
+            let settings = entry.settings.as_ref().map(|settings| json!(settings).to_string());
+            println!("{:9} settings {}", "", settings.as_deref().unwrap_or("of POLICY_SETTINGS"));
+            let cases = entry.cases.as_ref().map(|cases| format!("must decide {}", cases.file));
+            println!("{:9} {}", "", cases.as_deref().unwrap_or("has no cases of its own to decide"));
+            println!("{:9} {signature}", "");
+            match &verdict {
+                None => println!("{:9} a host takes it", ""),
+                Some(rejected) => println!("{:9} a host REJECTS it at {rejected}", ""),
+            }
+        }
+        let mut value = json!(entry);
+        value["operations"] = json!(operations);
+        value["signatureState"] = signature.into();
+        value["rejected"] = json!(verdict.map(|it| json!({"step": it.step.name(), "reason": it.reason})));
+        found.insert(role.into(), value);
+    }
+    if arguments.json {
+        println!("{}", show::json(&json!(found)));
+    }
+    Ok(exit)
+}

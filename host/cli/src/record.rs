@@ -1,0 +1,86 @@
+//! `staging-sync record`: one tick against the AWS that the environment points to, kept as a case.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use clap::Args;
+use regex_lite::Regex;
+use staging_sync_runtime::tape::anonymize::Keep;
+use staging_sync_runtime::{Config, Event, Service};
+use staging_sync_workbench::{Anonymize, Recording, record, vacant};
+
+use crate::{Exit, Unable, show, tick};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The case's directory, new or empty.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// What situation it is, in one line.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    about: String,
+    /// Records writes without making them. The default.
+    #[arg(long, conflicts_with = "write")]
+    dry_run: bool,
+    /// Makes the writes.
+    #[arg(long)]
+    write: bool,
+    /// Replaces account ids, names, messages and whatever isn't known to be harmless; the same one by the same one
+    /// everywhere. What is left is listed on stderr.
+    #[arg(long)]
+    anonymize: bool,
+    /// Keeps the parts of account and host names that match, where the policy decides by them: `^(prod|test)-`.
+    #[arg(long, value_name = "REGEX", requires = "anonymize")]
+    keep_names: Option<Regex>,
+    /// An event in JSON, as the Lambda gets it.
+    #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
+    event: String,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    vacant(&arguments.out).map_err(Unable)?;
+    let event = tick::json_event(&arguments.event)?;
+    let mut config = Config::from_env().await?;
+    let service = Service::start(config.clone()).await?;
+    let release = service.release(&Event::parse(&event)?.operation).await?;
+    config.settings = release.settings().to_owned();
+    let policy = release.policy();
+    let keep_names = arguments.keep_names.map(|regex| -> Keep {
+        Arc::new(move |name| {
+            regex.find_iter(name).map(|found| found.range()).filter(|found| !found.is_empty()).collect()
+        })
+    });
+    let recording = Recording {
+        event,
+        about: arguments.about,
+        now: SystemTime::now(),
+        writes: arguments.write,
+        anonymize: arguments.anonymize.then_some(Anonymize { keep_names }),
+    };
+    let recorded = record(config, policy.clone(), service.door(), recording, |_, _| ()).await?;
+    recorded.write(&arguments.out).map_err(Unable)?;
+    println!("{}", show::json(&recorded.result));
+    say!("recorded in {}", arguments.out.display());
+    for left in &recorded.left {
+        say!("left as it was: {left}");
+    }
+
+    // A tape is worth something only if it gives what was seen.
+    let again = recorded.case(&arguments.out).run(policy).await.map_err(Unable)?;
+    let mut problems = again.problems();
+    if again.result() != recorded.result {
+        problems.push("its replay comes to another summary; see it with `staging-sync test`".into());
+    }
+    for problem in &problems {
+        eprintln!("staging-sync: {}: {problem}", arguments.out.display());
+    }
+    let failed = match &recorded.report {
+        Ok(report) => report.counts.failed > 0,
+        Err(error) => {
+            eprintln!("staging-sync: {}: {}", error.kind.error_type(), error.message);
+            true
+        }
+    };
+    Ok(if failed || !problems.is_empty() { Exit::Failed } else { Exit::Well })
+}

@@ -1,0 +1,28 @@
+//! `staging-sync replay`: what a policy decides on a tape.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use staging_sync_runtime::case::Case;
+
+use crate::{Exit, Unable, choice, show};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The case: a directory with a tape.json.
+    case: PathBuf,
+    #[command(flatten)]
+    policy: choice::Choice,
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let case = Case::read(&arguments.case).map_err(Unable)?;
+    let run = case.run(&arguments.policy.load().await?).await.map_err(Unable)?;
+    let problems = run.problems();
+    for problem in &problems {
+        eprintln!("staging-sync: {}: {problem}", case.name);
+    }
+    let summary = run.report.map_err(|error| error.of_settings(&case.place_of_settings()))?.summary;
+    println!("{}", show::json(&summary));
+    Ok(if problems.is_empty() { Exit::Well } else { Exit::Failed })
+}

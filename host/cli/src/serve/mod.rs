@@ -1,0 +1,152 @@
+//! `staging-sync serve`: a tick every so often, as a service in a container or on a machine.
+
+mod duration;
+mod http;
+mod prometheus;
+mod state;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use staging_sync_runtime::tick::Report;
+use staging_sync_runtime::{Config, Event, Service, Tick, log};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinError;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::tick::json_event;
+use crate::{Exit, Unable};
+use state::{Failure, Shared, State};
+
+#[derive(Args)]
+#[command(after_help = "\
+The tick in hand is finished before it stops; a second signal stops at once. A tick that fails is logged, and the next \
+one is tried.")]
+pub struct Arguments {
+    /// The time from the beginning of a tick to that of the next one, like 30s, 5m or 1h30m; 1s to 24h.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    every: Duration,
+    /// Where /healthz and /metrics are served, over plain HTTP and to anyone who can connect.
+    #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// An event in JSON, as the Lambda gets it.
+    #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
+    event: String,
+    /// The time that a tick has, like --every; by default as much. DEADLINE_MARGIN_SECONDS counts for a quarter of it
+    /// at the most.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    timeout: Option<Duration>,
+    /// How log lines look.
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = Lines::Json)]
+    log: Lines,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, ValueEnum)]
+enum Lines {
+    /// One JSON object a line on stdout, as those of the Lambda.
+    Json,
+    /// For people, on stderr.
+    Plain,
+}
+
+impl Arguments {
+    /// How log lines look.
+    pub fn style(&self) -> log::Style {
+        match self.log {
+            Lines::Json => log::Style::Json,
+            Lines::Plain => log::Style::Plain,
+        }
+    }
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let event = Event::parse(&json_event(&arguments.event)?)?;
+    let every = arguments.every;
+    let timeout = arguments.timeout.unwrap_or(every);
+    let mut config = Config::from_env().await?;
+    // Made for Lambda's minutes: of a short tick it would leave nothing.
+    config.deadline_margin = config.deadline_margin.min(timeout / 4);
+    let mut signals = Signals::new().map_err(|error| Unable(format!("serve: signals: {error}")))?;
+    let unable = |error| {
+        let at = &arguments.listen;
+        Unable(format!("serve: can't listen on {at:?}: {error}: choose another address by --listen or LISTEN"))
+    };
+    let listener = TcpListener::bind(&arguments.listen).await.map_err(unable)?;
+    let address = listener.local_addr().map_err(unable)?;
+    let service = Arc::new(Service::start(config).await?);
+    let shared: Shared = Arc::new(Mutex::new(State::new(every.max(timeout))));
+    tokio::spawn(http::serve(listener, Arc::clone(&shared)));
+    tracing::info!(%address, everySeconds = every.as_secs(), timeoutSeconds = timeout.as_secs(), "serving");
+
+    let mut due = interval(every);
+    due.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            signal = signals.next() => {
+                tracing::info!(signal, "stopped");
+                return Ok(Exit::Well);
+            }
+            _ = due.tick() => {}
+        }
+        let tick = Tick { deadline: Some(Instant::now() + timeout), ..Tick::of(event.clone()) };
+        let service_of_tick = Arc::clone(&service);
+        // A task of its own, so that a panic costs one tick.
+        let mut under_way = tokio::spawn(async move { service_of_tick.tick(tick, |_, _| ()).await });
+        let mut stopping = false;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut under_way => break ended,
+                signal = signals.next() => {
+                    if stopping {
+                        tracing::warn!(signal, "stopped in the middle of a tick: the next one does the rest");
+                        return Ok(Exit::Failed);
+                    }
+                    stopping = true;
+                    tracing::info!(signal, "stopping after the tick in hand; a second signal stops at once");
+                }
+            }
+        };
+        let ended = outcome(ended);
+        if let Err(failure) = &ended {
+            tracing::error!(errorType = failure.error_type, error = failure.message, "tick failed");
+        }
+        let (policy, rejected) = (service.standing(&event.operation).await, service.rejected().await);
+        state::of(&shared).tick_ended(ended, policy.as_deref(), rejected);
+        if stopping {
+            tracing::info!("stopped");
+            return Ok(Exit::Well);
+        }
+    }
+}
+
+/// What a tick came to, a panic included.
+fn outcome(ended: Result<Result<Report, staging_sync_runtime::Error>, JoinError>) -> Result<Report, Failure> {
+    match ended {
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(error)) => Err(Failure { error_type: error.kind.error_type(), message: error.message }),
+        Err(error) => Err(Failure { error_type: "Panic", message: format!("host: {error}; please report it") }),
+    }
+}
+
+/// What asks the service to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Summaries and tables as people read them.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use staging_sync_runtime::text::printable;
+use staging_sync_runtime::tick::Shadow;
+
+/// A summary, or anything else, as indented JSON.
+pub fn json(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// A tick's summary: one row an account, then the counts.
+pub fn summary(summary: &Value) -> String {
+    let mut table = table(&["ACCOUNT", "NAME", "STATUS", "WHAT"]);
+    for detail in summary["details"].as_array().into_iter().flatten() {
+        table.add_row([
+            text(&detail["accountId"]),
+            text(&detail["accountName"]),
+            text(&detail["status"]),
+            what(detail),
+        ]);
+    }
+    // Each account once, unlike the summary's own counts, which the platform's other summaries have as well.
+    let number = |name: &str| summary[name].as_u64().unwrap_or_default();
+    let updated = number("accountsUpdated");
+    let unchanged = number("accountsProcessed").saturating_sub(updated);
+    let counts = [
+        ("updated", updated),
+        ("unchanged", unchanged),
+        ("skipped", number("accountsSkipped").saturating_sub(unchanged)),
+        ("failed", number("accountsFailed")),
+    ];
+    let mut counts: Vec<String> = counts.iter().map(|(status, number)| format!("{number} {status}")).collect();
+    if summary["accountsProcessed"].is_null() {
+        // Another policy's summary has counts of its own.
+        let own = summary.as_object().into_iter().flatten().filter(|(name, _)| *name != "totalAccounts");
+        counts = own.filter_map(|(name, value)| Some(format!("{} {}", printable(name), value.as_u64()?))).collect();
+    }
+    let total = number("totalAccounts");
+    let rejected = &summary["policyRejected"];
+    let rejected = match rejected["decidedBy"].as_str() {
+        None => String::new(),
+        Some(by) => format!(
+            "\npolicy rejected: {}: {}: {}; decided by {}",
+            text(&rejected["source"]),
+            text(&rejected["step"]),
+            text(&rejected["reason"]),
+            printable(by)
+        ),
+    };
+    let dry_run = if summary["dryRun"] == true { ", dry run: nothing was written" } else { "" };
+    format!(
+        "{table}\n{} at {}: {}{dry_run}{rejected}",
+        accounts(usize::try_from(total).unwrap_or(usize::MAX)),
+        text(&summary["timestamp"]),
+        counts.join(", "),
+    )
+}
+
+/// So many accounts.
+pub fn accounts(number: usize) -> String {
+    format!("{number} account{}", if number == 1 { "" } else { "s" })
+}
+
+/// What the policy in the shadow came to, as a line below the table; nothing where there's none.
+pub fn shadow(shadow: &Shadow) -> String {
+    let Some(policy) = &shadow.policy else { return String::new() };
+    let Shadow { compared, different, failed, not_compared, .. } = shadow;
+    let mut line = format!("\nshadow: {}: ", printable(policy));
+    line += &match different {
+        0 => format!("decides all of {compared} as the active policy"),
+        _ => {
+            let more = if *different > shadow.differing.len() { ", ..." } else { "" };
+            let named = printable(&shadow.differing.join(", "));
+            format!("decides {different} of {compared} differently: {named}{more} (-v: how)")
+        }
+    };
+    for (count, what) in [(failed, "failed on"), (not_compared, "not compared:")] {
+        if *count > 0 {
+            line += &format!(", {what} {count}");
+        }
+    }
+    line
+}
+
+/// The table of target accounts, from plain items.
+pub fn targets(items: &[Value]) -> String {
+    let mut table = table(&["ACCOUNT", "NAME", "STAGING ACCOUNTS", "UPDATED AT"]);
+    for item in items {
+        let staging: Vec<String> =
+            item["stagingAccounts"].as_array().into_iter().flatten().map(|entry| text(&entry["accountId"])).collect();
+        table.add_row([text(&item["accountId"]), text(&item["accountName"]), ids(&staging), text(&item["updatedAt"])]);
+    }
+    table.to_string()
+}
+
+/// An empty table as all of ours look.
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    if table.width().is_none() {
+        table.set_width(120);
+    }
+    table
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => printable(text),
+        other => other.to_string(),
+    }
+}
+
+/// A list of ids, shortened where there are many.
+fn ids(ids: &[String]) -> String {
+    match ids {
+        [first, .., last] if ids.len() > 4 => format!("{first} … {last} ({} in all)", ids.len()),
+        _ => ids.join(" "),
+    }
+}
+
+/// The part of a detail that depends on its status, on one line.
+fn what(detail: &Value) -> String {
+    let list = |name: &str| detail[name].as_array().map(|list| list.iter().map(text).collect::<Vec<_>>());
+    let mut parts = Vec::new();
+    for (name, sign) in [("added", "+"), ("removed", "-")] {
+        if let Some(list) = list(name).filter(|list| !list.is_empty()) {
+            parts.push(format!("{sign}{}", ids(&list)));
+        }
+    }
+    for (name, label) in [("totalStaging", "staging account"), ("stagingAccountCount", "staging account")] {
+        if !detail[name].is_null() {
+            let plural = if detail[name] == 1 { "" } else { "s" };
+            parts.push(format!("{} {label}{plural}", text(&detail[name])));
+        }
+    }
+    for name in ["reason", "error"] {
+        if !detail[name].is_null() {
+            parts.push(text(&detail[name]));
+        }
+    }
+    if let Some(regions) = detail["incompleteRegions"].as_array().filter(|_| detail["error"].is_null()) {
+        let regions: Vec<String> =
+            regions.iter().map(|at| format!("{} in {}", text(&at["code"]), text(&at["region"]))).collect();
+        parts.push(format!("incomplete: {}", regions.join(", ")));
+    }
+    if let Some(held) = list("heldRemovals") {
+        parts.push(format!("held back: -{}", ids(&held)));
+    }
+    parts.join(", ")
+}

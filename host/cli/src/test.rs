@@ -1,0 +1,191 @@
+//! `staging-sync test`: whether a policy decides the cases as they expect.
+
+use staging_sync_runtime::text::{printable, printable_lines};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use futures_util::stream::{self, StreamExt};
+use quick_xml::escape::escape;
+use staging_sync_runtime::case::Case;
+use staging_sync_runtime::policy::Policy;
+use staging_sync_workbench::{Verdict, check, faults, find};
+
+use crate::{Exit, Unable, broken, choice};
+
+/// How many cases run at once: a case computes, so more than there are cores is of no use.
+const AT_ONCE: usize = 8;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Cases, directories of cases, or names in plugin/cases: a part of a name, or with * and ? all of it.
+    #[arg(value_name = "CASES")]
+    cases: Vec<String>,
+    #[command(flatten)]
+    policy: choice::Choice,
+    /// Takes what comes out as expected: rewrites summary.json and the writes in tape.json.
+    #[arg(long)]
+    bless: bool,
+    /// Tries every case with every fault that its calls can have, and tells whether the invariants hold.
+    #[arg(long, conflicts_with = "bless")]
+    faults: bool,
+    /// Where cases of broken invariants are written.
+    #[arg(long, value_name = "DIR", default_value = broken::DIR, requires = "faults")]
+    out: PathBuf,
+    /// Writes a JUnit report as well.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// A case's line in the report.
+struct Line {
+    name: String,
+    about: String,
+    took: Duration,
+    verdict: Result<Verdict, String>,
+}
+
+/// What is done with a case.
+#[derive(Clone)]
+enum Way {
+    /// Compares with what it expects.
+    Expected { bless: bool },
+    /// Holds the invariants against its faults, and writes cases where they break.
+    Faults { out: PathBuf },
+}
+
+pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+    let policy = arguments.policy.load().await?;
+    let cases = find::find(&arguments.cases).map_err(Unable)?;
+    let way = match arguments.faults {
+        true => Way::Faults { out: arguments.out.clone() },
+        false => Way::Expected { bless: arguments.bless },
+    };
+    let mut lines = Vec::new();
+    let mut running = stream::iter(cases)
+        .map(|dir| {
+            let (policy, way) = (policy.clone(), way.clone());
+            let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let task = tokio::spawn(async move { line(&dir, &policy, &way).await });
+            async move {
+                task.await.unwrap_or_else(|error| Line {
+                    name,
+                    about: String::new(),
+                    took: Duration::ZERO,
+                    verdict: Err(format!("host: {error}; please report it")),
+                })
+            }
+        })
+        .buffered(AT_ONCE);
+    while let Some(line) = running.next().await {
+        show(&line, arguments.faults);
+        lines.push(line);
+    }
+    let count = |is: fn(&Result<Verdict, String>) -> bool| lines.iter().filter(|line| is(&line.verdict)).count();
+    let differing = count(|verdict| matches!(verdict, Ok(Verdict::Differs(_))));
+    let blessed = count(|verdict| matches!(verdict, Ok(Verdict::Blessed)));
+    let broken = count(|verdict| verdict.is_err());
+    let cases = lines.len();
+    if arguments.faults {
+        println!("{cases} cases: {differing} broken, {broken} couldn't be told");
+    } else {
+        println!("{cases} cases: {differing} differ, {broken} couldn't be told, {blessed} blessed");
+    }
+    if let Some(path) = &arguments.junit {
+        std::fs::write(path, junit(&lines)).map_err(|error| Unable(format!("{}: {error}", path.display())))?;
+    }
+    if broken > 0 {
+        return Err(Unable(format!("{broken} of {cases} cases couldn't be told")));
+    }
+    Ok(if differing > 0 { Exit::Failed } else { Exit::Well })
+}
+
+async fn line(dir: &Path, policy: &Policy, way: &Way) -> Line {
+    let began = Instant::now();
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let case = match way {
+        Way::Expected { bless: true } => read_to_bless(dir),
+        _ => Case::read(dir),
+    };
+    let case = match case {
+        Ok(case) => case,
+        Err(error) => return Line { name, about: String::new(), took: began.elapsed(), verdict: Err(error) },
+    };
+    let (about, verdict) = match way {
+        Way::Expected { bless } => {
+            let verdict = case.run(policy).await.and_then(|run| check(&case, &run, *bless));
+            (case.tape.about, verdict)
+        }
+        Way::Faults { out } => match under_faults(&case, policy, out).await {
+            Ok((about, verdict)) => (about, Ok(verdict)),
+            Err(error) => (case.tape.about, Err(error)),
+        },
+    };
+    Line { name: case.name, about, took: began.elapsed(), verdict }
+}
+
+/// Reads a case whose expectation is about to be rewritten: one that can't be read is no obstacle.
+fn read_to_bless(dir: &Path) -> Result<Case, String> {
+    Case::read(dir).or_else(|error| {
+        let case = Case::read_undecided(dir)?; // whatever else is wrong with it
+        say!("{error}: what comes out takes its place");
+        Ok(case)
+    })
+}
+
+/// How many variants of a case there are, and whether the invariants hold in all of them.
+async fn under_faults(case: &Case, policy: &Policy, out: &Path) -> Result<(String, Verdict), String> {
+    let found = faults::faults(case, policy).await?;
+    let mut about = format!("{} variants", found.variants);
+    if found.beyond > 0 {
+        about += &format!(", {} of them ask for what isn't on the tape", found.beyond);
+    }
+    if found.broken.is_empty() {
+        return Ok((about, Verdict::Same));
+    }
+    let broken = broken::told(case, &found.broken, policy, out).await?;
+    Ok((about, Verdict::Differs(broken)))
+}
+
+fn show(line: &Line, faults: bool) {
+    let (word, detail) = match &line.verdict {
+        Ok(Verdict::Same) => ("ok", ""),
+        Ok(Verdict::Blessed) => ("blessed", ""),
+        Ok(Verdict::Differs(how)) => (if faults { "BROKEN" } else { "DIFFERS" }, how.as_str()),
+        Err(error) => ("ERROR", error.as_str()),
+    };
+    println!("{word:8} {:32} {}", line.name, printable(&line.about));
+    if !detail.is_empty() {
+        println!("{}\n", printable_lines(detail));
+    }
+}
+
+/// The report that build servers read; its format is that of Ant's `junit` task.
+fn junit(lines: &[Line]) -> String {
+    let failures = lines.iter().filter(|line| matches!(line.verdict, Ok(Verdict::Differs(_)))).count();
+    let errors = lines.iter().filter(|line| line.verdict.is_err()).count();
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"staging-sync\" tests=\"{}\" \
+         failures=\"{failures}\" errors=\"{errors}\">\n",
+        lines.len()
+    );
+    for line in lines {
+        let body = match &line.verdict {
+            Ok(Verdict::Differs(how)) => format!("<failure message=\"differs\">{}</failure>", xml(how)),
+            Err(error) => format!("<error message=\"couldn't be told\">{}</error>", xml(error)),
+            Ok(_) => String::new(),
+        };
+        let (name, seconds) = (xml(&line.name), line.took.as_secs_f64());
+        text.push_str(&format!(
+            "    <testcase classname=\"staging-sync\" name=\"{name}\" time=\"{seconds:.3}\">{body}</testcase>\n"
+        ));
+    }
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+/// Escaped, and without the control characters that XML can't have.
+fn xml(text: &str) -> String {
+    let text: String = text.chars().filter(|it| !it.is_control() || *it == '\n' || *it == '\t').collect();
+    escape(&text).into_owned()
+}

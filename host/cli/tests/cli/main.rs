@@ -1,0 +1,50 @@
+//! The command line as people and scripts see it: exit code, stdout and stderr together.
+
+mod credentials;
+mod doctor;
+mod environment;
+mod examples;
+mod first_hour;
+mod history;
+mod lab;
+mod output;
+mod pages;
+mod plan;
+mod publish;
+mod repair;
+mod schemas;
+mod secrets;
+mod sessions;
+mod talk;
+
+#[path = "../../../lambda/tests/lambda/seed.rs"]
+mod seed;
+
+#[path = "../../../lambda/tests/lambda/secret_fleet.rs"]
+mod secret_fleet;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+/// The default policy.
+fn policy() -> PathBuf {
+    let policy = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/policy.wasm");
+    assert!(policy.exists(), "{} isn't there: run `make policy` first", policy.display());
+    policy
+}
+
+/// The binary, in an environment that has the default policy and nothing else: no home, no AWS.
+fn staging_sync() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_staging-sync"));
+    command
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli"))
+        .env_clear()
+        .env("POLICY", policy())
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}

@@ -1,0 +1,364 @@
+//! One account of one tick: what is asked of AWS for it, what a policy may change, and what no policy can break.
+//!
+//! Nothing is written here: `update` stages a change, which the tick writes after the policy has returned.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::account::AccountId;
+use crate::aws::discovery::{Listing, RegionAnswer, Seen};
+use crate::aws::{Aws, AwsError};
+use crate::bindings::types::{Change, NewStagingAccount, Receipt};
+use crate::change::{self, MAX_CHANGES, NewEntry};
+use crate::removals::{self, Emptying, Removals};
+use crate::target::{RoleError, Target};
+
+/// An instance that made room for others; its call is made again, with so many bytes.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("made room for another instance")]
+pub struct Displaced(pub usize);
+
+/// What the policy did wrong; ends its instance.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Ends an instance whose account is decided anew at the end of the tick; no fault of the policy's.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("waits for the other accounts of the tick")]
+struct WaitsForOthers;
+
+/// A change that `update` accepted, ready to be written.
+#[derive(Clone)]
+pub struct Staged {
+    /// The whole list as it shall be, in DynamoDB JSON.
+    pub list: Value,
+    /// What the policy was told.
+    pub receipt: Receipt,
+}
+
+/// One account of one tick, as the host's side of the imports knows it. It outlives the instance: what DRS
+/// said is remembered for the tick, so a second decision on the same account costs no second discovery.
+pub struct Scope {
+    /// The account, as it was read last.
+    pub target: Target,
+    /// What `update` accepted.
+    pub staged: Option<Staged>,
+    /// None in the shadow, where only what was read before is known.
+    aws: Option<Arc<Aws>>,
+    regions: Arc<[String]>,
+    now: Arc<str>,
+    removals: removals::Account,
+    answers: HashMap<Listing, BTreeMap<String, RegionAnswer>>,
+    /// Why the role's session can't be used in this tick: said again, and not asked again, however often a policy tries.
+    no_session: Option<AwsError>,
+    updated: bool,
+    held: bool,
+    /// Whether the policy asked to empty the list before it's known whether that may be.
+    pub waits_for_others: bool,
+    /// Whether every region is asked, whatever is known of it.
+    thorough: bool,
+}
+
+impl Scope {
+    /// Binds an account for a tick at `now`, over `regions`.
+    pub fn new(
+        target: Target,
+        aws: Arc<Aws>,
+        regions: Arc<[String]>,
+        now: Arc<str>,
+        removals: removals::Account,
+    ) -> Self {
+        let aws = Some(aws);
+        Self {
+            target,
+            staged: None,
+            aws,
+            regions,
+            now,
+            removals,
+            answers: HashMap::new(),
+            no_session: None,
+            updated: false,
+            held: false,
+            waits_for_others: false,
+            thorough: false,
+        }
+    }
+
+    /// The same with every region asked, whatever is known of it.
+    pub fn thorough(mut self, thorough: bool) -> Self {
+        self.thorough = thorough;
+        self
+    }
+
+    /// The same account with the same observations for another policy to decide, with the AWS that it may use.
+    pub fn handed_to(mut self, aws: Arc<Aws>) -> Self {
+        self.aws = Some(aws);
+        self.undecided();
+        self
+    }
+
+    /// The same account with the same observations for a policy whose decision counts for nothing: it makes no
+    /// AWS call, and its removals are held where they were held here.
+    pub fn shadow(&self) -> Self {
+        let removals = if self.held { Removals::none(self.removals.reason()) } else { Removals::unlimited() };
+        Self {
+            target: self.target.clone(),
+            staged: None,
+            aws: None,
+            regions: Arc::clone(&self.regions),
+            now: Arc::clone(&self.now),
+            removals: removals.account(),
+            answers: self.answers.clone(),
+            no_session: self.no_session.clone(),
+            updated: false,
+            held: false,
+            waits_for_others: false,
+            thorough: self.thorough,
+        }
+    }
+
+    /// Takes the account as it was read again, for the policy to decide anew. What another role observed isn't what
+    /// this one would.
+    pub fn reread(&mut self, target: Target) {
+        if target.role() != self.target.role() {
+            self.answers.clear();
+            self.no_session = None;
+        }
+        self.target = target;
+        self.undecided();
+    }
+
+    /// The same account with the same observations for another instance of the policy.
+    pub fn again(mut self) -> Self {
+        self.undecided();
+        self
+    }
+
+    /// Where the account stands in the tick's order. It holds no place for removals there any longer.
+    pub fn leave_order(&self) -> usize {
+        self.removals.leave();
+        self.removals.position()
+    }
+
+    /// The same account for the policy to decide anew, once it's known how many accounts would be emptied.
+    pub fn decided_last(mut self, removals: removals::Account) -> Self {
+        self.removals = removals;
+        self.undecided();
+        self
+    }
+
+    /// Forgets what a policy asked for, not what was observed.
+    fn undecided(&mut self) {
+        self.staged = None;
+        self.updated = false;
+        self.held = false;
+        self.waits_for_others = false;
+    }
+
+    pub(crate) async fn discover(
+        &mut self,
+        listing: Listing,
+        regions: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<RegionAnswer>, AwsError>> {
+        if regions.len() > self.regions.len() {
+            let (asked, known) = (regions.len(), self.regions.len());
+            return Err(refuse(format!("asked for {asked} regions, and DRS_REGIONS has {known}")));
+        }
+        let regions = if regions.is_empty() { self.regions.to_vec() } else { regions };
+        let regions: BTreeSet<String> = regions.into_iter().collect();
+        if let Some(foreign) = regions.iter().find(|region| !self.regions.contains(region)) {
+            let foreign = clip(foreign, 40);
+            return Err(refuse(format!("asked for region {foreign:?}, which isn't one of DRS_REGIONS")));
+        }
+        let role = match self.target.role() {
+            Ok(role) => role,
+            Err(error) => return Ok(Err(role_error(error))),
+        };
+        let known = self.answers.get(&listing);
+        let unknown: Vec<String> =
+            regions.iter().filter(|region| known.is_none_or(|known| !known.contains_key(*region))).cloned().collect();
+        if !unknown.is_empty() {
+            if let Some(error) = &self.no_session {
+                return Ok(Err(error.clone()));
+            }
+            let Some(aws) = &self.aws else { return Ok(Err(not_observed())) };
+            // Where the others name all that is stored nothing can be removed, and so nothing needs proof of absence.
+            let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
+            let enough = |answers: &[RegionAnswer]| {
+                let named: BTreeSet<String> = answers.iter().flat_map(RegionAnswer::staging_account_ids).collect();
+                !self.thorough && stored.iter().all(|id| named.contains(*id))
+            };
+            let in_use = self.target.regions_in_use();
+            let answers = match aws.discover(&role, listing, &unknown, &in_use, &enough).await {
+                Ok(answers) => answers,
+                Err(error) => {
+                    self.no_session = Some(error.clone());
+                    return Ok(Err(error));
+                }
+            };
+            let known = self.answers.entry(listing).or_default();
+            known.extend(answers.into_iter().map(|answer| (answer.region.clone(), answer)));
+        }
+        let known = self.answers.entry(listing).or_default();
+        Ok(Ok(regions.iter().filter_map(|region| known.get(region)).cloned().collect()))
+    }
+
+    /// Asks the regions that weren't asked in this tick, because a removal needs all of them. Says why nothing may be
+    /// removed, if they say other than what the policy was told.
+    async fn proven(&mut self) -> Result<(), String> {
+        let Some(aws) = &self.aws else { return Ok(()) };
+        let Ok(role) = self.target.role() else { return Ok(()) };
+        let in_use = self.target.regions_in_use();
+        for (listing, answers) in &mut self.answers {
+            let remembered = answers.values().filter(|answer| answer.seen == Seen::Remembered);
+            let remembered: Vec<String> = remembered.map(|answer| answer.region.clone()).collect();
+            let regions: Vec<&String> = remembered.iter().collect();
+            if remembered.is_empty() {
+                continue;
+            }
+            let found = aws.discover_left_out(&role, *listing, &regions, &in_use).await;
+            let found = found.map_err(|error| format!("regions that weren't in use can't be read: {error}"))?;
+            for answer in found {
+                if let Some(error) = &answer.error {
+                    return Err(format!("{}, which wasn't in use, can't be read: {error}", answer.region));
+                }
+                if !answer.entries.is_empty() {
+                    return Err(format!("{} has come into use; the next tick decides", answer.region));
+                }
+                answers.insert(answer.region.clone(), answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first region that no listing read to its last page.
+    fn unread_region(&self) -> Option<&String> {
+        let read = |region: &&String| {
+            self.answers.values().any(|answers| answers.get(*region).is_some_and(|answer| answer.error.is_none()))
+        };
+        self.regions.iter().find(|region| !read(region))
+    }
+
+    /// Stages a change. An instance whose account has to wait for others ends once its `memory` (in bytes) is `wanted`.
+    pub(crate) async fn update(
+        &mut self,
+        change: Change,
+        memory: usize,
+        wanted: impl Future<Output = ()>,
+    ) -> wasmtime::Result<Receipt> {
+        if std::mem::replace(&mut self.updated, true) {
+            return Err(refuse("called update twice for one account"));
+        }
+        let add = self.accept(&change)?;
+        let remove: BTreeSet<&str> = change.remove.iter().map(String::as_str).collect();
+        let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
+        let mut removed: Vec<String> = stored.intersection(&remove).map(ToString::to_string).collect();
+        let added: Vec<String> = add.keys().filter(|id| !stored.contains(id.as_str())).cloned().collect();
+
+        let mut held = Vec::new();
+        let mut held_reason = None;
+        if !removed.is_empty() {
+            let empties = added.is_empty() && stored.iter().all(|id| removed.iter().any(|removed| removed == id));
+            held_reason = match self.proven().await {
+                Err(unproven) => Some(unproven),
+                Ok(()) => match if empties { self.removals.emptying() } else { Emptying::Allowed } {
+                    Emptying::Unknown => {
+                        self.waits_for_others = true;
+                        return Err(wasmtime::Error::new(WaitsForOthers));
+                    }
+                    Emptying::Held(reason) => Some(reason),
+                    Emptying::Allowed => {
+                        let place = tokio::select! {
+                            biased;
+                            place = self.removals.take() => place,
+                            () = wanted => return Err(wasmtime::Error::new(Displaced(memory))),
+                        };
+                        (!place).then(|| self.removals.reason())
+                    }
+                },
+            };
+        }
+        if held_reason.is_some() {
+            held = std::mem::take(&mut removed);
+            self.held = true;
+        }
+        let new = added.iter().filter_map(|id| add.get(id)).map(|entry| entry.stored(&self.now));
+        let gone: Vec<&str> = removed.iter().map(String::as_str).collect();
+        let list = change::list(&self.target.staging_accounts, &gone, new);
+        let total = list["L"].as_array().map_or(0, Vec::len);
+        let receipt = Receipt { held_reason, total: u32::try_from(total).unwrap_or(u32::MAX), added, removed, held };
+        if !(receipt.added.is_empty() && receipt.removed.is_empty()) {
+            self.staged = Some(Staged { list, receipt: receipt.clone() });
+        }
+        Ok(receipt)
+    }
+
+    /// Refuses what no policy may ask for; the entries to add by their id otherwise.
+    fn accept<'a>(&self, change: &'a Change) -> wasmtime::Result<BTreeMap<String, NewEntry<'a>>> {
+        if change.add.len().max(change.remove.len()) > MAX_CHANGES {
+            return Err(refuse(format!("asked for a change of more than {MAX_CHANGES} entries")));
+        }
+        for id in change.add.iter().map(|entry| &entry.id).chain(&change.remove) {
+            if AccountId::parse(id).is_none() {
+                return Err(refuse(format!("named {:?}, which isn't an account id of 12 digits", clip(id, 40))));
+            }
+        }
+        let mut add = BTreeMap::new();
+        for entry in &change.add {
+            let new = new_entry(entry);
+            if change.remove.contains(&entry.id) {
+                return Err(refuse(format!("asked both to add and to remove {}", entry.id)));
+            }
+            new.check(&self.target.id).map_err(|what| refuse(format!("asked {what}")))?;
+            add.entry(entry.id.clone()).or_insert(new);
+        }
+        if !change.remove.is_empty()
+            && let Some(region) = self.unread_region()
+        {
+            return Err(refuse(format!("asked for a removal, but {region} wasn't read to its last page")));
+        }
+        Ok(add)
+    }
+}
+
+fn new_entry(entry: &NewStagingAccount) -> NewEntry<'_> {
+    NewEntry {
+        id: &entry.id,
+        name: &entry.name,
+        role_arn: &entry.role_arn,
+        external_id: &entry.external_id,
+        discovered_from: &entry.discovered_from,
+    }
+}
+
+pub(crate) fn refuse(what: impl Into<String>) -> wasmtime::Error {
+    wasmtime::Error::new(Refused(what.into()))
+}
+
+fn not_observed() -> AwsError {
+    AwsError {
+        code: "NotObserved".into(),
+        message: "host: the active policy didn't read this, and a policy in the shadow makes no AWS call".into(),
+        retryable: false,
+    }
+}
+
+fn role_error(error: RoleError) -> AwsError {
+    let (code, message) = match error {
+        RoleError::Missing => ("NoRole", "no role ARN is stored".to_owned()),
+        RoleError::Foreign(found) => ("InvalidRole", found),
+    };
+    AwsError { code: code.into(), message, retryable: false }
+}
+
+pub(crate) fn clip(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,8 @@
+//! Digests, by which files and policies are known.
+
+use sha2::{Digest, Sha256};
+
+/// A SHA-256 in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,72 @@
+//! What a host without a last good policy goes by, where its source has none that is good.
+
+use std::sync::Arc;
+
+use staging_sync_runtime::activation::Slot;
+use staging_sync_runtime::activation::manifest::Manifest;
+
+use crate::guest::Guest;
+use crate::{active, at, entry, folder, gate, look, publish, put, slot, version};
+
+fn bad() -> Guest {
+    Guest { version: "2.0.0", info: "unreachable".into(), ..Guest::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_previous_policy_of_the_manifest_stands_in() {
+    let folder = folder();
+    let slot = slot(&publish(folder.path(), &bad(), Some(&version("1.0.0")), None), gate());
+    let (standing, rejected) = look(&slot).await;
+    let standing = standing.expect("a standing");
+    assert_eq!(active(Some(&standing)), "1.0.0");
+    assert_eq!(rejected.expect("a rejection").step.name(), "contract");
+    assert_eq!(slot.policies(&standing).hold_removals, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_packaged_policy_stands_in_last_and_removes_nothing() {
+    let folder = folder();
+    let packaged = folder.path().join("packaged.wasm");
+    std::fs::write(&packaged, version("0.9.0").component()).expect("a component");
+    let path = publish(folder.path(), &bad(), None, None);
+    let slot = Slot::new(at(&path), Arc::new(gate()), Some(at(&packaged)));
+    let (standing, rejected) = look(&slot).await;
+    let standing = standing.expect("a standing");
+    assert_eq!(active(Some(&standing)), "0.9.0");
+    assert!(rejected.is_some());
+    assert!(slot.policies(&standing).hold_removals.is_some_and(|reason| reason.contains("removes nothing")));
+    // It stood in and nothing more: it's never the last good one.
+    publish(folder.path(), &version("3.0.0"), None, None);
+    let standing = look(&slot).await.0.expect("a standing");
+    assert_eq!(active(Some(&standing)), "3.0.0");
+    assert!(slot.policies(&standing).last_good.is_none());
+    assert!(slot.policies(&standing).hold_removals.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_packaged_policy_stands_in_with_the_settings_of_the_one_that_it_stands_in_for() {
+    let folder = folder();
+    let packaged = folder.path().join("packaged.wasm");
+    std::fs::write(&packaged, version("0.9.0").component()).expect("a component");
+    let mut broken = entry(folder.path(), &bad());
+    broken.settings = serde_json::json!({"externalIdTemplate": "x-{id}"}).as_object().cloned();
+    let manifest = Manifest { active: broken, previous: None, shadow: None };
+    let slot = Slot::new(at(&put(folder.path(), &manifest.text())), Arc::new(gate()), Some(at(&packaged)));
+    let standing = look(&slot).await.0.expect("a standing");
+    assert_eq!(standing.active.settings(), r#"{"externalIdTemplate":"x-{id}"}"#);
+    // A component by itself has those of the environment, also where it can't be read.
+    let slot = Slot::new(at(&folder.path().join("nowhere.wasm")), Arc::new(gate()), Some(at(&packaged)));
+    let (standing, rejected) = look(&slot).await;
+    assert_eq!((active(standing.as_ref()), rejected.expect("a rejection").step.name()), ("0.9.0", "fetch"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_stands_in_whose_settings_are_unknown() {
+    let folder = folder();
+    let packaged = folder.path().join("packaged.wasm");
+    std::fs::write(&packaged, version("0.9.0").component()).expect("a component");
+    let path = put(folder.path(), "{");
+    let slot = Slot::new(at(&path), Arc::new(gate()), Some(at(&packaged)));
+    let (standing, rejected) = look(&slot).await;
+    assert_eq!((active(standing.as_ref()), rejected.expect("a rejection").step.name()), ("none", "manifest"));
+}
