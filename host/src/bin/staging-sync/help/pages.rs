@@ -52,6 +52,7 @@ pub const PAGES: &[Page] = &[
         variables: &[Tick, Aws, Cache, Log],
         examples: &[
             ("staging-sync tick --dry-run", "what would change, as a table on a terminal"),
+            ("staging-sync tick --dry-run --out plan.json", "what would change, as a plan for `staging-sync apply`"),
             ("staging-sync tick --json", "the summary, as the Lambda returns it"),
             ("staging-sync tick --account 111122223333", "one account alone"),
             ("POLICY=policy.wasm staging-sync tick --strict -v", "by this policy or not at all, with all log lines"),
@@ -66,11 +67,8 @@ pub const PAGES: &[Page] = &[
         ],
         variables: &[Tick, Aws, Log],
         examples: &[
-            (
-                "staging-sync tick --dry-run --out plan.json && staging-sync apply plan.json --dry-run",
-                "what would change, and whether it still fits",
-            ),
-            ("staging-sync apply plan.json", "exactly those changes"),
+            ("staging-sync apply plan.json --dry-run", "whether a plan of `tick --dry-run --out` still fits"),
+            ("staging-sync apply plan.json", "exactly its changes"),
         ],
     },
     Page {
