@@ -236,8 +236,8 @@ def planned(tmp_path_factory):
     account = {"roles": {"Sync": {}}, "regions": {"us-east-1": {"stagingAccounts": ["777788889999"]}}}
     fleet = {"regions": ["us-east-1"], "targets": [target], "accounts": {"111122223333": account}}
     with lab_of(fleet, folder) as lab:
-        env = os.environ | lab
-        run("tick", "--dry-run", "--policy", POLICY, "--out", folder / "plan.json", env=env, check=True)
+        env = os.environ | lab | {"POLICY": str(POLICY)}
+        run("tick", "--dry-run", "--out", folder / "plan.json", env=env, check=True)
         yield json.loads((folder / "plan.json").read_text()), env
 
 
