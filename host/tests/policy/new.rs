@@ -111,9 +111,11 @@ const LEFT_OUT: (&str, &str) = ("\n  // discover-source-servers:", "\n  discover
 fn what_an_example_does_not_call_is_commented_out_of_its_contract() {
     let read = |path: &str| fs::read_to_string(repository(path)).expect("a WIT package");
     let (whole, narrow) = (read("wit/policy.wit"), read("plugin/examples/wit/policy.wit"));
-    let (mut commented, rest): (Vec<&str>, Vec<&str>) = narrow.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with("  // "));
+    let (mut commented, rest): (Vec<&str>, Vec<&str>) =
+        narrow.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with("  // "));
     commented.iter_mut().for_each(|line| *line = line.trim_start_matches("  // "));
-    let kept: Vec<&str> = whole.lines().filter(|line| !line.is_empty() && !commented.contains(&line.trim_start())).collect();
+    let kept: Vec<&str> =
+        whole.lines().filter(|line| !line.is_empty() && !commented.contains(&line.trim_start())).collect();
     assert_eq!(rest, kept, "the rest is as in wit/policy.wit");
     commented.retain(|line| whole.lines().any(|of| of.trim_start() == *line));
     commented.retain(|line| !line.starts_with("///"));
