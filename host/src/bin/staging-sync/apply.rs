@@ -20,14 +20,11 @@ use crate::{Exit, Unable, show};
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit code: 0 the table is as planned, 1 some accounts no longer fit or failed (the others are applied), 2 nothing \
-                  could be applied.",
     after_long_help = "Each account is read again, and written only if its stored list is still the one that was read for the \
                        plan. What is kept stays as it's stored. Nothing is decided anew: no role is assumed, and DRS isn't \
                        asked. Applying a plan twice changes nothing the second time.\n\nA plan is applied to the table and in \
                        the region that it was made for. It holds the external ids of new entries, so keep its file to \
-                       yourself: it's written with mode 0600.\n\nExit code: 0 the table is as planned, 1 some accounts no \
-                       longer fit or failed (the others are applied), 2 nothing could be applied."
+                       yourself: it's written with mode 0600."
 )]
 pub struct Arguments {
     /// The plan, as `tick --dry-run --out` wrote it.

@@ -24,11 +24,9 @@ const LOOK_AT_SCHEDULE: &str = "aws events list-rules --query \"Rules[?contains(
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit code: 0 no check failed, 1 one did, 2 it couldn't run.",
     after_long_help = "Nothing is changed. Whether the table can be written is found out by an update whose condition can't hold. \
                        What is checked are the credentials of this environment: to check what the function may do, run it as \
-                       the function's role.\n\nExit code: 0 no check failed (warnings are no failure), 1 one did, 2 it couldn't \
-                       run."
+                       the function's role."
 )]
 pub struct Arguments {
     #[command(flatten)]

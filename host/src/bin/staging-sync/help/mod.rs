@@ -5,6 +5,7 @@
 mod pages;
 
 use clap::Command;
+use clap::builder::StyledStr;
 use staging_sync::config;
 
 pub use pages::{PAGES, Page};
@@ -121,9 +122,10 @@ fn below(mut command: Command, path: &str) -> Command {
         command = command.mut_subcommand(&name, |command| below(command, path.trim()));
     }
     let Some(page) = page(path) else { return command };
-    let about = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
-    let short = format!("{about}{}", page.exit_code());
-    let mut long = short.clone();
+    let about =
+        |text: Option<&StyledStr>| text.map(|text| format!("{text}\n\n")).unwrap_or_default() + &page.exit_code();
+    let short = about(command.get_after_help());
+    let mut long = about(command.get_after_long_help().or(command.get_after_help()));
     if !page.variables.is_empty() {
         long += "\n\nEnvironment:";
         page.environment().iter().for_each(|(name, text)| long += &format!("\n  {name}\n          {text}"));

@@ -22,7 +22,8 @@ const TICK: &[(u8, &str)] =
     &[(0, "done"), (1, "done but some account failed or a configured policy was rejected"), (2, "could not be done")];
 
 /// Exit codes of a change of a manifest.
-const CHANGED: &[(u8, &str)] = &[(0, "done, or nothing to do"), (2, "nothing was changed")];
+const CHANGED: &[(u8, &str)] =
+    &[(0, "done, or nothing to do"), (1, "done, but not in the manifest's history"), (2, "nothing was changed")];
 
 /// All of them.
 pub const PAGES: &[Page] = &[
@@ -54,6 +55,31 @@ pub const PAGES: &[Page] = &[
             ("staging-sync tick --json", "the summary, as the Lambda returns it"),
             ("staging-sync tick --account 111122223333", "one account alone"),
             ("POLICY=policy.wasm staging-sync tick --strict -v", "by this policy or not at all, with all log lines"),
+        ],
+    },
+    Page {
+        command: "apply",
+        exit: &[
+            (0, "the table is as planned"),
+            (1, "some accounts no longer fit or failed, and the others are applied"),
+            (2, "nothing could be applied"),
+        ],
+        variables: &[Tick, Aws, Log],
+        examples: &[
+            (
+                "staging-sync tick --dry-run --out plan.json && staging-sync apply plan.json --dry-run",
+                "what would change, and whether it still fits",
+            ),
+            ("staging-sync apply plan.json", "exactly those changes"),
+        ],
+    },
+    Page {
+        command: "doctor",
+        exit: &[(0, "no check failed; warnings are no failure"), (1, "one failed"), (2, "it couldn't run")],
+        variables: &[Tick, Aws, Cache, Log],
+        examples: &[
+            ("staging-sync doctor", "whether ticks can run here, and what to do where they can't"),
+            ("staging-sync doctor --account 111122223333 --json", "with the role of this account, for scripts"),
         ],
     },
     Page {
@@ -247,6 +273,18 @@ pub const PAGES: &[Page] = &[
         examples: &[("staging-sync policy status s3://policies/live/policy.json", "what a host would do with it")],
     },
     Page {
+        command: "policy log",
+        exit: DONE,
+        variables: &[Aws, Log],
+        examples: &[
+            ("staging-sync policy log s3://policies/live/policy.json", "who changed what, when, and on what proof"),
+            (
+                "staging-sync policy log s3://policies/live/policy.json --json",
+                "with the whole manifest after each change",
+            ),
+        ],
+    },
+    Page {
         command: "policy promote",
         exit: CHANGED,
         variables: &[Host, Aws, Cache, Log],
@@ -262,7 +300,13 @@ pub const PAGES: &[Page] = &[
         command: "policy rollback",
         exit: CHANGED,
         variables: &[Host, Aws, Cache, Log],
-        examples: &[("staging-sync policy rollback s3://policies/live/policy.json", "the previous one decides again")],
+        examples: &[
+            ("staging-sync policy rollback s3://policies/live/policy.json", "the previous one decides again"),
+            (
+                "staging-sync policy rollback s3://policies/live/policy.json --to-change 1 --dry-run",
+                "what it would be as of an earlier change",
+            ),
+        ],
     },
     Page {
         command: "policy keygen",

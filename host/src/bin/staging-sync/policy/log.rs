@@ -10,7 +10,6 @@ use super::source;
 use crate::{Exit, Unable, show};
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 printed, 2 it couldn't be read.")]
 pub struct Arguments {
     /// The manifest: a path or an `s3://` URI.
     manifest: String,
