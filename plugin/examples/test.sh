@@ -79,12 +79,13 @@ types() {
     "$staging_sync" policy new "$new" --lang "$language" 2>"$work/log" || return 1
     ln -s "$here/$language/target" "$new/target"
     checked "$language" "$new" >"$work/log" 2>&1 || return 1
-    sed -i 's/tick\.regions/tick.regoins/' "$new"/src/decide.*
+    # Of another length: within a second, mypy takes a file of the same for the one that it knows.
+    sed -i 's/tick\.regions/tick.reegions/' "$new"/src/decide.*
     if checked "$language" "$new" >"$work/log" 2>&1; then
         echo "a misspelt field is not found"
         return 1
     fi >>"$work/log"
-    grep -q regoins "$work/log"
+    grep -q reegions "$work/log"
 }
 
 checked() {
