@@ -15,7 +15,7 @@ from conftest import ROOT
 from jsonschema import Draft202012Validator
 from program import POLICY, STAGING_SYNC
 
-KINDS = ["fleet", "tape", "event", "summary", "manifest"]
+KINDS = ["fleet", "tape", "event", "summary", "plan", "manifest"]
 CASES = sorted(path.parent for path in ROOT.glob("plugin/**/cases/*/tape.json") if "target" not in path.parts)
 FLEETS = [*sorted(ROOT.glob("host/lab/fleets/*.json")), ROOT / "host/tests/ticks/base.json"]
 TAPE = ROOT / "plugin/cases/drs-throttled-something-found/tape.json"

@@ -14,7 +14,9 @@ mod publish;
 mod record;
 mod source;
 mod status;
+mod typescript;
 mod verify;
+mod wit;
 
 use std::path::Path;
 
