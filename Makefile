@@ -13,7 +13,7 @@ DRIFT_REPORT_SOURCES := $(shell find plugin/examples/drift-report/src plugin/exa
 # What `make package` built, if it did.
 BOOTSTRAP = $(firstword $(wildcard target/$(shell uname -m)-unknown-linux-gnu/release/bootstrap) $(dir $(STAGING_SYNC))bootstrap)
 EXAMPLES := target/examples/tested
-EXAMPLES_SOURCES := $(shell find plugin/examples host/src/bin/staging-sync/policy \( -name target -o -name node_modules \
+EXAMPLES_SOURCES := $(shell find plugin/examples host/cli/src/policy \( -name target -o -name node_modules \
     -o -name __pycache__ \) -prune -o -type f -print)
 
 DENY := target/deny/bin/cargo-deny

@@ -68,7 +68,7 @@ done
 export CARGO_ENCODED_RUSTFLAGS
 export SOURCE_DATE_EPOCH=315532800 # 1980: C compilers put it where mimalloc has the time of its build
 say "building bootstrap for $target (10 minutes on 2 cores, the first time)"
-"${build[@]}" --locked --quiet --release --target "$target" -p staging-sync --no-default-features --bin bootstrap \
+"${build[@]}" --locked --quiet --release --target "$target" -p staging-sync-lambda --bin bootstrap \
     --target-dir target >&2 || fail "the build failed; its messages are above"
 
 mkdir -p target/package

@@ -101,7 +101,7 @@ def test_the_roles_allow_what_the_packaged_policy_needs_and_no_more(cloud):
 
 
 def host_config() -> str:
-    return (ROOT / "host/src/config.rs").read_text().split("#[cfg(test)]")[0]
+    return (ROOT / "host/runtime/src/config.rs").read_text().split("#[cfg(test)]")[0]
 
 
 def test_every_variable_of_the_host_is_a_parameter_and_no_other():

@@ -1,7 +1,7 @@
 """The JSON schemas that editors go by: every real file passes, and what the program refuses they refuse as well.
 
 It is here because the validator is: no other test needs one. That the schemas know every member that the program
-knows is tested with the program (`host/tests/cli/schemas.rs`).
+knows is tested with the program (`host/cli/tests/cli/schemas.rs`).
 """
 
 import copy
@@ -15,9 +15,9 @@ from conftest import ROOT
 from jsonschema import Draft202012Validator
 from program import POLICY, STAGING_SYNC
 
-KINDS = ["fleet", "tape", "event", "summary", "manifest"]
+KINDS = ["fleet", "tape", "event", "summary", "plan", "manifest"]
 CASES = sorted(path.parent for path in ROOT.glob("plugin/**/cases/*/tape.json") if "target" not in path.parts)
-FLEETS = [*sorted(ROOT.glob("host/lab/fleets/*.json")), ROOT / "host/tests/ticks/base.json"]
+FLEETS = [*sorted(ROOT.glob("host/lab/fleets/*.json")), ROOT / "host/runtime/tests/ticks/base.json"]
 TAPE = ROOT / "plugin/cases/drs-throttled-something-found/tape.json"
 
 
@@ -76,7 +76,7 @@ def test_cases_pass(case):
 def test_summaries_of_ticks_pass():
     summaries = [
         tick["summary"]
-        for path in ROOT.glob("host/tests/ticks/cases/*.json")
+        for path in ROOT.glob("host/runtime/tests/ticks/cases/*.json")
         for tick in json.loads(path.read_text())["ticks"]
         if tick.get("summary")
     ]
@@ -129,7 +129,7 @@ FAULT = {"error": {"code": "ThrottlingException"}}
     ids=lambda part: json.dumps(part),
 )
 def test_broken_fleets_are_refused_as_by_the_lab(path, value, tmp_path):
-    fleet = changed(json.loads((ROOT / "host/tests/ticks/base.json").read_text()), path, value)
+    fleet = changed(json.loads((ROOT / "host/runtime/tests/ticks/base.json").read_text()), path, value)
     file = tmp_path / "fleet.json"
     file.write_text(json.dumps(fleet))
     assert run("lab", "--fleet", file, "--", "true").returncode == 2

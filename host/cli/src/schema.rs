@@ -1,4 +1,4 @@
-//! `staging-sync schema`: JSON schemas of the files that people write, for editors and for other tools.
+//! `staging-sync schema`: JSON schemas of the files that people and programs write, for editors and for other tools.
 
 use clap::{Args, ValueEnum};
 
@@ -21,6 +21,8 @@ enum Kind {
     Event,
     /// What a tick answers, and `summary.json` of a case.
     Summary,
+    /// What `tick --dry-run --out` writes, and `apply` takes.
+    Plan,
     /// The manifest of policies.
     Manifest,
 }
@@ -33,6 +35,7 @@ impl Kind {
             Self::Tape => include_str!("../schemas/tape.schema.json"),
             Self::Event => include_str!("../schemas/event.schema.json"),
             Self::Summary => include_str!("../schemas/summary.schema.json"),
+            Self::Plan => include_str!("../schemas/plan.schema.json"),
             Self::Manifest => include_str!("../../runtime/policy-manifest.schema.json"),
         }
     }

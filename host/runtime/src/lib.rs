@@ -1,23 +1,26 @@
 //! A scheduler runtime for sandboxed policies: it owns AWS, time, concurrency, limits and safety, and leaves
 //! every decision to a WebAssembly component.
 //!
-//! Data flows one way, in the order of the modules below; a module may use those that come after it, never
-//! those before it. The last two are the words that all use. Four stand beside the flow: `config`, `error`,
-//! `log` and `metrics`.
+//! Data flows one way. A module may use those that come after it here, never those before it
+//! (`tests/architecture.rs` checks it):
+//!
+//! `service`, `fanout`, `activation`, `case`, `tape`, `tick`, `plan`, `event`, `config`, `policy`, `capability`, `removals`,
+//! `change`, `target`, `outcome`, `aws`, `summary`, `metrics`, `log`, `digest`, `bindings`, `error`, `account`, `text`
 
-pub mod config;
-pub mod error;
-pub mod log;
-pub mod metrics;
-
+pub mod account;
 pub mod activation;
 pub mod aws;
+pub mod bindings;
 pub mod capability;
 pub mod case;
 pub mod change;
+pub mod config;
 pub mod digest;
+pub mod error;
 pub mod event;
 pub mod fanout;
+pub mod log;
+pub mod metrics;
 pub mod outcome;
 pub mod plan;
 pub mod policy;
@@ -26,11 +29,8 @@ pub mod service;
 pub mod summary;
 pub mod tape;
 pub mod target;
-pub mod tick;
-
-pub mod account;
-pub mod bindings;
 pub mod text;
+pub mod tick;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind};

@@ -31,7 +31,7 @@ command -v npm >/dev/null || fail "needs Node.js 18 or newer with npm: 'apt-get 
 # The copy of the lock file, made last, tells that all of it is installed.
 tools=$PWD/target
 if ! cmp -s package-lock.json "$tools/installed"; then
-    say "installing componentize-qjs with npm"
+    say "installing componentize-qjs and TypeScript with npm"
     mkdir -p "$tools"
     cp package.json package-lock.json "$tools"
     npm ci --prefix "$tools" --no-audit --no-fund --loglevel=error >&2 || fail "npm could not install it"

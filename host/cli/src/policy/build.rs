@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::encode;
 use super::language::Language;
+use super::wit::Wit;
 use crate::{Exit, Unable};
 
 #[derive(Args)]
@@ -39,12 +40,26 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
             let _ = std::fs::remove_file(&core); // a leftover does no harm
             encoded
         }
-        Some(Language::Javascript | Language::Python) => {
+        Some(language @ (Language::Javascript | Language::Python)) => {
             let script = folder.join("build.sh");
             if !script.is_file() {
                 return Err(unable("it has no build.sh, by which such a policy is built".into()));
             }
+            // The toolchain says itself what is wrong with a WIT package; here it's read for what is told beside.
+            let wit = Wit::of(folder).ok();
+            if let Some(wit) = &wit
+                && wit.refresh_types(folder).map_err(unable)?
+            {
+                say!("{}: types/ made anew, as wit/ has changed", folder.display());
+            }
             bash(Command::new("bash").arg(script).arg(&out)).map_err(unable)?;
+            for (name, actions) in wit.iter().flat_map(|wit| wit.unused(folder, language)) {
+                say!(
+                    "{}: imports {name}, which no file in src/ names: comment it out in wit/, or `policy inspect --iam` \
+                     asks for {actions}",
+                    folder.display()
+                );
+            }
             Ok(Exit::Well)
         }
         None => {

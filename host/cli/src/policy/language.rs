@@ -31,12 +31,12 @@ const RUST: &[File] = files!["": "Cargo.toml" "wit/policy.wit"
     "src/settings/tests.rs" "src/settings.schema.json" "src/skip.rs" "src/summary.rs"];
 
 const JAVASCRIPT: &[File] = files!["examples/javascript/": "package.json" "package-lock.json" "build.sh"
-    "wit/policy.wit" "src/decide.js" "src/diff.js" "src/json.js" "src/policy.js" "src/settings.js"
+    "jsconfig.json" "types/policy.d.ts" "wit/policy.wit" "src/decide.js" "src/diff.js" "src/json.js" "src/policy.js" "src/settings.js"
     "src/settings.schema.json" "src/skip.js" "src/summary.js" "test/decide.test.js" "test/diff.test.js"
     "test/fixture.js" "test/settings.test.js" "test/summary.test.js"];
 
-const PYTHON: &[File] = files!["examples/python/": "requirements.txt" "build.sh"
-    "wit/policy.wit" "src/decide.py" "src/diff.py" "src/jsontext.py" "src/policy.py" "src/settings.py"
+const PYTHON: &[File] = files!["examples/python/": "requirements.txt" "requirements-dev.txt"
+    "pyproject.toml" "build.sh" "wit/policy.wit" "src/decide.py" "src/diff.py" "src/jsontext.py" "src/policy.py" "src/settings.py"
     "src/settings.schema.json" "src/skip.py" "src/summary.py" "test/fixture.py" "test/test_decide.py"
     "test/test_diff.py" "test/test_settings.py" "test/test_summary.py"];
 
@@ -84,6 +84,15 @@ impl Language {
             Self::Rust => "cargo test",
             Self::Javascript => "npm test",
             Self::Python => "PYTHONPATH=target/bindings target/bin/python -m unittest discover -s test",
+        }
+    }
+
+    /// The commands that check a project's types, once it's built; none where building it does.
+    pub fn check_commands(self) -> &'static [&'static str] {
+        match self {
+            Self::Rust => &[],
+            Self::Javascript => &["npm run check"],
+            Self::Python => &["target/bin/pip install -r requirements-dev.txt", "target/bin/mypy"],
         }
     }
 

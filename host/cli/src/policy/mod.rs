@@ -15,7 +15,9 @@ mod record;
 mod signing;
 mod source;
 mod status;
+mod typescript;
 mod verify;
+mod wit;
 
 use std::path::Path;
 

@@ -68,6 +68,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn readme(name: &str, language: Language) -> String {
+    let commands = [&[language.test_command()], language.check_commands()].concat();
     format!(
         "# {name}
 
@@ -84,7 +85,29 @@ staging-sync test cases --policy policy.wasm
 staging-sync demo --policy policy.wasm
 {}
 ```
-",
-        language.test_command()
+{}",
+        commands.join("\n"),
+        types(language)
     )
+}
+
+/// What goes for a language of which the toolchain links all that the WIT package has.
+fn types(language: Language) -> &'static str {
+    match language {
+        Language::Rust => "",
+        Language::Javascript => {
+            "
+A policy may do what it imports, and this toolchain imports every function in `wit/policy.wit`, called or not: comment out
+there what you don't call. `policy build` then makes `types/policy.d.ts` anew, by which editors and `npm run check` know the
+host's functions and records.
+"
+        }
+        Language::Python => {
+            "
+A policy may do what it imports, and this toolchain imports every function in `wit/policy.wit`, called or not: comment out
+there what you don't call. The build makes `target/bindings`, by which editors and mypy know the host's functions and
+records (`pyproject.toml` tells them).
+"
+        }
+    }
 }

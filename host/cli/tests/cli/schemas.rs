@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use staging_sync_lab::Fleet;
+use staging_sync_runtime::plan::Plan;
 use staging_sync_runtime::tape::Tape;
 
 use crate::staging_sync;
@@ -73,6 +74,34 @@ async fn a_tapes_schema_has_what_a_tape_may_have() {
     // It says where its schema is, and goes on saying it when it's written again.
     let text = tape("$schema", json!("./tape.schema.json"));
     assert!(Tape::parse(&text).expect("a tape").text().contains("./tape.schema.json"));
+}
+
+#[tokio::test]
+async fn a_plans_schema_has_what_a_plan_may_have() {
+    let schema = schema("plan").await;
+    let entry = json!({"¿": 1});
+    let plan = |name: &str, value: &Value| {
+        let mut plan = json!({"format": 1});
+        plan[name] = value.clone();
+        plan.to_string()
+    };
+    let account = |name: &str| plan("accounts", &json!([{name: entry}]));
+    let list = |name: &str| plan("accounts", &json!([{name: [entry]}]));
+    for (pointer, plan) in [
+        ("", plan("¿", &json!(1))),
+        ("/properties/policy", plan("policy", &entry)),
+        ("/$defs/account", plan("accounts", &json!([entry]))),
+        ("/$defs/added", list("added")),
+        ("/$defs/removed", list("removed")),
+        ("/$defs/condition", account("condition")),
+    ] {
+        let error = Plan::read(&plan).err().expect("a member that isn't known");
+        let mut known = known(&error);
+        if pointer.is_empty() {
+            known.insert("sha256".into()); // which is of the rest, and checked by itself
+        }
+        assert_eq!(properties(&schema, pointer), known, "{pointer}");
+    }
 }
 
 #[tokio::test]

@@ -103,3 +103,69 @@ fn what_cannot_be_built_is_said() {
         assert!(stderr.contains(says), "{project}: {stderr}");
     }
 }
+
+/// A function that the examples don't call, as their WIT package and the default policy's have it.
+const LEFT_OUT: (&str, &str) = ("\n  // discover-source-servers:", "\n  discover-source-servers:");
+
+#[test]
+fn what_an_example_does_not_call_is_commented_out_of_its_contract() {
+    let read = |path: &str| fs::read_to_string(repository(path)).expect("a WIT package");
+    let (whole, narrow) = (read("wit/policy.wit"), read("plugin/examples/wit/policy.wit"));
+    let (mut commented, rest): (Vec<&str>, Vec<&str>) =
+        narrow.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with("  // "));
+    commented.iter_mut().for_each(|line| *line = line.trim_start_matches("  // "));
+    let kept: Vec<&str> =
+        whole.lines().filter(|line| !line.is_empty() && !commented.contains(&line.trim_start())).collect();
+    assert_eq!(rest, kept, "the rest is as in wit/policy.wit");
+    commented.retain(|line| whole.lines().any(|of| of.trim_start() == *line));
+    commented.retain(|line| !line.starts_with("///"));
+    assert!(matches!(commented[..], [one] if one.starts_with("discover-source-servers: ")), "{commented:?}");
+}
+
+/// The types of a JavaScript project follow its WIT package; what is imported and not called is told.
+#[test]
+fn types_and_hints_go_by_what_is_in_wit() {
+    let folder = folder("types");
+    for language in ["javascript", "python"] {
+        let new = staging_sync(&folder, &["policy", "new", language, "--lang", language]);
+        assert_eq!(new.0, 0, "{}", new.2);
+        // What the toolchain does is for `make examples`.
+        fs::write(folder.join(language).join("build.sh"), "exit 0").expect("a script");
+    }
+    let build = |project: &str| {
+        let (code, _, stderr) = staging_sync(&folder, &["policy", "build", project]);
+        assert_eq!(code, 0, "{stderr}");
+        stderr
+    };
+    let types = folder.join("javascript/types/policy.d.ts");
+    let kept = fs::read_to_string(&types).expect("types");
+    fs::write(&types, "old").expect("a file");
+    assert_eq!(build("javascript"), "javascript: types/ made anew, as wit/ has changed\n");
+    assert_eq!(fs::read_to_string(&types).expect("types"), kept, "types/policy.d.ts is what `policy build` makes");
+    assert!(!kept.contains("discoverSourceServers") && kept.contains("discover(regions: string[]): RegionView[];"));
+    assert_eq!((build("javascript"), build("python")), (String::new(), String::new()));
+
+    for language in ["javascript", "python"] {
+        let wit = folder.join(language).join("wit/policy.wit");
+        let text = fs::read_to_string(&wit).expect("a WIT package");
+        assert!(text.contains(LEFT_OUT.0));
+        fs::write(&wit, text.replace(LEFT_OUT.0, LEFT_OUT.1)).expect("a file");
+        let says = build(language);
+        let hint = "imports discover-source-servers, which no file in src/ names: comment it out in wit/, or `policy \
+                    inspect --iam` asks for drs:DescribeSourceServers\n";
+        assert!(says.ends_with(hint) && says.matches("imports ").count() == 1, "{says}");
+    }
+    let made = fs::read_to_string(&types).expect("types");
+    let function = "discoverSourceServers(regions: string[]): RegionSourceServers[];";
+    assert!(made.contains(function) && made.contains("@throws an error whose `payload` is AwsError"), "{made}");
+    for (path, call) in
+        [("javascript/src/more.js", "discoverSourceServers"), ("python/src/more.py", "discover_source_servers")]
+    {
+        fs::write(folder.join(path), format!("account.{call}([])\n")).expect("a source");
+    }
+    assert_eq!((build("javascript"), build("python")), (String::new(), String::new()));
+
+    fs::remove_file(&types).expect("deleted");
+    assert_eq!(build("javascript"), "");
+    assert!(!types.exists(), "who deletes them doesn't want them");
+}

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use staging_sync_runtime::case::{Case, Run};
 use staging_sync_runtime::policy::Policy;
+use staging_sync_workbench::judge::judge;
 
 use crate::cases::all;
 use crate::recording::directory;

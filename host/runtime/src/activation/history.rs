@@ -10,7 +10,8 @@ use super::location::Location;
 use super::manifest::Manifest;
 use super::publish::{self, Unchanged};
 use super::store::{Fetched, Put, StoreError, When};
-use crate::{tape, text};
+use crate::tape;
+use crate::text;
 
 /// The format that this program writes, and the only one that it reads.
 const FORMAT: u64 = 1;

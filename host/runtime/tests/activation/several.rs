@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use staging_sync_lab::Lab;
-use staging_sync_runtime::case::Case;
-use staging_sync_runtime::policy::{Limits, Policy};
 use staging_sync_runtime::{ErrorKind, Event, Service, Tick};
 
 use crate::guest::Guest;

@@ -10,7 +10,8 @@ use staging_sync_lab::{Fault, Fleet, Lab};
 use staging_sync_runtime::activation::bucket::Objects;
 use staging_sync_runtime::aws::Segment;
 use staging_sync_runtime::aws::live::Endpoint;
-use staging_sync_runtime::fanout::{FailedSegment, Merge};
+use staging_sync_runtime::fanout::Merge;
+use staging_sync_runtime::tick::FailedSegment;
 use staging_sync_runtime::{ErrorKind, Event, Service, Tick};
 
 use crate::support::{config_and_live, id, patience, stored_ids, targets};

@@ -1,14 +1,29 @@
 // Decides one account: what is stored, what DRS says, what changes, and what is reported.
 
+/** @import { Account, AwsError, Change, NewStagingAccount, Outcome } from "drs:staging-sync/types@0.1.0" */
+/** @import { Receipt, RegionView, Tick } from "drs:staging-sync/types@0.1.0" */
+/** @import { Unread } from "./diff.js" */
+/** @import { Settings } from "./settings.js" */
+
 import { diff, incomplete } from "./diff.js";
 import * as settings from "./settings.js";
 import * as skip from "./skip.js";
 
 /**
+ * Views, or why there are none.
+ *
+ * @typedef {(regions: string[]) => { views: RegionView[], error?: undefined } | { error: AwsError }} Discover
+ */
+
+/**
  * Decides `account`, and asks the host only for what is needed: `discover` unless the account is skipped or
  * the settings can't be used, `update` if the stored list is to change.
  *
- * `discover(regions)` returns `{ views }` or `{ error }`; `update(change)` returns a receipt.
+ * @param {Tick} tick
+ * @param {Account} account
+ * @param {Discover} discover
+ * @param {(change: Change) => Receipt} update
+ * @returns {Outcome}
  */
 export function decide(tick, account, discover, update) {
     const outcome = unchanged(account);
@@ -16,7 +31,7 @@ export function decide(tick, account, discover, update) {
     if (reason !== null) return { ...outcome, status: "skipped", reason };
 
     const { chosen, error } = settingsFor(tick);
-    if (error) return failed(outcome, error);
+    if (error !== undefined) return failed(outcome, error);
     const discovered = discover(chosen.regions ?? []);
     if (discovered.error) return failed(outcome, blame(discovered.error));
 
@@ -40,7 +55,12 @@ export function decide(tick, account, discover, update) {
     return unread.length > 0 ? failed(outcome, describe(unread)) : outcome;
 }
 
-/** An outcome that leaves everything as it is. */
+/**
+ * An outcome that leaves everything as it is.
+ *
+ * @param {Account} account
+ * @returns {Outcome}
+ */
 function unchanged(account) {
     return {
         status: "unchanged",
@@ -56,17 +76,32 @@ function unchanged(account) {
     };
 }
 
-/** Says whose fault it is that no region could be asked. */
+/**
+ * Says whose fault it is that no region could be asked.
+ *
+ * @param {AwsError} error
+ */
 function blame({ code, message }) {
     const whose = ["NoRole", "InvalidRole"].includes(code) ? "item" : "AWS";
     return `${whose}: ${code}: ${message}`;
 }
 
+/**
+ * @param {Outcome} outcome
+ * @param {string} error
+ * @returns {Outcome}
+ */
 function failed(outcome, error) {
     return { ...outcome, status: "failed", error };
 }
 
-/** The outcome of a change, as far as the host took it. */
+/**
+ * The outcome of a change, as far as the host took it.
+ *
+ * @param {Outcome} outcome
+ * @param {Receipt} receipt
+ * @returns {Outcome}
+ */
 function changed(outcome, receipt) {
     const heldRemovals = [...new Set([...outcome.heldRemovals, ...receipt.held])].sort();
     const heldReason = receipt.heldReason ?? outcome.heldReason;
@@ -78,7 +113,12 @@ function changed(outcome, receipt) {
     return { ...held, status: "updated", added, removed, stagingAccountCount: total };
 }
 
-/** The settings as `{ chosen }`, or as `{ error }` why they can't be used in this tick. */
+/**
+ * The settings as `{ chosen }`, or as `{ error }` why they can't be used in this tick.
+ *
+ * @param {Tick} tick
+ * @returns {{ chosen: Settings, error?: undefined } | { chosen?: undefined, error: string }}
+ */
 function settingsFor(tick) {
     const { chosen, problems } = settings.parse(tick.settings);
     if (problems.length > 0) {
@@ -97,7 +137,15 @@ function settingsFor(tick) {
     return { chosen };
 }
 
-/** The complete entry for a staging account that DRS named. */
+/**
+ * The complete entry for a staging account that DRS named.
+ *
+ * @param {Account} account
+ * @param {Settings} chosen
+ * @param {string} id
+ * @param {string} discoveredFrom
+ * @returns {NewStagingAccount}
+ */
 function entry(account, chosen, id, discoveredFrom) {
     // `arn:<partition>:iam::...`; the staging accounts are in the target's partition.
     const partition = /^arn:([^:]+)/.exec(skip.roleArn(account))?.[1] ?? "aws";
@@ -113,6 +161,8 @@ function entry(account, chosen, id, discoveredFrom) {
 /**
  * Like `AWS: ThrottlingException in eu-west-1 (Rate exceeded); AccessDeniedException in us-east-1`.
  * A message that several regions gave is said once.
+ *
+ * @param {Unread[]} unread
  */
 function describe(unread) {
     const said = new Set([""]);

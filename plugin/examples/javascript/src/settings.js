@@ -1,10 +1,29 @@
 // Reads and judges the policy's settings.
 
+/** @import { SettingError } from "drs:staging-sync/types@0.1.0" */
+/** @import { Removals } from "./diff.js" */
+
 import { compact, isObject, parse as parseJson } from "./json.js";
 
 const ACCOUNT_ID = "{accountId}";
 
-/** What the operator may choose; no `regions` means all of the tick's. */
+/**
+ * What the operator may choose; no `regions` means all of the tick's.
+ *
+ * @typedef {object} Settings
+ * @property {Removals} removals
+ * @property {string} stagingRoleName
+ * @property {string} externalIdTemplate
+ * @property {string[] | null} regions
+ */
+
+/**
+ * Finds what is wrong with the value of a setting.
+ *
+ * @typedef {(path: string, value: unknown) => SettingError[]} Judge
+ */
+
+/** @type {Settings} */
 const DEFAULTS = {
     removals: "all",
     stagingRoleName: "DRSOrchestrationRole",
@@ -12,7 +31,11 @@ const DEFAULTS = {
     regions: null,
 };
 
-/** For each setting, what is wrong with a value: a list of problems. */
+/**
+ * For each setting, what is wrong with a value.
+ *
+ * @type {Record<string, Judge>}
+ */
 const JUDGES = {
     removals: told(removals),
     stagingRoleName: told(roleName),
@@ -20,15 +43,21 @@ const JUDGES = {
     regions,
 };
 
-/** Reads a JSON object of settings: `chosen`, if there are no `problems`, of which it names all. */
+/**
+ * Reads a JSON object of settings: `chosen`, which counts if there are no `problems`, of which it names all.
+ *
+ * @param {string} text
+ * @returns {{ chosen: Settings, problems: SettingError[] }}
+ */
 export function parse(text) {
+    /** @type {unknown} */
     let given;
     try {
         given = parseJson(text);
     } catch (error) {
-        return { problems: [problem("$", `expected a JSON object, but this isn't JSON: ${error.message}`)] };
+        return refused(`but this isn't JSON: ${/** @type {Error} */ (error).message}`);
     }
-    if (!isObject(given)) return { problems: [problem("$", `expected a JSON object, found ${compact(given)}`)] };
+    if (!isObject(given)) return refused(`found ${compact(given)}`);
 
     const problems = Object.keys(given)
         .sort()
@@ -36,30 +65,56 @@ export function parse(text) {
     return { chosen: { ...DEFAULTS, ...given }, problems };
 }
 
-/** The external id for this staging account. */
+/** @param {string} found */
+function refused(found) {
+    return { chosen: DEFAULTS, problems: [problem("$", `expected a JSON object, ${found}`)] };
+}
+
+/**
+ * The external id for this staging account.
+ *
+ * @param {Settings} chosen
+ * @param {string} accountId
+ */
 export function externalId(chosen, accountId) {
     return chosen.externalIdTemplate.replaceAll(ACCOUNT_ID, accountId);
 }
 
-/** What `validate-settings` reports: where, and what is wrong. */
+/**
+ * What `validate-settings` reports: where, and what is wrong.
+ *
+ * @param {string} path
+ * @param {string} message
+ * @returns {SettingError}
+ */
 function problem(path, message) {
     return { path, message };
 }
 
-/** A judge that finds at most one problem, of one that returns its message. */
+/**
+ * A judge that finds at most one problem, of one that returns its message.
+ *
+ * @param {(value: unknown) => string | null} message
+ * @returns {Judge}
+ */
 function told(message) {
-    return (path, value) => [message(value)].filter((it) => it !== null).map((it) => problem(path, it));
+    return (path, value) => {
+        const found = message(value);
+        return found === null ? [] : [problem(path, found)];
+    };
 }
 
 function unknown() {
     return `unknown setting; expected one of ${Object.keys(JUDGES).join(", ")}`;
 }
 
+/** @param {unknown} value */
 function removals(value) {
-    if (["all", "own", "none"].includes(value)) return null;
+    if (value === "all" || value === "own" || value === "none") return null;
     return `expected "all", "own" or "none", found ${compact(value)}`;
 }
 
+/** @param {unknown} value */
 function roleName(value) {
     if (matches(/^[A-Za-z0-9_+=,.@-]{1,64}$/, value)) return null;
     return (
@@ -68,6 +123,7 @@ function roleName(value) {
     );
 }
 
+/** @param {unknown} value */
 function template(value) {
     if (typeof value !== "string") {
         return `expected a text like "${DEFAULTS.externalIdTemplate}", found ${compact(value)}`;
@@ -79,6 +135,7 @@ function template(value) {
     return `an external id has 2 to 1224 letters, digits or _+=,.@:/-, found ${compact(value)}`;
 }
 
+/** @type {Judge} */
 function regions(path, value) {
     if (!Array.isArray(value) || value.length === 0) {
         return [problem(path, `expected a list of regions like ["us-east-1"], found ${compact(value)}`)];
@@ -94,6 +151,10 @@ function regions(path, value) {
     });
 }
 
+/**
+ * @param {RegExp} pattern
+ * @param {unknown} value
+ */
 function matches(pattern, value) {
     return typeof value === "string" && pattern.test(value);
 }

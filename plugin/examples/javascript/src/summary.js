@@ -1,5 +1,7 @@
 // Makes the tick's summary from what became of each account.
 
+/** @import { AccountOutcome, Outcome, Status, Tick } from "drs:staging-sync/types@0.1.0" */
+
 import { isObject, parse, sorted } from "./json.js";
 
 /** The names of a detail's own fields; `extra` can't change them. */
@@ -23,8 +25,12 @@ const FIELDS = [
  *
  * An account without changes counts as processed and as skipped, so that updated, skipped and failed add up
  * to the total.
+ *
+ * @param {Tick} tick
+ * @param {AccountOutcome[]} outcomes
  */
 export function summarize(tick, outcomes) {
+    /** @param {Status} status */
     const count = (status) => outcomes.filter(({ outcome }) => outcome.status === status).length;
     const [updated, unchanged] = [count("updated"), count("unchanged")];
     return JSON.stringify({
@@ -39,6 +45,7 @@ export function summarize(tick, outcomes) {
     });
 }
 
+/** @param {AccountOutcome} of */
 function detail({ accountId, accountName, outcome }) {
     const { status, incompleteRegions, heldRemovals, heldReason } = outcome;
     return {
@@ -55,7 +62,11 @@ function detail({ accountId, accountName, outcome }) {
     };
 }
 
-/** The fields that only this status has. */
+/**
+ * The fields that only this status has.
+ *
+ * @param {Outcome} outcome
+ */
 function result({ status, added, removed, stagingAccountCount, reason, error }) {
     switch (status) {
         case "updated":
@@ -69,7 +80,11 @@ function result({ status, added, removed, stagingAccountCount, reason, error }) 
     }
 }
 
-/** What else there is to report; nothing if it isn't a JSON object. */
+/**
+ * What else there is to report; nothing if it isn't a JSON object.
+ *
+ * @param {string} text
+ */
 function extra(text) {
     let value;
     try {
@@ -78,9 +93,14 @@ function extra(text) {
         return {};
     }
     if (!isObject(value)) return {};
-    return Object.fromEntries(Object.entries(sorted(value)).filter(([key]) => !FIELDS.includes(key)));
+    const entries = Object.entries(/** @type {object} */ (sorted(value)));
+    return Object.fromEntries(entries.filter(([key]) => !FIELDS.includes(key)));
 }
 
+/**
+ * @param {string} one
+ * @param {string} other
+ */
 function compare(one, other) {
     return one < other ? -1 : Number(one > other);
 }

@@ -1,6 +1,8 @@
-"""Compares the stored list of staging accounts with what DRS said. Pure: needs no bindings."""
+"""Compares the stored list of staging accounts with what DRS said."""
 
 from dataclasses import dataclass
+
+from wit_world.imports.types import Account, RegionView
 
 # Who added an entry, where the sync did.
 ADDED_BY = "staging-account-sync"
@@ -18,7 +20,7 @@ class Diff:
     kept: list[str]
 
 
-def diff(account, views, removals: str) -> Diff:
+def diff(account: Account, views: list[RegionView], removals: str) -> Diff:
     """Compares the ids that `account` has stored with those that `views` name.
 
     The account itself is never one of its staging accounts: DRS lists it, and a stored list must not.

@@ -4,8 +4,11 @@ Reading order: `decide` (one account, from top to bottom), the `skip`, `settings
 `summary`. `wit_world` is what componentize-py makes of the WIT package.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+import wit_world
 from componentize_py_types import Err
 from wit_world.imports import account, logging
 from wit_world.imports.types import AccountOutcome, Operation, Outcome, PolicyInfo, Tick
@@ -18,7 +21,7 @@ from decide import decide
 SETTINGS_SCHEMA = Path(__file__).with_name("settings.schema.json").read_text(encoding="utf-8")
 
 
-class WitWorld:
+class WitWorld(wit_world.WitWorld):
     """The default policy, as the host sees it."""
 
     def info(self) -> PolicyInfo:
@@ -42,7 +45,10 @@ class WitWorld:
         return logged(lambda: summary.summarize(tick, outcomes))
 
 
-def logged(work):
+T = TypeVar("T")
+
+
+def logged(work: Callable[[], T]) -> T:
     """Logs an exception before it ends the instance.
 
     The host only sees that it ended, and adds the last logged error to that.
@@ -51,9 +57,9 @@ def logged(work):
         return work()
     except Exception as error:
         where = error.__traceback__
-        while where.tb_next:
+        while where and where.tb_next:
             where = where.tb_next
         # Without `traceback`, which reads source files: a policy has none.
-        place = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}"
+        place = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where else "?"
         logging.log(logging.Level.ERROR, f"{type(error).__name__}: {error}, in {place}")
         raise

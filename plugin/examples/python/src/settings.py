@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from jsontext import compact
 
@@ -64,28 +65,28 @@ def parse(text: str) -> Settings:
     return Settings(**chosen)
 
 
-def _not_json(constant: str):
+def _not_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} isn't a number in JSON")
 
 
-def _unknown(path: str, _value) -> list[Problem]:
+def _unknown(path: str, _value: Any) -> list[Problem]:
     return [Problem(path, f"unknown setting; expected one of {', '.join(KEYS)}")]
 
 
-def _removals(path: str, value) -> list[Problem]:
+def _removals(path: str, value: Any) -> list[Problem]:
     if value in ("all", "own", "none"):
         return []
     return [Problem(path, f'expected "all", "own" or "none", found {compact(value)}')]
 
 
-def _role_name(path: str, value) -> list[Problem]:
+def _role_name(path: str, value: Any) -> list[Problem]:
     if _matches(r"[A-Za-z0-9_+=,.@-]{1,64}", value):
         return []
     expected = "the name of an IAM role (not its ARN): 1 to 64 letters, digits or _+=,.@-"
     return [Problem(path, f"expected {expected}, found {compact(value)}")]
 
 
-def _template(path: str, value) -> list[Problem]:
+def _template(path: str, value: Any) -> list[Problem]:
     if not isinstance(value, str):
         return [Problem(path, f'expected a text like "{Settings.external_id_template}", found {compact(value)}')]
     # Any id serves: they all have 12 digits.
@@ -97,7 +98,7 @@ def _template(path: str, value) -> list[Problem]:
     return [Problem(path, f"an external id has 2 to 1224 letters, digits or _+=,.@:/-, found {compact(value)}")]
 
 
-def _regions(path: str, value) -> list[Problem]:
+def _regions(path: str, value: Any) -> list[Problem]:
     if not isinstance(value, list) or not value:
         return [Problem(path, f'expected a list of regions like ["us-east-1"], found {compact(value)}')]
     problems = []
@@ -113,7 +114,7 @@ def _regions(path: str, value) -> list[Problem]:
     return problems
 
 
-def _matches(pattern: str, value) -> bool:
+def _matches(pattern: str, value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 

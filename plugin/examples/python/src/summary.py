@@ -1,6 +1,9 @@
-"""Makes the tick's summary from what became of each account. Pure: needs no bindings."""
+"""Makes the tick's summary from what became of each account."""
 
 import json
+from typing import Any
+
+from wit_world.imports.types import AccountOutcome, Outcome, Tick
 
 from jsontext import compact
 
@@ -21,7 +24,7 @@ FIELDS = {
 }
 
 
-def summarize(tick, outcomes) -> str:
+def summarize(tick: Tick, outcomes: list[AccountOutcome]) -> str:
     """The summary as a JSON object, its keys in their documented order and its details ordered by account id.
 
     An account without changes counts as processed and as skipped, so that updated, skipped and failed add up to
@@ -42,11 +45,11 @@ def summarize(tick, outcomes) -> str:
     return compact(summary, sort_keys=False)
 
 
-def _status(outcome) -> str:
+def _status(outcome: Outcome) -> str:
     return outcome.status.name.lower()
 
 
-def _detail(of) -> dict:
+def _detail(of: AccountOutcome) -> dict[str, Any]:
     outcome = of.outcome
     detail = {
         "accountId": of.account_id,
@@ -63,7 +66,7 @@ def _detail(of) -> dict:
     return detail | _extra(outcome.extra)
 
 
-def _result(outcome) -> dict:
+def _result(outcome: Outcome) -> dict[str, Any]:
     """The fields that only this status has."""
     match _status(outcome):
         case "updated":
@@ -80,7 +83,7 @@ def _result(outcome) -> dict:
             return {"error": "Unknown error" if outcome.error is None else outcome.error}
 
 
-def _extra(text: str | None) -> dict:
+def _extra(text: str | None) -> dict[str, Any]:
     """What else there is to report, its keys sorted; nothing if it isn't a JSON object."""
     try:
         extra = json.loads(compact(json.loads(text or "")))
