@@ -119,18 +119,18 @@ def test_names_fit_their_services_at_the_longest_parameters():
 
 def test_every_alarm_is_in_the_troubleshooting_by_its_name():
     alarms = re.findall(r"AlarmName: .*-staging-account-sync-(.*)-\$", (CFN / "monitoring-stack.yaml").read_text())
-    readme = (ROOT / "README.md").read_text()
-    section = readme[readme.index("### Troubleshooting") : readme.index("### Permissions")]
+    readme = (ROOT / "cfn/README.md").read_text()
+    section = readme[readme.index("## Troubleshooting") : readme.index("## Permissions")]
     assert alarms and [name for name in alarms if f"alarm `{name}`" not in section] == []
 
 
 def section(title: str, end: str) -> str:
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "cfn/README.md").read_text()
     return readme[readme.index(f"\n{title}\n") : readme.index(f"\n{end}\n")]
 
 
 def test_whoever_deploys_may_make_every_kind_of_resource():
-    table = section("#### Whoever deploys", "#### Whoever publishes policies")
+    table = section("### Whoever deploys", "### Whoever publishes policies")
     prefixes = {"StepFunctions": "states"}
     resources = [(path, one) for path in TEMPLATES for one in load(str(path))["Resources"].values()]
     services = {one["Type"].split("::")[1] for path, one in resources if path.name != "target-account-role.yaml"}
@@ -148,6 +148,6 @@ def test_uninstalling_tells_what_remains():
         if resource.get("DeletionPolicy") == "Retain"
     ]
     assert sorted(kept) == sorted(remaining)
-    text = section("### Uninstall", "### Verify")
+    text = section("## Uninstall", "## Verify")
     assert [name for name in kept if remaining[name] not in text] == []
     assert text.index("--disable") < text.index("delete-stack ")

@@ -110,7 +110,7 @@ def test_every_variable_of_the_host_is_a_parameter_and_no_other():
     known = set(re.findall(r'\.(?:get|flag|number)\(\s*"([A-Z_]+)"', host_config())) - {"AWS_REGION"} | {"RUST_LOG"}
     assert len(known) > 8
     assert set(deployed) == known
-    table = re.findall(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    table = re.findall(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \|", (ROOT / "host/cli/README.md").read_text(), re.MULTILINE)
     assert {name for row in table for name in re.findall(r"`([A-Z_]+)`", row)} == known
 
 
@@ -124,6 +124,6 @@ def test_numbers_have_the_default_and_the_limits_of_the_host():
         found = [str(parameter[key]) for key in ("Default", "MinValue", "MaxValue")]
         expected = [value.replace("_", "") for value in expected]
         if not expected[0].isdigit():  # a constant of the sandbox; the README's table has its value
-            assert re.search(rf"`{name}`.*\b{found[0]}\b", (ROOT / "README.md").read_text()), name
+            assert re.search(rf"`{name}`.*\b{found[0]}\b", (ROOT / "host/cli/README.md").read_text()), name
             expected[0] = found[0]
         assert found == expected, name

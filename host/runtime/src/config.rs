@@ -255,9 +255,9 @@ mod tests {
         let documented: std::collections::BTreeSet<String> =
             VARIABLES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(read.into_inner(), documented);
-        let readme = include_str!("../../../README.md");
+        let readme = include_str!("../../cli/README.md");
         for (name, _) in VARIABLES {
-            assert!(readme.contains(&format!("`{name}`")), "{name} in README");
+            assert!(readme.contains(&format!("`{name}`")), "{name} in host/cli/README.md");
         }
     }
 

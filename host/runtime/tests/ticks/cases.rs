@@ -2,7 +2,7 @@
 //!
 //! `fleet` is a JSON merge patch (RFC 7396) of `base.json`. A tick's expectation is its `summary` or `error`, how
 //! often each operation was `called`, and the items that it `changed`. `BLESS=1 cargo test --test ticks` writes
-//! what the ticks came to into the files, for you to read, and into the README's table of faults.
+//! what the ticks came to into the files, for you to read, and into the table of faults in `host/README.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -83,7 +83,7 @@ async fn every_case_comes_out_as_its_file_says() {
     readme_has(&rows.concat(), bless);
 }
 
-/// Runs a case; its row in the README, and what is different from the file, if anything is.
+/// Runs a case; its row in the table of faults, and what is different from the file, if anything is.
 async fn run_file(path: PathBuf, bless: bool) -> (String, Option<String>) {
     let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
     let text = fs::read_to_string(&path).expect("a readable file");
@@ -181,18 +181,18 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The README's table of faults is what the cases show.
+/// The table of faults in `host/README.md` is what the cases show.
 fn readme_has(rows: &str, bless: bool) {
     const BEGIN: &str = "<!-- faults: written by `BLESS=1 cargo test --test ticks` -->\n";
     const END: &str = "<!-- /faults -->\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     let readme = fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(BEGIN).expect("the README's table of faults begins");
-    let (table, after) = rest.split_once(END).expect("the README's table of faults ends");
+    let (before, rest) = readme.split_once(BEGIN).expect("the table of faults in `host/README.md` begins");
+    let (table, after) = rest.split_once(END).expect("the table of faults in `host/README.md` ends");
     let expected = format!("| What happens | What becomes of the account |\n|---|---|\n{rows}");
     if bless {
         fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).expect("a writable README");
     } else {
-        assert_eq!(table, expected, "the README's table of faults");
+        assert_eq!(table, expected, "the table of faults in `host/README.md`");
     }
 }
