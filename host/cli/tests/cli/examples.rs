@@ -24,7 +24,7 @@ const NOT_RUN: [&str; 9] = [
 ];
 
 /// The commands below one, by its help.
-async fn commands(path: &[String], found: &mut Vec<Vec<String>>) {
+pub async fn commands(path: &[String], found: &mut Vec<Vec<String>>) {
     found.push(path.to_vec());
     let help = help(path).await;
     let section = help.split_once("\nCommands:\n").map(|(_, rest)| rest).unwrap_or_default();
@@ -36,7 +36,7 @@ async fn commands(path: &[String], found: &mut Vec<Vec<String>>) {
     }
 }
 
-async fn help(path: &[String]) -> String {
+pub async fn help(path: &[String]) -> String {
     let ran = staging_sync().args(path).arg("--help").output().await.expect("the program");
     assert!(ran.status.success(), "{path:?}");
     String::from_utf8(ran.stdout).expect("text")

@@ -1,5 +1,6 @@
 //! The command line as people and scripts see it: exit code, stdout and stderr together.
 
+mod commands;
 mod credentials;
 mod doctor;
 mod environment;
