@@ -12,6 +12,8 @@ mod check;
 #[cfg(feature = "cli")]
 pub mod compare;
 #[cfg(feature = "cli")]
+pub mod constants;
+#[cfg(feature = "cli")]
 pub mod faults;
 #[cfg(feature = "cli")]
 pub mod find;
@@ -24,9 +26,13 @@ mod record;
 #[cfg(feature = "cli")]
 pub mod small;
 #[cfg(feature = "cli")]
+pub mod varied;
+#[cfg(feature = "cli")]
 pub mod verify;
 #[cfg(feature = "cli")]
 mod view;
+#[cfg(feature = "cli")]
+pub mod waived;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

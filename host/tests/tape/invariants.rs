@@ -19,7 +19,7 @@ use crate::support::policy;
 async fn verified(policy: &Policy, staging_accounts: u8, settings: Value) -> Verified {
     let operation = policy.info().operations[0].name.clone();
     let settings = settings.as_object().cloned().expect("settings");
-    let verification = Verification { operation, settings, staging_accounts };
+    let verification = Verification { operation, settings, staging_accounts, ..Verification::default() };
     verification.run(policy, |_, _| ()).await.expect("a verdict")
 }
 
