@@ -44,9 +44,9 @@ pub struct Verified {
     pub all: usize,
     /// How many were judged: all, or up to those among which an invariant broke.
     pub judged: usize,
-    /// What became of their accounts in the first tick.
+    /// What became of their accounts in the first tick, where AWS answers.
     pub counts: Counts,
-    /// The same of those worlds in which AWS fails, or what is stored isn't fit to be worked with.
+    /// The same of the worlds in which AWS fails, or what is stored isn't fit to be worked with.
     pub troubled: Counts,
     /// The smallest world in which each invariant breaks.
     pub broken: BTreeMap<Invariant, Counterexample>,
@@ -126,9 +126,9 @@ impl Verification {
         let judged = case.judge(policy).await?;
         let at = small::places(worlds);
         if let Ok(report) = &judged.report {
-            let troubled = |of: &&AccountOutcome| at.get(&of.account_id).is_some_and(|at| worlds[*at].is_troubled());
-            let of_troubled: Vec<AccountOutcome> = report.outcomes.iter().filter(troubled).cloned().collect();
-            add(&mut found.counts, Counts::of(&report.outcomes));
+            let troubled = |of: &AccountOutcome| at.get(&of.account_id).is_some_and(|at| worlds[*at].is_troubled());
+            let (of_troubled, others): (Vec<_>, Vec<_>) = report.outcomes.iter().cloned().partition(troubled);
+            add(&mut found.counts, Counts::of(&others));
             add(&mut found.troubled, Counts::of(&of_troubled));
         }
         let mut places = BTreeMap::<Invariant, Vec<(usize, &Violation)>>::new();
