@@ -62,15 +62,18 @@ pub fn constants(bytes: &[u8]) -> Constants {
             _ => {}
         }
     }
-    let (mut referred, mut runs) = (BTreeSet::new(), BTreeSet::new());
+    let (mut quoted, mut referred, mut runs) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for module in &modules {
+        quoted.extend(module.quoted());
         referred.extend(module.inline.iter().cloned());
         referred.extend(module.referred());
         runs.extend(module.runs());
     }
-    let accounts: BTreeSet<String> = referred.iter().chain(&runs).flat_map(|text| ids(text)).collect();
+    let accounts: BTreeSet<String> =
+        [&quoted, &referred, &runs].into_iter().flatten().flat_map(|text| ids(text)).collect();
     let mut seen = BTreeSet::new();
-    let texts = referred.into_iter().chain(runs).filter(|text| is_name(text) && seen.insert(text.clone()));
+    let texts =
+        quoted.into_iter().chain(referred).chain(runs).filter(|text| is_name(text) && seen.insert(text.clone()));
     let mut names: Vec<String> = texts.collect();
     // The words of a language or a library come last.
     names.sort_by_key(|name| is_code(name));
@@ -137,13 +140,21 @@ impl Module {
     }
 
     /// The texts between what isn't text.
-    fn runs(&self) -> BTreeSet<String> {
-        let mut runs = BTreeSet::new();
-        for data in self.data.values() {
-            let parts = data.split(|byte| byte.is_ascii_control());
-            runs.extend(parts.filter(|part| LENGTHS.contains(&part.len())).filter_map(text));
-        }
-        runs
+    fn runs(&self) -> impl Iterator<Item = String> {
+        self.lines().filter(|line| LENGTHS.contains(&line.len())).map(str::to_owned)
+    }
+
+    /// The texts between quotes: of a language whose source is in the data.
+    fn quoted(&self) -> impl Iterator<Item = String> {
+        self.lines()
+            .flat_map(|line| ['"', '\'', '`'].into_iter().flat_map(move |quote| line.split(quote).skip(1).step_by(2)))
+            .filter(|text| LENGTHS.contains(&text.len()))
+            .map(str::to_owned)
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.data.values().flat_map(|data| data.split(|byte| byte.is_ascii_control()));
+        lines.filter_map(|line| std::str::from_utf8(line).ok()).filter(|line| !line.chars().any(char::is_control))
     }
 }
 
@@ -206,6 +217,13 @@ mod tests {
             u16::from_le_bytes(*b"DR"),
         ));
         assert!(found.names.contains(&"KEEP".into()) && found.names.contains(&"Payroll DR".into()), "{found:?}");
+    }
+
+    #[test]
+    fn a_text_in_quotes_comes_first_however_long_its_line_is() {
+        let source = format!("if (name.startsWith('KEEP')) return; // {}", "because it is so ".repeat(9));
+        let found = of(&format!("(module (memory 1) (data (i32.const 1024) \"\\00aardvark\\00{source}\\00\"))"));
+        assert_eq!(found.names, ["KEEP", "aardvark"]);
     }
 
     #[test]

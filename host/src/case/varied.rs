@@ -14,8 +14,11 @@ use crate::account::AccountId;
 use crate::change::ADDED_BY;
 use crate::policy::Policy;
 
-/// How many of a component's constants are tried, so that a language's own don't take minutes.
-const CONSTANTS: usize = 300;
+/// How many of a component's constants are tried.
+const CONSTANTS: usize = 500;
+
+/// The same where there are so many that most are an interpreter's own: such a policy is slow as well.
+const OF_INTERPRETER: (usize, usize) = (100, 10_000);
 
 /// How many values of one kind the cases give at most.
 const OF_CASES: usize = 300;
@@ -64,11 +67,14 @@ pub struct Varied {
 }
 
 impl Kind {
-    fn of<'a>(usual: &[&str], cases: BTreeSet<String>, constants: impl Iterator<Item = &'a String>) -> Self {
+    fn of(usual: &[&str], cases: BTreeSet<String>, constants: &[String]) -> Self {
+        let (few, many) = OF_INTERPRETER;
+        let most_constants = if constants.len() > many { few } else { CONSTANTS };
         let mut kind = Self::default();
         let mut seen = BTreeSet::new();
         let usual = usual.iter().map(|value| (0, (*value).to_owned()));
-        let all = usual.chain(cases.into_iter().map(|value| (1, value))).chain(constants.map(|it| (2, it.clone())));
+        let all =
+            usual.chain(cases.into_iter().map(|value| (1, value))).chain(constants.iter().map(|it| (2, it.clone())));
         for (source, value) in all {
             if !seen.insert(value.clone()) {
                 continue;
@@ -76,7 +82,7 @@ impl Kind {
             let (count, most) = match source {
                 0 => (&mut kind.usual, usize::MAX),
                 1 => (&mut kind.of_cases, OF_CASES),
-                _ => (&mut kind.constants, CONSTANTS),
+                _ => (&mut kind.constants, most_constants),
             };
             if *count == most {
                 kind.left_out += 1;
@@ -100,8 +106,8 @@ impl Varied {
                 }
             }
         }
-        let accounts = Kind::of(&ACCOUNTS, accounts, constants.accounts.iter());
-        Self { texts: Kind::of(&USUAL, texts, constants.names.iter()), accounts, settings: Vec::new() }
+        let accounts = Kind::of(&ACCOUNTS, accounts, &constants.accounts);
+        Self { texts: Kind::of(&USUAL, texts, &constants.names), accounts, settings: Vec::new() }
     }
 
     /// Adds the settings that the cases have, and each value that the policy's schema lists, if the policy accepts

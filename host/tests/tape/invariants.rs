@@ -246,7 +246,10 @@ fn verify_says_by_its_exit_code_what_it_came_to() {
     for (arguments, says) in [
         (["nowhere.wasm", "--settings", "{}"], "nowhere.wasm: No such file"),
         (["target/policy.wasm", "--settings", "[]"], "SettingsInvalid: --settings: $: invalid type"),
-        (["target/policy.wasm", "--settings", r#"{"removals": "some"}"#], "SettingsInvalid: settings: $.removals"),
+        (
+            ["target/policy.wasm", "--settings", r#"{"removals": "some"}"#],
+            "SettingsInvalid: --settings: settings: $.removals",
+        ),
         (["target/policy.wasm", "--operation", "unknown"], "UnknownOperation: "),
     ] {
         let ran = verify(&arguments);

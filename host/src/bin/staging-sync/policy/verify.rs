@@ -17,7 +17,7 @@ use staging_sync::case::{Case, find, small};
 use staging_sync::outcome::Counts;
 use staging_sync::policy::Policy;
 use staging_sync::tape;
-use staging_sync::text::{self, printable};
+use staging_sync::text::{self, printable, printable_lines};
 
 use crate::{Exit, Unable, broken, choice, output};
 
@@ -86,17 +86,19 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         "{} of {} worlds in {seconds:.1} s, two ticks each; {small} of them are the small worlds in every combination",
         found.judged, found.all
     );
-    println!("after the first tick, where AWS answers: {}", counted(&found.counts));
+    println!("after the first tick:");
+    println!("  {} where AWS answers: {}", found.counts.total, counted(&found.counts));
     println!(
-        "where AWS fails or the item can't be used, so that an account may have to be reported as failed: {}",
+        "  {} where AWS fails or the item can't be used, and an account may rightly fail: {}",
+        found.troubled.total,
         counted(&found.troubled)
     );
     Ok(if found.broken.is_empty() { Exit::Well } else { Exit::Failed })
 }
 
 fn counted(counts: &Counts) -> String {
-    let Counts { total, updated, unchanged, skipped, failed, .. } = counts;
-    format!("{total} worlds, {updated} updated, {unchanged} unchanged, {skipped} skipped, {failed} failed")
+    let Counts { updated, unchanged, skipped, failed, .. } = counts;
+    format!("{updated} updated, {unchanged} unchanged, {skipped} skipped, {failed} failed")
 }
 
 /// Judges the policy, and tells how far it is: with a bar on a terminal, and elsewhere with a line each tenth.
@@ -220,7 +222,8 @@ async fn show(invariant: Invariant, found: &Verified, policy: &Policy, arguments
     broken::write(case, policy, about, &dir).await.map_err(Unable)?;
     lines.push(("written", dir.display().to_string()));
     for (name, text) in lines {
-        println!("         {name:<10} {}", printable(&text));
+        let text = printable_lines(&text).replace('\n', "\n                    ");
+        println!("         {name:<10} {text}");
     }
     std::io::stdout().flush().map_err(|error| Unable(error.to_string()))
 }
