@@ -63,8 +63,7 @@ pub struct Broken {
     pub violations: Vec<Violation>,
 }
 
-/// Judges a case as it was recorded, and with every fault. What doesn't hold without a fault is told once; what
-/// doesn't apply to the policy isn't told.
+/// Judges a case as recorded and with every fault. What doesn't hold without one is told once; `waived` isn't told.
 pub async fn faults(case: &Case, policy: &Policy, waived: &Waived) -> Result<Faults, String> {
     let applies = |violation: &Violation| waived.reason(violation.invariant).is_none();
     let mut usual = case.judge(policy).await.map_err(|error| error.message)?;
@@ -87,9 +86,8 @@ pub async fn faults(case: &Case, policy: &Policy, waived: &Waived) -> Result<Fau
         if let (Some(touched), Ok(usual), Ok(report)) = (&variant.touched, &usual.report, &judged.report) {
             violations.extend(invariants::others(usual, report, touched));
         }
-        let known =
-            |it: &Violation| usual.broken.iter().any(|b| (b.invariant, &b.account) == (it.invariant, &it.account));
-        violations.retain(|violation| applies(violation) && !known(violation));
+        let same = |it: &Violation, other: &Violation| (it.invariant, &it.account) == (other.invariant, &other.account);
+        violations.retain(|it| applies(it) && !usual.broken.iter().any(|other| same(it, other)));
         if !violations.is_empty() {
             found.broken.push(Broken { case: changed, variant, violations });
         }

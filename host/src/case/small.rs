@@ -1,6 +1,7 @@
 //! Small worlds: one target account, up to three staging accounts and two regions, in every combination.
 
 mod says;
+mod twist;
 mod values;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use crate::aws::discovery::Listing;
 use crate::tape::{Answer, CONDITION_FAILED, Exchange, Failure, HostSettings, Now, Tape, VERSION};
 
 pub(super) use says::Says;
+pub(super) use twist::Twist;
 pub use values::{Entry, Values};
 
 /// The regions of a small world.
@@ -38,24 +40,6 @@ pub struct SmallWorld {
 pub(super) enum By {
     Operator,
     Sync,
-}
-
-/// What is special about the account.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Twist {
-    None,
-    Current,
-    NoRole,
-    ForeignRole,
-    AssumeDenied,
-    AssumeThrottled,
-    NoList,
-    ListsItself,
-    ListedTwice,
-    EntryAdded,
-    ListRemoved,
-    Deleted,
-    WriteDenied,
 }
 
 /// All small worlds with so many staging accounts, the simplest first.
@@ -128,9 +112,7 @@ impl SmallWorld {
 
     /// Whether AWS fails in it, or what is stored isn't fit to be worked with: then an account may fail.
     pub fn is_troubled(&self) -> bool {
-        let twisted =
-            [Twist::ForeignRole, Twist::AssumeDenied, Twist::AssumeThrottled, Twist::Deleted, Twist::WriteDenied];
-        self.says.iter().any(|says| says.fails()) || twisted.contains(&self.twist)
+        self.says.iter().any(|says| says.fails()) || self.twist.fails()
     }
 
     /// The same with one value less that isn't as usual; for such a world, with one entry less as well.
@@ -236,26 +218,6 @@ impl SmallWorld {
             _ => {}
         }
         exchanges
-    }
-}
-
-impl Twist {
-    fn text(self) -> Option<&'static str> {
-        Some(match self {
-            Self::None => return None,
-            Self::Current => "it's the current account",
-            Self::NoRole => "it has no role",
-            Self::ForeignRole => "its role is another account's",
-            Self::AssumeDenied => "its role can't be assumed: access denied",
-            Self::AssumeThrottled => "its role can't be assumed: throttled",
-            Self::NoList => "its item has no list at all",
-            Self::ListsItself => "the stored list names the account itself",
-            Self::ListedTwice => "the first entry is stored twice",
-            Self::EntryAdded => "somebody adds an entry just before the write",
-            Self::ListRemoved => "somebody removes the list just before the write",
-            Self::Deleted => "somebody deletes the item just before the write",
-            Self::WriteDenied => "the write is denied",
-        })
     }
 }
 

@@ -220,3 +220,56 @@ fn collect(value: &Value, texts: &mut BTreeSet<String>, accounts: &mut BTreeSet<
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(number: usize) -> Vec<String> {
+        (0..number).map(|number| format!("text {number}")).collect()
+    }
+
+    #[test]
+    fn values_are_there_once_and_constants_are_counted_where_there_are_too_many() {
+        let cases = BTreeSet::from(["DEMO_TARGET".to_owned(), "mine".to_owned()]);
+        let kind = Kind::of(&USUAL, cases.clone(), &[&["mine".to_owned()], &texts(CONSTANTS + 7)[..]].concat());
+        assert_eq!((kind.usual, kind.of_cases, kind.constants, kind.left_out), (USUAL.len(), 1, CONSTANTS, 7));
+        assert_eq!(kind.values.len(), USUAL.len() + 1 + CONSTANTS);
+        let kind = Kind::of(&USUAL, cases, &texts(OF_INTERPRETER.1 + 1));
+        assert_eq!((kind.constants, kind.left_out), (OF_INTERPRETER.0, OF_INTERPRETER.1 + 1 - OF_INTERPRETER.0));
+    }
+
+    #[test]
+    fn each_text_is_the_accounts_name_an_entrys_and_an_author_in_every_view() {
+        let texts = Kind { values: texts(5), ..Kind::default() };
+        let worlds = Varied { texts: texts.clone(), ..Varied::default() }.worlds();
+        for text in &texts.values {
+            let is = |value: &Option<String>| value.as_ref() == Some(text);
+            for says in VIEWS {
+                let of: Vec<&Values> = worlds
+                    .iter()
+                    .filter(|it| it.says == says && it.twist == Twist::None)
+                    .map(|it| &it.values)
+                    .collect();
+                assert!(of.iter().any(|values| is(&values.name)), "{text} {says:?}");
+                assert!(of.iter().any(|values| values.entries.iter().any(|entry| is(&entry.name))), "{text} {says:?}");
+                assert!(
+                    of.iter().any(|values| values.entries.iter().any(|entry| is(&entry.added_by))),
+                    "{text} {says:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_account_is_its_own_staging_account() {
+        let varied = Varied::of(&[], &Constants { accounts: vec!["300000000001".into()], ..Constants::default() });
+        for world in varied.worlds().iter().filter(|world| world.values.target.is_some()) {
+            let staging: BTreeSet<String> = world.values.staging_in(0b111).collect();
+            assert!(
+                staging.len() == 3 && !staging.contains(world.values.target.as_deref().expect("an id")),
+                "{world:?}"
+            );
+        }
+    }
+}
