@@ -4,7 +4,8 @@
 //! tape's. Replaying a case opens no socket and reads nothing but these files and the policy.
 //!
 //! `check` compares with what a case expects. `invariants` need no expectation: `faults` holds them against what
-//! else could have happened, `verify` against every small world.
+//! else could have happened, `verify` against every small world, and against `varied` values in some; what a policy is
+//! excused from is in `waived`.
 
 pub mod bundle;
 #[cfg(feature = "cli")]
