@@ -4,13 +4,16 @@
 //! tape's. Replaying a case opens no socket and reads nothing but these files and the policy.
 //!
 //! `check` compares with what a case expects. `invariants` need no expectation: `faults` holds them against what
-//! else could have happened, `verify` against every small world.
+//! else could have happened, `verify` against every small world, and against `varied` values in some; what a policy is
+//! excused from is in `waived`.
 
 pub mod bundle;
 #[cfg(feature = "cli")]
 mod check;
 #[cfg(feature = "cli")]
 pub mod compare;
+#[cfg(feature = "cli")]
+pub mod constants;
 #[cfg(feature = "cli")]
 pub mod faults;
 #[cfg(feature = "cli")]
@@ -24,9 +27,13 @@ mod record;
 #[cfg(feature = "cli")]
 pub mod small;
 #[cfg(feature = "cli")]
+pub mod varied;
+#[cfg(feature = "cli")]
 pub mod verify;
 #[cfg(feature = "cli")]
 mod view;
+#[cfg(feature = "cli")]
+pub mod waived;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
