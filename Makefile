@@ -9,7 +9,8 @@ export STAGING_SYNC_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 POLICY := target/policy.wasm
 POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/build.sh Cargo.lock
 DRIFT_REPORT := target/drift-report.wasm
-DRIFT_REPORT_SOURCES := $(shell find plugin/examples/drift-report/src plugin/examples/drift-report/Cargo.toml wit -type f)
+DRIFT_REPORT_SOURCES := $(shell find plugin/examples/drift-report/src plugin/examples/drift-report/Cargo.toml \
+    plugin/examples/drift-report/verify.json wit -type f)
 # What `make package` built, if it did.
 BOOTSTRAP = $(firstword $(wildcard target/$(shell uname -m)-unknown-linux-gnu/release/bootstrap) $(dir $(STAGING_SYNC))bootstrap)
 EXAMPLES := target/examples/tested
@@ -64,7 +65,8 @@ $(POLICY): $(POLICY_SOURCES) | $(STAGING_SYNC)
 
 $(DRIFT_REPORT): $(DRIFT_REPORT_SOURCES) plugin/build.sh Cargo.lock | $(STAGING_SYNC)
 	@POLICY_PROFILE=policy plugin/build.sh plugin/examples/drift-report target/drift-report.core.wasm
-	@$(STAGING_SYNC) policy encode target/drift-report.core.wasm --out $@
+	@$(STAGING_SYNC) policy encode target/drift-report.core.wasm --out $@ \
+	    --invariants plugin/examples/drift-report/verify.json
 
 $(EXAMPLES): $(POLICY) $(EXAMPLES_SOURCES) | $(STAGING_SYNC)
 	@plugin/examples/test.sh $(STAGING_SYNC) $(POLICY)

@@ -9,6 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use quick_xml::escape::escape;
 use staging_sync_runtime::case::Case;
 use staging_sync_runtime::policy::Policy;
+use staging_sync_workbench::waived::Waived;
 use staging_sync_workbench::{Verdict, check, faults, find};
 
 use crate::{Exit, Unable, broken, choice};
@@ -51,14 +52,14 @@ enum Way {
     /// Compares with what it expects.
     Expected { bless: bool },
     /// Holds the invariants against its faults, and writes cases where they break.
-    Faults { out: PathBuf },
+    Faults { out: PathBuf, waived: Waived },
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let policy = arguments.policy.load().await?;
     let cases = find::find(&arguments.cases).map_err(Unable)?;
     let way = match arguments.faults {
-        true => Way::Faults { out: arguments.out.clone() },
+        true => Way::Faults { out: arguments.out.clone(), waived: waived(&arguments.policy.path())? },
         false => Way::Expected { bless: arguments.bless },
     };
     let mut lines = Vec::new();
@@ -100,6 +101,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     Ok(if differing > 0 { Exit::Failed } else { Exit::Well })
 }
 
+/// The invariants that the policy says don't apply to it.
+fn waived(path: &Path) -> Result<Waived, Unable> {
+    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| unable(error.to_string()))?;
+    Waived::of_component(&bytes).map_err(unable)
+}
+
 async fn line(dir: &Path, policy: &Policy, way: &Way) -> Line {
     let began = Instant::now();
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -116,7 +124,7 @@ async fn line(dir: &Path, policy: &Policy, way: &Way) -> Line {
             let verdict = case.run(policy).await.and_then(|run| check(&case, &run, *bless));
             (case.tape.about, verdict)
         }
-        Way::Faults { out } => match under_faults(&case, policy, out).await {
+        Way::Faults { out, waived } => match under_faults(&case, policy, waived, out).await {
             Ok((about, verdict)) => (about, Ok(verdict)),
             Err(error) => (case.tape.about, Err(error)),
         },
@@ -134,8 +142,8 @@ fn read_to_bless(dir: &Path) -> Result<Case, String> {
 }
 
 /// How many variants of a case there are, and whether the invariants hold in all of them.
-async fn under_faults(case: &Case, policy: &Policy, out: &Path) -> Result<(String, Verdict), String> {
-    let found = faults::faults(case, policy).await?;
+async fn under_faults(case: &Case, policy: &Policy, waived: &Waived, out: &Path) -> Result<(String, Verdict), String> {
+    let found = faults::faults(case, policy, waived).await?;
     let mut about = format!("{} variants", found.variants);
     if found.beyond > 0 {
         about += &format!(", {} of them ask for what isn't on the tape", found.beyond);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::invariants::{self, Violation};
 use crate::judge::judge;
+use crate::waived::Waived;
 use staging_sync_runtime::case::Case;
 use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::tape::{Answer, CONDITION_FAILED, Exchange, Failure, Tape};
@@ -63,9 +64,11 @@ pub struct Broken {
     pub violations: Vec<Violation>,
 }
 
-/// Judges a case as it was recorded, and with every fault. What doesn't hold without a fault is told once.
-pub async fn faults(case: &Case, policy: &Policy) -> Result<Faults, String> {
-    let usual = judge(case, policy).await.map_err(|error| error.message)?;
+/// Judges a case as recorded and with every fault. What doesn't hold without one is told once; `waived` isn't told.
+pub async fn faults(case: &Case, policy: &Policy, waived: &Waived) -> Result<Faults, String> {
+    let applies = |violation: &Violation| waived.reason(violation.invariant).is_none();
+    let mut usual = judge(case, policy).await.map_err(|error| error.message)?;
+    usual.broken.retain(applies);
     if let Some(unknown) = usual.unknown.first() {
         return Err(format!("the policy asks for {unknown}, which isn't on the tape; record it again"));
     }
@@ -84,9 +87,8 @@ pub async fn faults(case: &Case, policy: &Policy) -> Result<Faults, String> {
         if let (Some(touched), Ok(usual), Ok(report)) = (&variant.touched, &usual.report, &judged.report) {
             violations.extend(invariants::others(usual, report, touched));
         }
-        let known =
-            |it: &Violation| usual.broken.iter().any(|b| (b.invariant, &b.account) == (it.invariant, &it.account));
-        violations.retain(|violation| !known(violation));
+        let same = |it: &Violation, other: &Violation| (it.invariant, &it.account) == (other.invariant, &other.account);
+        violations.retain(|it| applies(it) && !usual.broken.iter().any(|other| same(it, other)));
         if !violations.is_empty() {
             found.broken.push(Broken { case: changed, variant, violations });
         }

@@ -71,7 +71,12 @@ impl Invariant {
         }
     }
 
-    /// The invariant's name in the names of files.
+    /// Whether a policy can say that it doesn't apply to its operation. Those that keep stored data safe always do.
+    pub fn is_optional(self) -> bool {
+        matches!(self, Self::Unknown | Self::Outcomes | Self::Summary | Self::Settled)
+    }
+
+    /// The invariant's name, in `verify.json` and in the names of files.
     pub fn name(self) -> String {
         format!("{self:?}").to_lowercase()
     }

@@ -2,10 +2,12 @@
 //! invariants.
 //!
 //! `check` compares with what a case expects. `invariants` need no expectation: `faults` holds them against what else
-//! could have happened, `verify` against every small world.
+//! could have happened, `verify` against every small world, and against `varied` values in some; what a policy is
+//! excused from is in `waived`.
 
 pub mod check;
 pub mod compare;
+pub mod constants;
 pub mod faults;
 pub mod find;
 pub mod invariants;
@@ -13,8 +15,10 @@ pub mod judge;
 pub mod record;
 pub mod simulate;
 pub mod small;
+pub mod varied;
 pub mod verify;
 mod view;
+pub mod waived;
 
 pub use check::{Verdict, check};
 pub use judge::Judged;

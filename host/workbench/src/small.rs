@@ -1,10 +1,19 @@
 //! Small worlds: one target account, up to three staging accounts and two regions, in every combination.
 
+mod says;
+mod twist;
+mod values;
+
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use staging_sync_runtime::aws::discovery::Listing;
-use staging_sync_runtime::change::ADDED_BY;
 use staging_sync_runtime::tape::{Answer, CONDITION_FAILED, Exchange, Failure, HostSettings, Now, Tape, VERSION};
+
+pub(super) use says::Says;
+pub(super) use twist::Twist;
+pub use values::{Entry, Values};
 
 /// The regions of a small world.
 pub const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
@@ -20,50 +29,17 @@ const ROLE: &str = "DRSOrchestrationRole";
 #[derive(Debug, Clone, PartialEq)]
 pub struct SmallWorld {
     /// Who added each staging account to the stored list, if anybody did.
-    stored: Vec<Option<By>>,
-    says: [Says; 2],
-    twist: Twist,
+    pub(super) stored: Vec<Option<By>>,
+    pub(super) says: [Says; 2],
+    pub(super) twist: Twist,
+    /// Its texts and ids, where they aren't the usual ones.
+    pub(super) values: Values,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum By {
+pub(super) enum By {
     Operator,
     Sync,
-}
-
-/// What a region says. Sets of staging accounts are bits.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Says {
-    Names(u8),
-    /// These, and that there's another page, which never comes.
-    BreaksOff(u8),
-    /// The first one, and an id that isn't one.
-    BadId,
-    Uninitialized,
-    NotOptedIn,
-    Throttled,
-    Denied,
-    Expired,
-    TooSlow,
-    Malformed,
-}
-
-/// What is special about the account.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Twist {
-    None,
-    Current,
-    NoRole,
-    ForeignRole,
-    AssumeDenied,
-    AssumeThrottled,
-    NoList,
-    ListsItself,
-    ListedTwice,
-    EntryAdded,
-    ListRemoved,
-    Deleted,
-    WriteDenied,
 }
 
 /// All small worlds with so many staging accounts, the simplest first.
@@ -84,7 +60,7 @@ pub fn all(staging_accounts: u8) -> Vec<SmallWorld> {
     let mut worlds = Vec::new();
     for stored in lists(staging_accounts) {
         let mut add = |twist, one, other| {
-            worlds.push(SmallWorld { stored: stored.clone(), says: [one, other], twist });
+            worlds.push(SmallWorld { stored: stored.clone(), says: [one, other], twist, values: Values::default() });
         };
         for one in &says {
             for other in &says {
@@ -110,7 +86,7 @@ pub fn all(staging_accounts: u8) -> Vec<SmallWorld> {
     worlds
 }
 
-fn lists(staging_accounts: u8) -> Vec<Vec<Option<By>>> {
+pub(super) fn lists(staging_accounts: u8) -> Vec<Vec<Option<By>>> {
     let mut lists = vec![Vec::new()];
     for _ in 0..staging_accounts {
         let with = |list: &Vec<Option<By>>, by| list.iter().copied().chain([by]).collect::<Vec<_>>();
@@ -120,14 +96,6 @@ fn lists(staging_accounts: u8) -> Vec<Vec<Option<By>>> {
             .collect();
     }
     lists
-}
-
-fn staging(number: usize) -> String {
-    format!("{:012}", 300_000_000_001 + number as u64)
-}
-
-fn staging_in(set: u8) -> impl Iterator<Item = String> {
-    (0..usize::from(MOST)).filter(move |number| set >> number & 1 == 1).map(staging)
 }
 
 impl SmallWorld {
@@ -142,14 +110,38 @@ impl SmallWorld {
         stored + says.sum::<u32>() + u32::from(self.twist != Twist::None)
     }
 
+    /// Whether AWS fails in it, or what is stored isn't fit to be worked with: then an account may fail.
+    pub fn is_troubled(&self) -> bool {
+        self.says.iter().any(|says| says.fails()) || self.twist.fails()
+    }
+
+    /// The same with one value less that isn't as usual; for such a world, with one entry less as well.
+    pub(super) fn simpler(&self) -> Vec<Self> {
+        if self.values == Values::default() {
+            return Vec::new();
+        }
+        let values = self.values.simpler().into_iter().map(|values| Self { values, ..self.clone() });
+        let stored = (0..self.stored.len()).filter(|number| self.stored[*number].is_some()).map(|number| {
+            let mut world = self.clone();
+            world.stored[number] = None;
+            world
+        });
+        values.chain(stored).collect()
+    }
+
+    /// The id of its target account, at this place of a tape.
+    fn target(&self, place: usize) -> String {
+        self.values.target.clone().unwrap_or_else(|| format!("{:012}", TARGET + place as u64))
+    }
+
     /// The world in lines of a name and what there is under it.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
-        let by = |by: By| if by == By::Operator { "an operator" } else { "the sync" };
         let entries = self.stored.iter().enumerate();
-        let entries = entries.filter_map(|(number, it)| Some(format!("{} (added by {})", staging(number), by((*it)?))));
-        let mut lines = vec![("stored", or_nothing(entries))];
+        let entries = entries.filter_map(|(number, by)| Some(self.values.entry_text(number, (*by)? == By::Sync)));
+        let mut lines = Vec::from_iter(self.values.text().map(|text| ("account", text)));
+        lines.push(("stored", or_nothing(entries)));
         for (region, says) in REGIONS.into_iter().zip(self.says) {
-            lines.push((region, says.text()));
+            lines.push((region, says.text(&self.values)));
         }
         if let Some(text) = self.twist.text() {
             lines.push(("and", text.into()));
@@ -158,23 +150,24 @@ impl SmallWorld {
     }
 
     fn item(&self, id: &str) -> Value {
-        let entry = |id: String, by: By| match by {
-            By::Operator => json!({"M": {"accountId": {"S": id}, "note": {"S": "kept"}}}),
-            By::Sync => json!({"M": {"accountId": {"S": id}, "addedBy": {"S": ADDED_BY}, "note": {"S": "kept"}}}),
-        };
+        let entry = |number: usize, by: By| self.values.entry(number, by == By::Sync);
         let stored = self.stored.iter().enumerate();
-        let mut entries: Vec<Value> = stored.filter_map(|(number, by)| Some(entry(staging(number), (*by)?))).collect();
+        let mut entries: Vec<Value> = stored.filter_map(|(number, by)| Some(entry(number, (*by)?))).collect();
         let owner = if self.twist == Twist::ForeignRole { "999988887777" } else { id };
         let mut item = json!({
             "accountId": {"S": id},
-            "accountName": {"S": "Target"},
             "externalId": {"S": "external-id-0"},
             "roleArn": {"S": format!("arn:aws:iam::{owner}:role/{ROLE}")},
         });
+        if let Some(name) = self.values.name.as_deref().or(Some("Target")).filter(|name| !name.is_empty()) {
+            item["accountName"] = json!({"S": name});
+        }
         match self.twist {
             Twist::Current => item["isCurrentAccount"] = json!({"BOOL": true}),
             Twist::NoRole => item["roleArn"] = json!({"S": ""}),
-            Twist::ListsItself => entries.push(entry(id.into(), By::Operator)),
+            Twist::ListsItself => {
+                entries.push(json!({"M": {"accountId": {"S": id}, "note": {"S": "kept"}}}));
+            }
             Twist::ListedTwice => entries.extend(entries.first().cloned()),
             _ => {}
         }
@@ -198,7 +191,7 @@ impl SmallWorld {
         let mut exchanges = vec![exchange("sts", "AssumeRole", None, request, assumed)];
         for listing in listings {
             for (region, says) in REGIONS.into_iter().zip(self.says) {
-                exchanges.extend(says.pages(*listing, region, id));
+                exchanges.extend(says.pages(&self.values, *listing, region, id));
             }
         }
         let key = json!({"TableName": TABLE, "Key": {"accountId": {"S": id}}});
@@ -210,7 +203,7 @@ impl SmallWorld {
         match self.twist {
             Twist::EntryAdded => {
                 if let Some(Value::Array(list)) = item.pointer_mut("/stagingAccounts/L") {
-                    list.push(json!({"M": {"accountId": {"S": staging(usize::from(MOST))}}}));
+                    list.push(json!({"M": {"accountId": {"S": self.values.staging(usize::from(MOST))}}}));
                 }
                 read_again(json!({"Item": item}));
             }
@@ -228,86 +221,6 @@ impl SmallWorld {
     }
 }
 
-impl Says {
-    fn text(self) -> String {
-        match self {
-            Self::Names(set) => format!("names {}", or_nothing(staging_in(set))),
-            Self::BreaksOff(set) => {
-                format!("names {}, and breaks off before its last page", or_nothing(staging_in(set)))
-            }
-            Self::BadId => format!("names {}, and an id that isn't one", staging(0)),
-            Self::Uninitialized => "isn't initialised".into(),
-            Self::NotOptedIn => "isn't opted in".into(),
-            Self::Throttled => "is throttled".into(),
-            Self::Denied => "denies access".into(),
-            Self::Expired => "says that the session has expired".into(),
-            Self::TooSlow => "doesn't answer in time".into(),
-            Self::Malformed => "answers something else".into(),
-        }
-    }
-
-    fn pages(self, listing: Listing, region: &str, target: &str) -> Vec<Exchange> {
-        const NEXT: &str = "next-token-1";
-        let (operation, size, name) = match listing {
-            Listing::StagingAccounts => ("ListStagingAccounts", 50, "accounts"),
-            Listing::SourceServers => ("DescribeSourceServers", 200, "items"),
-        };
-        let entry = |id: String| match listing {
-            Listing::StagingAccounts => json!({"accountID": id}),
-            Listing::SourceServers => json!({
-                "sourceServerID": format!("s-{id}"),
-                "arn": format!("arn:aws:drs:{region}:{target}:source-server/s-{id}"),
-                "stagingArea": {"stagingAccountID": id, "status": "EXTENDED"},
-            }),
-        };
-        // DRS names the target itself as well.
-        let page = |ids: &mut dyn Iterator<Item = String>, next: Option<&str>| {
-            let entries: Vec<Value> = std::iter::once(target.to_owned()).chain(ids).map(entry).collect();
-            let mut page = Map::from_iter([(name.to_owned(), Value::from(entries))]);
-            page.extend(next.map(|next| ("nextToken".to_owned(), next.into())));
-            Answer::Response(page.into())
-        };
-        let answer = match self {
-            Self::Names(set) => page(&mut staging_in(set), None),
-            Self::BreaksOff(set) => page(&mut staging_in(set), Some(NEXT)),
-            Self::BadId => page(&mut [staging(0), "1234".into()].into_iter(), None),
-            Self::Uninitialized => fails("UninitializedAccountException", false),
-            Self::NotOptedIn => fails("UnrecognizedClientException", false),
-            Self::Throttled => fails("ThrottlingException", true),
-            Self::Denied => fails("AccessDeniedException", false),
-            Self::Expired => fails("ExpiredTokenException", false),
-            Self::TooSlow => fails("TimeoutError", true),
-            Self::Malformed => Answer::Response(json!({})),
-        };
-        let mut pages = vec![exchange("drs", operation, Some(region), json!({"maxResults": size}), answer)];
-        if let Self::BreaksOff(_) = self {
-            let request = json!({"maxResults": size, "nextToken": NEXT});
-            pages.push(exchange("drs", operation, Some(region), request, fails("NetworkError", true)));
-        }
-        pages
-    }
-}
-
-impl Twist {
-    fn text(self) -> Option<&'static str> {
-        Some(match self {
-            Self::None => return None,
-            Self::Current => "it's the current account",
-            Self::NoRole => "it has no role",
-            Self::ForeignRole => "its role is another account's",
-            Self::AssumeDenied => "its role can't be assumed: access denied",
-            Self::AssumeThrottled => "its role can't be assumed: throttled",
-            Self::NoList => "its item has no list at all",
-            Self::ListsItself => "the stored list names the account itself",
-            Self::ListedTwice => "the first entry is stored twice",
-            Self::EntryAdded => "somebody adds an entry just before the write",
-            Self::ListRemoved => "somebody removes the list just before the write",
-            Self::Deleted => "somebody deletes the item just before the write",
-            Self::WriteDenied => "the write is denied",
-        })
-    }
-}
-
 fn or_nothing(ids: impl Iterator<Item = String>) -> String {
     let ids: Vec<String> = ids.collect();
     if ids.is_empty() { "nothing".into() } else { ids.join(", ") }
@@ -322,22 +235,23 @@ fn exchange(service: &str, operation: &str, region: Option<&str>, request: Value
     Exchange { service: service.into(), operation: operation.into(), region, request, answer }
 }
 
-/// The id of the first world's target account.
+/// The usual id of the first world's target account.
 const TARGET: u64 = 100_000_000_000;
 
-/// The id of the target account of the world at this place.
-fn target(place: usize) -> String {
-    format!("{:012}", TARGET + place as u64)
+/// The places of worlds in their tape, by the ids of their target accounts.
+pub(super) fn places(worlds: &[SmallWorld]) -> BTreeMap<String, usize> {
+    worlds.iter().enumerate().map(|(place, world)| (world.target(place), place)).collect()
 }
 
-/// The place of the world that has this target account.
-pub(super) fn place(target: &str) -> Option<usize> {
-    target.parse::<u64>().ok()?.checked_sub(TARGET).map(|place| place as usize)
+/// How many of the first worlds, and at most so many, can be on one tape: the target accounts differ.
+pub(super) fn fitting(worlds: &[SmallWorld], most: usize) -> usize {
+    let mut seen = std::collections::BTreeSet::new();
+    worlds.iter().take(most).enumerate().take_while(|(place, world)| seen.insert(world.target(*place))).count()
 }
 
 /// A tape of worlds side by side, each a target account.
 pub fn tape(worlds: &[SmallWorld], operation: &str, settings: &Map<String, Value>, listings: &[Listing]) -> Tape {
-    let items: Vec<Value> = worlds.iter().enumerate().map(|(place, world)| world.item(&target(place))).collect();
+    let items: Vec<Value> = worlds.iter().enumerate().map(|(place, world)| world.item(&world.target(place))).collect();
     let scan = json!({"ConsistentRead": true, "TableName": TABLE});
     Tape {
         schema: None,
@@ -353,25 +267,10 @@ pub fn tape(worlds: &[SmallWorld], operation: &str, settings: &Map<String, Value
         },
         host: vec![exchange("dynamodb", "Scan", None, scan, Answer::Response(json!({"Items": items})))],
         targets: (worlds.iter().enumerate())
-            .map(|(place, world)| (target(place), world.exchanges(&target(place), listings)))
+            .map(|(place, world)| (world.target(place), world.exchanges(&world.target(place), listings)))
             .collect(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_is_every_world_once_and_the_simplest_comes_first() {
-        let worlds = all(2);
-        assert!(worlds.iter().is_sorted_by_key(SmallWorld::size));
-        let nothing = SmallWorld { stored: vec![None, None], says: [Says::Names(0); 2], twist: Twist::None };
-        assert_eq!(worlds[0], nothing);
-        let texts: std::collections::BTreeSet<String> = worlds.iter().map(|world| format!("{world:?}")).collect();
-        assert_eq!(texts.len(), worlds.len());
-        // 3 ways to store each of 2, and each region says one of 4 sets, 4 that break off, or 8 others.
-        let plain = worlds.iter().filter(|world| world.twist == Twist::None).count();
-        assert_eq!(plain, 3 * 3 * 16 * 16);
-    }
-}
+mod tests;

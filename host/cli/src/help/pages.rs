@@ -232,6 +232,10 @@ pub const PAGES: &[Page] = &[
         examples: &[
             ("staging-sync policy verify policy.wasm --staging-accounts 1", "in the smallest worlds"),
             ("staging-sync policy verify policy.wasm --settings '{\"removals\": \"own\"}'", "with these settings"),
+            (
+                "staging-sync policy verify policy.wasm --staging-accounts 1 --cases cases --invariants verify.json",
+                "with the names of these cases, and without what doesn't apply",
+            ),
         ],
     },
     Page {

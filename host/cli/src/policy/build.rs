@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use clap::Args;
+use staging_sync_workbench::waived;
 
 use super::encode;
 use super::language::Language;
@@ -31,12 +32,14 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
         return Err(unable("there is no such folder".into()));
     }
     let out = arguments.out.clone().unwrap_or_else(|| folder.join("policy.wasm"));
+    // Which invariants don't apply to the policy goes with it.
+    let invariants = Some(folder.join(waived::FILE)).filter(|file| file.exists());
     match Language::of(folder) {
         Some(Language::Rust) => {
             // The script is an argument, not stdin, which the tools that it runs could read.
             let core = out.with_extension("core.wasm");
             bash(Command::new("bash").args(["-c", RUST, "build.sh"]).arg(folder).arg(&core)).map_err(unable)?;
-            let encoded = encode::encode(&core, &out);
+            let encoded = encode::encode(&core, &out, invariants.as_deref());
             let _ = std::fs::remove_file(&core); // a leftover does no harm
             encoded
         }
@@ -60,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
                     folder.display()
                 );
             }
-            Ok(Exit::Well)
+            invariants.map_or(Ok(Exit::Well), |file| encode::embed(&out, &file))
         }
         None => {
             let marks = [Language::Rust, Language::Javascript, Language::Python].map(Language::mark);

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use staging_sync_runtime::policy::encode;
+use staging_sync_runtime::text;
+use staging_sync_workbench::waived;
 
 use super::read;
 use crate::{Exit, Unable};
@@ -15,19 +17,41 @@ pub struct Arguments {
     /// Where the component goes.
     #[arg(long, short, value_name = "FILE", default_value = "policy.wasm")]
     out: PathBuf,
+    /// The invariants that don't apply to the policy, a verify.json: put into the component, for `policy verify`.
+    #[arg(long, value_name = "FILE")]
+    invariants: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
-    encode(&arguments.module, &arguments.out)
+    encode(&arguments.module, &arguments.out, arguments.invariants.as_deref())
 }
 
-/// Makes a component of the core module in a file, in another file.
-pub fn encode(module: &Path, out: &Path) -> Result<Exit, Unable> {
+/// Makes a component of the core module in a file, in another file, with a `verify.json` in it.
+pub fn encode(module: &Path, out: &Path, invariants: Option<&Path>) -> Result<Exit, Unable> {
     let component =
         encode::component(&read(module)?).map_err(|error| Unable(format!("{}: {error}", module.display())))?;
+    let component = match invariants {
+        Some(file) => with_invariants(&component, file)?,
+        None => component,
+    };
+    write(&component, out)
+}
+
+/// Puts a `verify.json` into the component in a file.
+pub fn embed(component: &Path, invariants: &Path) -> Result<Exit, Unable> {
+    write(&with_invariants(&read(component)?, invariants)?, component)
+}
+
+fn with_invariants(component: &[u8], file: &Path) -> Result<Vec<u8>, Unable> {
+    let unable = |what: String| Unable(format!("{}: {what}", file.display()));
+    let text = text::read(file).map_err(|error| unable(error.to_string()))?;
+    waived::embed(component, &text).map_err(unable)
+}
+
+fn write(component: &[u8], out: &Path) -> Result<Exit, Unable> {
     // Beside it first, then in one step: nobody ever sees half a component.
     let part = out.with_extension("part");
-    std::fs::write(&part, &component)
+    std::fs::write(&part, component)
         .and_then(|()| std::fs::rename(&part, out))
         .map_err(|error| Unable(format!("{}: {error}", out.display())))?;
     say!("{}: a component of {} KiB", out.display(), component.len().div_ceil(1024));

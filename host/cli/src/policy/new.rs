@@ -77,11 +77,14 @@ A policy for staging-sync. It begins as a copy of the default policy: change wha
 - `wit/policy.wit`: the contract with the host, all that a policy can do.
 - `src/`: `decide` is one account from top to bottom; `skip`, `settings`, `diff` and `summary` are what it uses.
 - `cases/`: recorded situations and what must come out of them; `staging-sync record` makes more.
+- `verify.json`, if the policy's operation isn't the sync: the invariants that don't apply to it, and why, like
+  `{{\"doesNotApply\": {{\"settled\": \"It goes on, one step a tick\"}}}}`.
 
 ```sh
 staging-sync policy build       # makes policy.wasm
 staging-sync policy inspect policy.wasm
 staging-sync test cases --policy policy.wasm
+staging-sync policy verify policy.wasm
 staging-sync demo --policy policy.wasm
 {}
 ```

@@ -1,34 +1,54 @@
-//! `staging-sync policy verify`: whether the invariants hold in every small world.
+//! `staging-sync policy verify`: whether the invariants hold in every small world, and with other values in some.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
+use staging_sync_runtime::case::Case;
+use staging_sync_runtime::outcome::Counts;
 use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::tape;
+use staging_sync_runtime::text::{self, printable, printable_lines};
+use staging_sync_workbench::constants::constants;
 use staging_sync_workbench::invariants::{Invariant, OPERATION};
-use staging_sync_workbench::small;
+use staging_sync_workbench::varied::{Kind, Varied};
 use staging_sync_workbench::verify::{Counterexample, Verification, Verified};
+use staging_sync_workbench::waived::Waived;
+use staging_sync_workbench::{find, small};
 
 use crate::{Exit, Unable, broken, choice, output};
+
+/// The folder beside a policy that its cases are looked for in.
+const CASES: &str = "cases";
 
 #[derive(Args)]
 #[command(after_help = "A small world is a target account with any stored list of up to three staging accounts, two \
                   regions that each give any answer, and whatever may happen to its role, its item and its write. \
-                  In each the policy decides two ticks.")]
+                  In each the policy decides two ticks. Names, authors of entries, account ids and settings are then \
+                  varied in some of the worlds: usual ones, those of the cases, and the constants of the component.")]
 pub struct Arguments {
     /// The policy.
     policy: PathBuf,
-    /// The policy's settings, a JSON object.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    settings: String,
+    /// The policy's settings, a JSON object. By default {}, and those of the cases and the schema are tried as well.
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
     /// The operation; by default sync_staging_accounts, or the only one that the policy serves.
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
-    /// How many staging accounts there are at most, 1 to 3. With fewer a slow policy takes less time.
+    /// Cases whose names, authors, account ids and settings are tried. By default the folder `cases` beside the
+    /// policy, if there is one.
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
+    /// The invariants that don't apply to the policy, a verify.json. By default what its build put into the
+    /// component.
+    #[arg(long, value_name = "FILE")]
+    invariants: Option<PathBuf>,
+    /// How many staging accounts there are at most, 1 to 3, where everything is combined. With fewer a slow policy
+    /// takes less time.
     #[arg(long, value_name = "NUMBER", default_value_t = small::MOST,
           value_parser = clap::value_parser!(u8).range(1..=i64::from(small::MOST)))]
     staging_accounts: u8,
@@ -38,37 +58,129 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
-    let settings: Map<String, Value> = tape::parse(&arguments.settings)
+    let settings: Map<String, Value> = tape::parse(arguments.settings.as_deref().unwrap_or("{}"))
         .and_then(tape::read)
         .map_err(|error| Unable(format!("SettingsInvalid: --settings: {error}")))?;
-    super::read(&arguments.policy)?;
+    let bytes = super::read(&arguments.policy)?;
     let policy = choice::load(&arguments.policy).await?;
     let operation = operation(&arguments, &policy)?;
-    let verification = Verification { operation, settings, staging_accounts: arguments.staging_accounts };
+    let waived = waived(&arguments, &bytes)?;
+    let cases = cases(&arguments)?;
+    let mut varied = Varied::of(&cases, &constants(&bytes));
+    if arguments.settings.is_none() {
+        varied = varied.with_settings(&policy, &settings, &cases).await;
+    }
+    let staging_accounts = arguments.staging_accounts;
+    let verification = Verification { operation, settings, staging_accounts, varied, waived };
 
+    let began = Instant::now();
+    let found = verified(&verification, &policy).await?;
+    for invariant in Invariant::ALL.into_iter().filter(|invariant| *invariant != Invariant::Others) {
+        match verification.inapplicable(invariant) {
+            Some(reason) => println!("n/a      {}: {}", invariant.text(), printable(&reason)),
+            None => show(invariant, &found, &policy, &arguments).await?,
+        }
+    }
+    println!("{}", said_of(&verification.varied, arguments.settings.is_some()));
+    let (small, seconds) = (verification.small(), began.elapsed().as_secs_f64());
+    println!(
+        "{} of {} worlds in {seconds:.1} s, two ticks each; {small} of them are the small worlds in every combination",
+        found.judged, found.all
+    );
+    println!("after the first tick:");
+    println!("  {} where AWS answers: {}", found.counts.total, counted(&found.counts));
+    println!(
+        "  {} where AWS fails or the item can't be used, and an account may rightly fail: {}",
+        found.troubled.total,
+        counted(&found.troubled)
+    );
+    Ok(if found.broken.is_empty() { Exit::Well } else { Exit::Failed })
+}
+
+fn counted(counts: &Counts) -> String {
+    let Counts { updated, unchanged, skipped, failed, .. } = counts;
+    format!("{updated} updated, {unchanged} unchanged, {skipped} skipped, {failed} failed")
+}
+
+/// Judges the policy, and tells how far it is: with a bar on a terminal, and elsewhere with a line each tenth.
+async fn verified(verification: &Verification, policy: &Policy) -> Result<Verified, Unable> {
     let bar = ProgressBar::with_draw_target(None, output::progress());
     if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} worlds") {
         bar.set_style(style);
     }
-    let began = Instant::now();
+    let told = AtomicUsize::new(0);
     let found = verification
-        .run(&policy, |judged, all| {
+        .run(policy, |judged, all| {
             bar.set_length(all as u64);
             bar.set_position(judged as u64);
+            let tenth = judged * 10 / all.max(1);
+            if bar.is_hidden() && told.fetch_max(tenth, Ordering::Relaxed) < tenth {
+                say!("{judged} of {all} worlds judged");
+            }
         })
         .await;
     bar.finish_and_clear();
-    let found = found.map_err(|error| error.of_settings("--settings"))?;
-    for invariant in Invariant::ALL.into_iter().filter(|invariant| *invariant != Invariant::Others) {
-        show(invariant, &found, &policy, &arguments).await?;
+    found.map_err(|error| Unable::from(error.of_settings("--settings")))
+}
+
+/// The invariants that don't apply.
+fn waived(arguments: &Arguments, bytes: &[u8]) -> Result<Waived, Unable> {
+    let unable = |path: &Path, what: String| Unable(format!("{}: {what}", path.display()));
+    match &arguments.invariants {
+        Some(path) => {
+            let text = text::read(path).map_err(|error| unable(path, error.to_string()))?;
+            Waived::parse(&text).map_err(|error| unable(path, error))
+        }
+        None => Waived::of_component(bytes).map_err(|error| unable(&arguments.policy, error)),
     }
-    let (counts, seconds) = (found.counts, began.elapsed().as_secs_f64());
-    println!(
-        "{} of {} small worlds in {seconds:.1} s, two ticks each; after the first: {} updated, {} unchanged, {} skipped, \
-         {} failed",
-        found.judged, found.all, counts.updated, counts.unchanged, counts.skipped, counts.failed
-    );
-    Ok(if found.broken.is_empty() { Exit::Well } else { Exit::Failed })
+}
+
+/// The cases whose values are tried.
+fn cases(arguments: &Arguments) -> Result<Vec<Case>, Unable> {
+    let beside = || arguments.policy.parent().map(|folder| folder.join(CASES)).filter(|folder| folder.is_dir());
+    let Some(folder) = arguments.cases.clone().or_else(beside) else { return Ok(Vec::new()) };
+    let read = |folder: &Path| {
+        let found = find::find(&[folder.display().to_string()])?;
+        found.iter().map(|dir| Case::read_undecided(dir)).collect::<Result<Vec<_>, _>>()
+    };
+    match read(&folder) {
+        Ok(cases) => Ok(cases),
+        Err(error) if arguments.cases.is_some() => Err(Unable(error)),
+        Err(error) => {
+            say!("{error}: the values of the cases beside the policy aren't tried");
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// What is varied, and what isn't.
+fn said_of(varied: &Varied, settings_given: bool) -> String {
+    let kind = |name: &str, kind: &Kind| {
+        let Kind { values, usual, of_cases, constants, .. } = kind;
+        format!("{} {name} ({usual} usual, {of_cases} of cases, {constants} constants of the policy)", values.len())
+    };
+    let mut not = vec!["role names, partitions, times, other attributes, other regions".to_owned()];
+    let left_out = varied.texts.left_out + varied.accounts.left_out;
+    if left_out > 0 {
+        not.insert(0, format!("{left_out} more constants"));
+    }
+    let settings = match (settings_given, varied.settings.len()) {
+        (true, _) => {
+            not.push("settings (--settings gives them)".into());
+            String::new()
+        }
+        (false, 0) => {
+            not.push("settings (neither cases nor schema list any others)".into());
+            String::new()
+        }
+        (false, many) => format!(", {many} other settings (of cases and of the schema)"),
+    };
+    format!(
+        "varied: {}, {}, the current account{settings}; not varied: {}",
+        kind("names and authors of entries", &varied.texts),
+        kind("account ids", &varied.accounts),
+        not.join(", ")
+    )
 }
 
 /// The operation that is verified.
@@ -87,7 +199,8 @@ fn operation(arguments: &Arguments, policy: &Policy) -> Result<String, Unable> {
 
 /// An invariant's lines: that it holds, or the smallest world in which it doesn't.
 async fn show(invariant: Invariant, found: &Verified, policy: &Policy, arguments: &Arguments) -> Result<(), Unable> {
-    let Some(Counterexample { violation, worlds, world, decided, case }) = found.broken.get(&invariant) else {
+    let Some(Counterexample { violation, worlds, world, settings, decided, case }) = found.broken.get(&invariant)
+    else {
         let holds = if found.broken.is_empty() { "holds" } else { "so far" };
         println!("{holds:8} {}", invariant.text());
         return Ok(());
@@ -97,6 +210,7 @@ async fn show(invariant: Invariant, found: &Verified, policy: &Policy, arguments
         Some(world) => world.lines(),
         None => vec![("in", format!("a tick over {worlds} accounts, and in none of them alone"))],
     };
+    lines.extend(settings.iter().map(|settings| ("settings", Value::Object(settings.clone()).to_string())));
     if !decided.contains(&violation.what) {
         lines.push(("decided", decided.clone()));
     }
@@ -109,6 +223,7 @@ async fn show(invariant: Invariant, found: &Verified, policy: &Policy, arguments
     broken::write(case, policy, about, &dir).await.map_err(Unable)?;
     lines.push(("written", dir.display().to_string()));
     for (name, text) in lines {
+        let text = printable_lines(&text).replace('\n', "\n                    ");
         println!("         {name:<10} {text}");
     }
     std::io::stdout().flush().map_err(|error| Unable(error.to_string()))

@@ -59,6 +59,7 @@ fn fill(folder: &Path) {
     another.extend([0, 3, 1, b'x', b'y']); // a custom section: another digest
     fs::write(folder.join("another.wasm"), another).expect("a file");
     fs::write(folder.join("settings.json"), "{}").expect("a file");
+    fs::write(folder.join("verify.json"), r#"{"doesNotApply": {}}"#).expect("a file");
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin/cases");
     for case in ["seed-scenario", "unchanged"] {
         fs::create_dir_all(folder.join("cases").join(case)).expect("a folder");

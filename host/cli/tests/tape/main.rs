@@ -7,6 +7,8 @@ mod damaged;
 mod invariants;
 mod native;
 mod recording;
+mod values;
+mod waived;
 
 #[allow(dead_code, reason = "the sandbox's tests use all of it")]
 #[path = "../../../runtime/tests/sandbox/guest.rs"]
