@@ -74,7 +74,7 @@ fn bad_files_are_named_with_what_is_wrong() {
     fs::write(&tape, whole.replacen("\"version\": 1", "\"version\": 0", 1)).expect("a file");
     assert!(error().contains("tape.json: $.version: expected 1, found 0"), "{}", error());
     fs::write(&tape, whole.replacen("\"us-east-1\"", "\"US\"", 1)).expect("a file");
-    assert!(error().contains("tape.json: $.config: "), "{}", error());
+    assert!(error().contains("tape.json: $.config.regions[1]: expected a region like"), "{}", error());
     fs::remove_file(&tape).expect("removed");
     assert!(error().contains("tape.json: there's no such file"), "{}", error());
     fs::write(&tape, whole).expect("a file");
