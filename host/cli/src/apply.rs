@@ -138,7 +138,7 @@ fn as_table(applied: &[Applied], result: &Value) -> String {
     let number = |name: &str| result[name].as_u64().unwrap_or_default();
     format!(
         "{table}\n{} planned at {}: {} applied, {} already as planned, {} no longer fit, {} failed{}",
-        show::accounts(applied.len()),
+        text::counted(applied.len(), "account"),
         text::printable(result["plannedAt"].as_str().unwrap_or_default()),
         number("accountsApplied"),
         number("accountsAlreadyAsPlanned"),

@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use staging_sync_runtime::text::printable;
+use staging_sync_runtime::text::{counted, printable};
 use staging_sync_runtime::tick::Shadow;
 
 /// A summary, or anything else, as indented JSON.
@@ -53,15 +53,10 @@ pub fn summary(summary: &Value) -> String {
     let dry_run = if summary["dryRun"] == true { ", dry run: nothing was written" } else { "" };
     format!(
         "{table}\n{} at {}: {}{dry_run}{rejected}",
-        accounts(usize::try_from(total).unwrap_or(usize::MAX)),
+        counted(usize::try_from(total).unwrap_or(usize::MAX), "account"),
         text(&summary["timestamp"]),
         counts.join(", "),
     )
-}
-
-/// So many accounts.
-pub fn accounts(number: usize) -> String {
-    format!("{number} account{}", if number == 1 { "" } else { "s" })
 }
 
 /// What the policy in the shadow came to, as a line below the table; nothing where there's none.

@@ -1,6 +1,5 @@
 //! `staging-sync test`: whether a policy decides the cases as they expect.
 
-use staging_sync_runtime::text::{printable, printable_lines};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use quick_xml::escape::escape;
 use staging_sync_runtime::case::Case;
 use staging_sync_runtime::policy::Policy;
+use staging_sync_runtime::text::{counted, printable, printable_lines};
 use staging_sync_workbench::waived::Waived;
 use staging_sync_workbench::{Verdict, check, faults, find};
 
@@ -86,17 +86,17 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let differing = count(|verdict| matches!(verdict, Ok(Verdict::Differs(_))));
     let blessed = count(|verdict| matches!(verdict, Ok(Verdict::Blessed)));
     let broken = count(|verdict| verdict.is_err());
-    let cases = lines.len();
+    let cases = counted(lines.len(), "case");
     if arguments.faults {
-        println!("{cases} cases: {differing} broken, {broken} couldn't be told");
+        println!("{cases}: {differing} broken, {broken} couldn't be told");
     } else {
-        println!("{cases} cases: {differing} differ, {broken} couldn't be told, {blessed} blessed");
+        println!("{cases}: {differing} differ, {broken} couldn't be told, {blessed} blessed");
     }
     if let Some(path) = &arguments.junit {
         std::fs::write(path, junit(&lines)).map_err(|error| Unable(format!("{}: {error}", path.display())))?;
     }
     if broken > 0 {
-        return Err(Unable(format!("{broken} of {cases} cases couldn't be told")));
+        return Err(Unable(format!("{broken} of {cases} couldn't be told")));
     }
     Ok(if differing > 0 { Exit::Failed } else { Exit::Well })
 }

@@ -79,7 +79,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             accounts: report.planned.clone(),
         };
         out.finish(&plan.text())?;
-        let changed = show::accounts(plan.accounts.len());
+        let changed = text::counted(plan.accounts.len(), "account");
         say!("{}: a plan that changes {changed}; `staging-sync apply` makes the changes", path.display());
     }
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());

@@ -9,6 +9,11 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<String> {
     decode(&std::fs::read(path)?).map_err(|problem| io::Error::new(io::ErrorKind::InvalidData, problem))
 }
 
+/// So many of something: `1 case`, `2 cases`. For nouns whose plural ends in an s.
+pub fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// The text of a file's bytes.
 pub fn decode(bytes: &[u8]) -> Result<String, &'static str> {
     let utf_16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {

@@ -9,6 +9,7 @@ use staging_sync_runtime::bindings::types::AccountOutcome;
 use staging_sync_runtime::case::{Case, Run};
 use staging_sync_runtime::outcome::status_name;
 use staging_sync_runtime::tape::Exchange;
+use staging_sync_runtime::text::counted;
 
 /// Two policies over some cases.
 #[derive(Debug, Default, Serialize)]
@@ -131,11 +132,14 @@ impl Comparison {
 
     fn count(&self) -> String {
         let accounts: usize = self.differing.iter().map(|difference| difference.accounts.len()).sum();
+        let differ = self.differing.len();
         format!(
-            "{} cases, {} accounts: {accounts} accounts decided differently, {} cases differ",
-            self.cases,
-            self.accounts,
-            self.differing.len()
+            "{}, {}: {} decided differently, {} {}",
+            counted(self.cases, "case"),
+            counted(self.accounts, "account"),
+            counted(accounts, "account"),
+            counted(differ, "case"),
+            if differ == 1 { "differs" } else { "differ" },
         )
     }
 }

@@ -12,6 +12,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use staging_sync_runtime::aws::Segment;
 use staging_sync_runtime::policy::Policy;
+use staging_sync_runtime::text::counted;
 use staging_sync_runtime::{Config, Event, Runtime, Tick};
 use tokio::time::Instant;
 
@@ -139,7 +140,8 @@ async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simul
         let segments = if gets_through { 1 } else { (f64::from(arguments.accounts) / done as f64 * 1.1).ceil() as u32 };
         let dollars = ticks.iter().map(|tick| tick.dollars_a_month(one)).fold(0.0, f64::max) * f64::from(segments);
         let shape = Shape { memory_mb, segments };
-        say!("{memory_mb} MB: one Lambda gets to {done} accounts in a tick, so {segments}, for about ${dollars:.2}");
+        let done = counted(done as usize, "account");
+        say!("{memory_mb} MB: one Lambda gets to {done} in a tick, so {segments}, for about ${dollars:.2}");
         candidates.push((dollars, shape));
     }
     candidates.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -292,9 +294,9 @@ fn print(arguments: &Arguments, shape: Shape, ticks: &[Simulated]) {
         return;
     }
     println!(
-        "{} accounts in {} regions, {} ms a call, MAX_CONCURRENCY={}, {} MB, {}\n",
-        arguments.accounts,
-        arguments.regions,
+        "{} in {}, {} ms a call, MAX_CONCURRENCY={}, {} MB, {}\n",
+        counted(arguments.accounts as usize, "account"),
+        counted(arguments.regions.into(), "region"),
         arguments.latency_ms,
         arguments.concurrency,
         shape.memory_mb,
