@@ -9,14 +9,14 @@ use std::time::SystemTime;
 use clap::Args;
 use serde_json::{Value, json};
 use staging_sync_runtime::account::AccountId;
-use staging_sync_runtime::aws::live::Live;
+use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{self, Access, Aws};
 use staging_sync_runtime::plan::{self, Applied, Plan, Status};
 use staging_sync_runtime::tick::instant_text;
 use staging_sync_runtime::{Config, text};
 
 use crate::accounts::Accounts;
-use crate::{Exit, Unable, show};
+use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 #[command(
@@ -42,21 +42,21 @@ pub struct Arguments {
     table: bool,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let path = &arguments.plan;
     let mut plan = read(path)?;
     if let Some(named) = arguments.accounts.named() {
         only(&mut plan, &named, path)?;
     }
     let config = Config::from_env().await?;
-    let live = Live::from_env(config.max_concurrency).await?;
+    let live = SdkApi::from_env(config.max_concurrency).await?;
     let region = aws::region().await.unwrap_or_default();
     for (what, planned, variable, found) in [
         ("table", &plan.table, "TARGET_ACCOUNTS_TABLE", &config.table),
         ("region", &plan.region, "AWS_REGION", &region),
     ] {
         if planned != found {
-            return Err(Unable(format!(
+            return Err(CommandError(format!(
                 "{} at $.{what}: is for {what} {planned}, and the environment names {found}: set {variable}={planned}, or \
                  plan again here",
                 path.display()
@@ -70,22 +70,22 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let applied = plan::apply(&aws, &plan, &now, dry_run, config.max_concurrency).await;
     let result = result(&plan, &applied, &now, dry_run);
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
-    println!("{}", if table { as_table(&applied, &result) } else { show::json(&result) });
-    Ok(if applied.iter().all(|one| one.status.is_well()) { Exit::Well } else { Exit::Failed })
+    println!("{}", if table { as_table(&applied, &result) } else { table::json(&result) });
+    Ok(if applied.iter().all(|one| one.status.is_well()) { Exit::Success } else { Exit::Failed })
 }
 
-fn read(path: &Path) -> Result<Plan, Unable> {
-    let text = text::read(path).map_err(|error| Unable(format!("{}: {error}", path.display())))?;
-    Plan::read(&text).map_err(|problem| Unable(format!("{} {problem}", path.display())))
+fn read(path: &Path) -> Result<Plan, CommandError> {
+    let text = text::read(path).map_err(|error| CommandError(format!("{}: {error}", path.display())))?;
+    Plan::read(&text).map_err(|problem| CommandError(format!("{} {problem}", path.display())))
 }
 
 /// Leaves only the accounts that are named.
-fn only(plan: &mut Plan, named: &BTreeSet<AccountId>, path: &Path) -> Result<(), Unable> {
+fn only(plan: &mut Plan, named: &BTreeSet<AccountId>, path: &Path) -> Result<(), CommandError> {
     let planned: BTreeSet<&AccountId> = plan.accounts.iter().map(|account| &account.account_id).collect();
     let unknown: Vec<&str> = named.iter().filter(|id| !planned.contains(id)).map(AccountId::as_str).collect();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
-        return Err(Unable(format!("{}: changes nothing in {unknown}, which --account names", path.display())));
+        return Err(CommandError(format!("{}: changes nothing in {unknown}, which --account names", path.display())));
     }
     plan.accounts.retain(|account| named.contains(&account.account_id));
     Ok(())
@@ -123,7 +123,7 @@ fn result(plan: &Plan, applied: &[Applied], now: &str, dry_run: bool) -> Value {
 }
 
 fn as_table(applied: &[Applied], result: &Value) -> String {
-    let mut table = show::table(&["ACCOUNT", "NAME", "STATUS", "WHAT"]);
+    let mut table = table::table(&["ACCOUNT", "NAME", "STATUS", "WHAT"]);
     for one in applied {
         let signed = |sign: char, ids: &[AccountId]| ids.iter().map(|id| format!("{sign}{id}")).collect::<Vec<_>>();
         let mut what = [signed('+', &one.added), signed('-', &one.removed)].concat();

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use staging_sync_runtime::case::Case;
 use staging_sync_workbench::{compare, find};
 
-use crate::{Exit, Unable, choice, show};
+use crate::{CommandError, Exit, policy_arg, table};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -30,18 +30,18 @@ enum Format {
     Json,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
-    let (old, new) = (choice::load(&arguments.old).await?, choice::load(&arguments.new).await?);
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
+    let (old, new) = (policy_arg::load(&arguments.old).await?, policy_arg::load(&arguments.new).await?);
     let mut comparison = compare::Comparison::default();
-    for dir in find::find(&arguments.cases).map_err(Unable)? {
-        let case = Case::read(&dir).map_err(Unable)?;
-        let (old, new) = (case.run(&old).await.map_err(Unable)?, case.run(&new).await.map_err(Unable)?);
+    for dir in find::find(&arguments.cases).map_err(CommandError)? {
+        let case = Case::read(&dir).map_err(CommandError)?;
+        let (old, new) = (case.run(&old).await.map_err(CommandError)?, case.run(&new).await.map_err(CommandError)?);
         comparison.add(&case, &old, &new);
     }
     match arguments.format {
         Format::Text => print!("{}", printable_lines(&comparison.text())),
         Format::Markdown => print!("{}", printable_lines(&comparison.markdown())),
-        Format::Json => println!("{}", show::json(&serde_json::to_value(&comparison).unwrap_or_default())),
+        Format::Json => println!("{}", table::json(&serde_json::to_value(&comparison).unwrap_or_default())),
     }
-    Ok(if comparison.differing.is_empty() { Exit::Well } else { Exit::Failed })
+    Ok(if comparison.differing.is_empty() { Exit::Success } else { Exit::Failed })
 }

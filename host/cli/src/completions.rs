@@ -15,5 +15,5 @@ pub fn run(arguments: &Arguments) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut crate::Arguments::command(), "staging-sync", &mut script);
     print!("{}", String::from_utf8_lossy(&script));
-    Exit::Well
+    Exit::Success
 }

@@ -9,22 +9,22 @@ use serde_json::json;
 use staging_sync_lab::{Call, Lab};
 use staging_sync_runtime::activation::bucket::Objects;
 use staging_sync_runtime::activation::location::Location;
-use staging_sync_runtime::aws::live::Patience;
+use staging_sync_runtime::aws::sdk_api::Patience;
 use staging_sync_runtime::{Config, Event, Service, Tick};
 
-use crate::{Exit, Unable, choice, lab, show, swap, tick};
+use crate::{CommandError, Exit, hot_swap, lab, policy_arg, table, tick};
 
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    policy: choice::Choice,
+    policy: policy_arg::Choice,
     /// The fleet: a JSON file, see `staging-sync lab`.
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
-    let failed = |error: staging_sync_lab::Error| Unable(format!("lab: {error}"));
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
+    let failed = |error: staging_sync_lab::Error| CommandError(format!("lab: {error}"));
     let lab = Lab::start(lab::fleet(arguments.fleet.as_deref())?).await.map_err(failed)?;
     let variables = lab.env();
     let manifest = format!("s3://{}/live/policy.json", lab.edit(|fleet| fleet.hub.bucket.clone()));
@@ -33,20 +33,20 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         name => variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()),
     })?;
     let policy = arguments.policy.load().await?;
-    let bytes = std::fs::read(arguments.policy.path()).map_err(|error| Unable(format!("the policy: {error}")))?;
+    let bytes = std::fs::read(arguments.policy.path()).map_err(|error| CommandError(format!("the policy: {error}")))?;
     let objects = Arc::new(Objects::at(lab::endpoint(&lab), Patience::default()));
-    let at = Location::parse(&manifest, Some(&objects)).map_err(Unable)?;
-    swap::publish(&at, &policy, &bytes, json!({})).await?;
+    let at = Location::parse(&manifest, Some(&objects)).map_err(CommandError)?;
+    hot_swap::publish(&at, &policy, &bytes, json!({})).await?;
     println!("Policy {} {} from {}", policy.info().name, policy.info().version, arguments.policy.path().display());
     println!("A fleet on loopback, with DynamoDB, S3, STS and DRS at {}", lab.url());
     // What the fleet's faults throttle stays throttled: nobody is to watch that being waited for.
     let patience = Patience { throttled: Duration::ZERO, ..Patience::default() };
-    let door = Arc::new(lab::live(&lab, config.max_concurrency, patience));
-    let service = Service::with(config, door, Some(objects))?;
+    let aws_api = Arc::new(lab::live(&lab, config.max_concurrency, patience));
+    let service = Service::with(config, aws_api, Some(objects))?;
 
     tick::strict(&service).await?;
 
-    println!("\nThe table before:\n{}", show::targets(&lab.plain_items().map_err(failed)?));
+    println!("\nThe table before:\n{}", table::targets(&lab.plain_items().map_err(failed)?));
     for (title, then) in [("The first tick:", "The table after it:"), ("A second tick, in which nothing changes:", "")]
     {
         lab.clear_calls();
@@ -54,18 +54,18 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             service.tick(Tick::of(Event::of("sync_staging_accounts")), progress).await
         })
         .await?;
-        println!("\n{title}\n{}", show::summary(&report.summary));
+        println!("\n{title}\n{}", table::summary(&report.summary));
         println!("{}", calls(&lab.calls()));
         if !then.is_empty() {
-            println!("\nIts summary, as the Lambda returns it:\n{}", show::json(&report.summary));
-            println!("\n{then}\n{}", show::targets(&lab.plain_items().map_err(failed)?));
+            println!("\nIts summary, as the Lambda returns it:\n{}", table::json(&report.summary));
+            println!("\n{then}\n{}", table::targets(&lab.plain_items().map_err(failed)?));
         }
     }
     if arguments.fleet.is_none() {
-        swap::run(&lab, &service, &at, &policy, &bytes).await?;
+        hot_swap::run(&lab, &service, &at, &policy, &bytes).await?;
     }
     lab.shutdown().await;
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 /// How many AWS calls a tick made, by operation.

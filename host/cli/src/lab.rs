@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use staging_sync_lab::{Error, Fleet, Lab};
-use staging_sync_runtime::aws::live::{Endpoint, Live, Patience};
+use staging_sync_runtime::aws::sdk_api::{Endpoint, Patience, SdkApi};
 use staging_sync_runtime::text;
 use tokio::process::Command;
 
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 /// The fleet of `staging-sync demo`, and of `staging-sync lab` where no other is named.
 const DEMO_FLEET: &str = include_str!("../../lab/fleets/demo.json");
@@ -39,7 +39,7 @@ pub struct Arguments {
     command: Vec<OsString>,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let fleet = fleet(arguments.fleet.as_deref())?;
     let bucket = fleet.hub.bucket.clone();
     let port = if arguments.command.is_empty() { arguments.port } else { 0 };
@@ -48,8 +48,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         false => Lab::start_on(fleet, port).await,
     };
     let lab = lab.map_err(|error| match error {
-        Error::Bind { .. } => Unable(format!("lab: {error}: choose another port with --port")),
-        error => Unable(format!("lab: {error}")),
+        Error::Bind { .. } => CommandError(format!("lab: {error}: choose another port with --port")),
+        error => CommandError(format!("lab: {error}")),
     })?;
     let bundle = lab.authority().map(Bundle::write).transpose()?;
     let mut exports = lab.env();
@@ -57,7 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     exports.rotate_right(usize::from(bundle.is_some()));
     if let Some(path) = &arguments.env_file {
         let text: String = exports.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
-        write_whole(path, &text).map_err(|error| Unable(format!("lab: {}: {error}", path.display())))?;
+        write_whole(path, &text).map_err(|error| CommandError(format!("lab: {}: {error}", path.display())))?;
     }
     if let [program, rest @ ..] = arguments.command.as_slice() {
         let exit = run_command(program, rest, &exports).await;
@@ -72,14 +72,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         println!("export {name}={value}");
     }
     say!("serving until interrupted (Ctrl-C)");
-    tokio::signal::ctrl_c().await.map_err(|error| Unable(format!("lab: {error}")))?;
+    tokio::signal::ctrl_c().await.map_err(|error| CommandError(format!("lab: {error}")))?;
     lab.shutdown().await;
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 /// Runs a command in the lab's environment, which has nothing of the shell's AWS one: what was meant for the lab mustn't
 /// reach a real account.
-async fn run_command(program: &OsStr, rest: &[OsString], exports: &[(&str, String)]) -> Result<Exit, Unable> {
+async fn run_command(program: &OsStr, rest: &[OsString], exports: &[(&str, String)]) -> Result<Exit, CommandError> {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {
         command.env_remove(name);
@@ -88,7 +88,7 @@ async fn run_command(program: &OsStr, rest: &[OsString], exports: &[(&str, Strin
     command.env("AWS_CONFIG_FILE", NO_FILE).env("AWS_SHARED_CREDENTIALS_FILE", NO_FILE);
     command.env("AWS_EC2_METADATA_DISABLED", "true").envs(exports.iter().map(|(name, value)| (*name, value)));
     let ended = command.args(rest).status().await;
-    let ended = ended.map_err(|error| Unable(format!("lab: {}: {error}", program.display())))?;
+    let ended = ended.map_err(|error| CommandError(format!("lab: {}: {error}", program.display())))?;
     let code = ended.code().or_else(|| Some(128 + ended.signal()?)); // as shells have it
     Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)))
 }
@@ -108,11 +108,11 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 struct Bundle(PathBuf);
 
 impl Bundle {
-    fn write(authority: &str) -> Result<Self, Unable> {
+    fn write(authority: &str) -> Result<Self, CommandError> {
         let path = std::env::temp_dir().join(format!("staging-sync-lab-{}.pem", std::process::id()));
         // A file of somebody else's by this name isn't written to.
         let file = File::create_new(&path).and_then(|mut file| file.write_all(authority.as_bytes()));
-        file.map_err(|error| Unable(format!("lab: {}: {error}", path.display())))?;
+        file.map_err(|error| CommandError(format!("lab: {}: {error}", path.display())))?;
         Ok(Self(path))
     }
 }
@@ -124,21 +124,21 @@ impl Drop for Bundle {
 }
 
 /// Reads a fleet's file.
-pub fn fleet(path: Option<&Path>) -> Result<Fleet, Unable> {
+pub fn fleet(path: Option<&Path>) -> Result<Fleet, CommandError> {
     let (name, text) = match path {
         None => ("the demo's fleet".into(), DEMO_FLEET.to_owned()),
         Some(path) => {
             let name = path.display().to_string();
-            let text = text::read(path).map_err(|error| Unable(format!("fleet {name}: {error}")))?;
+            let text = text::read(path).map_err(|error| CommandError(format!("fleet {name}: {error}")))?;
             (name, text)
         }
     };
-    Fleet::from_json(&text).map_err(|error| Unable(format!("{name}: {error}")))
+    Fleet::from_json(&text).map_err(|error| CommandError(format!("{name}: {error}")))
 }
 
 /// The way to a running lab, whatever the process's own environment says.
-pub fn live(lab: &Lab, max_concurrency: usize, patience: Patience) -> Live {
-    Live::at(endpoint(lab), max_concurrency, patience)
+pub fn live(lab: &Lab, max_concurrency: usize, patience: Patience) -> SdkApi {
+    SdkApi::at(endpoint(lab), max_concurrency, patience)
 }
 
 /// Where a running lab is, and the hub's credentials.

@@ -6,24 +6,24 @@ mod output;
 mod accounts;
 mod apply;
 mod bench;
-mod broken;
-mod choice;
 mod compare;
 mod completions;
 mod demo;
 mod doctor;
 mod help;
+mod hot_swap;
 mod lab;
 mod man;
 mod plan_file;
 mod policy;
+mod policy_arg;
 mod record;
 mod replay;
+mod report;
 mod schema;
 mod serve;
-mod show;
 mod simulate;
-mod swap;
+mod table;
 mod test;
 mod tick;
 
@@ -54,7 +54,7 @@ static LONG_VERSION: LazyLock<String> =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0: all is well.
-    Well,
+    Success,
     /// 1: it ran, and something in it failed.
     Failed,
     /// That of a command that was run for the user.
@@ -64,9 +64,9 @@ pub enum Exit {
 /// Why a command could not do its work: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Unable(pub String);
+pub struct CommandError(pub String);
 
-impl From<staging_sync_runtime::Error> for Unable {
+impl From<staging_sync_runtime::Error> for CommandError {
     fn from(error: staging_sync_runtime::Error) -> Self {
         Self(format!("{}: {}", error.kind.error_type(), error.message))
     }
@@ -183,10 +183,10 @@ async fn run(arguments: Arguments) -> ExitCode {
         Command::Man(arguments) => man::run(&arguments),
     };
     match done {
-        Ok(Exit::Well) => ExitCode::SUCCESS,
+        Ok(Exit::Success) => ExitCode::SUCCESS,
         Ok(Exit::Failed) => ExitCode::from(1),
         Ok(Exit::Of(code)) => ExitCode::from(code),
-        Err(Unable(reason)) => {
+        Err(CommandError(reason)) => {
             eprintln!("staging-sync: {reason}");
             ExitCode::from(2)
         }

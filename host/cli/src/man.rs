@@ -7,7 +7,7 @@ use std::process::{Command as Process, Stdio};
 use clap::{Args, Command, CommandFactory};
 use roff::{Roff, bold, roman};
 
-use crate::{Exit, Unable, help};
+use crate::{CommandError, Exit, help};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -19,30 +19,30 @@ pub struct Arguments {
     dir: Option<PathBuf>,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
+pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     // As in the pages of the directory.
     let mut program = crate::Arguments::command().disable_help_subcommand(true);
     program.build();
     if let Some(dir) = &arguments.dir {
         let written = std::fs::create_dir_all(dir).and_then(|()| write_all(&program, "", dir));
-        written.map_err(|error| Unable(format!("man: {}: {error}", dir.display())))?;
-        return Ok(Exit::Well);
+        written.map_err(|error| CommandError(format!("man: {}: {error}", dir.display())))?;
+        return Ok(Exit::Success);
     }
     let mut command = &program;
     for name in &arguments.command {
         command = command.find_subcommand(name).ok_or_else(|| {
             let known: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
             let known = if known.is_empty() { "none below it".to_owned() } else { known.join(", ") };
-            Unable(format!("man: {} has no command {name:?}: there's {known}", command.get_name()))
+            CommandError(format!("man: {} has no command {name:?}: there's {known}", command.get_name()))
         })?;
     }
-    let page = page(command, &arguments.command.join(" ")).map_err(|error| Unable(format!("man: {error}")))?;
+    let page = page(command, &arguments.command.join(" ")).map_err(|error| CommandError(format!("man: {error}")))?;
     if !std::io::stdout().is_terminal() {
         print!("{}", String::from_utf8_lossy(&page));
     } else if !piped(Process::new("man").args(["-l", "-"]), &page) {
         show_plain(&arguments.command);
     }
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 /// Shows the help that says the same, where there's no `man` that could show the page.

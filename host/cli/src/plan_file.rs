@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::Unable;
+use crate::CommandError;
 
 /// A file that will be there once it's written to its end.
 pub struct PlanFile {
@@ -17,8 +17,8 @@ pub struct PlanFile {
 
 impl PlanFile {
     /// Finds out whether the file can be written, before there's anything to write.
-    pub fn create(path: &Path) -> Result<Self, Unable> {
-        let unable = |error: &dyn std::fmt::Display| Unable(format!("{}: {error}", path.display()));
+    pub fn create(path: &Path) -> Result<Self, CommandError> {
+        let unable = |error: &dyn std::fmt::Display| CommandError(format!("{}: {error}", path.display()));
         // The file is put there by a rename, which replaces whatever has the name: so only a file may have it. A link may
         // lead to what has no path, as /dev/stdout leads to a pipe, and would be replaced itself.
         let path = match fs::symlink_metadata(path) {
@@ -36,10 +36,10 @@ impl PlanFile {
     }
 
     /// Puts the file there, with this text.
-    pub fn finish(mut self, text: &str) -> Result<(), Unable> {
+    pub fn finish(mut self, text: &str) -> Result<(), CommandError> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
         let done = written.and_then(|()| fs::rename(&self.part, &self.path));
-        done.map_err(|error| Unable(format!("{}: {error}", self.path.display())))
+        done.map_err(|error| CommandError(format!("{}: {error}", self.path.display())))
     }
 }
 

@@ -10,7 +10,7 @@ use staging_sync_runtime::tape::anonymize::Keep;
 use staging_sync_runtime::{Config, Event, Service};
 use staging_sync_workbench::{Anonymize, Recording, record, vacant};
 
-use crate::{Exit, Unable, show, tick};
+use crate::{CommandError, Exit, table, tick};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -38,8 +38,8 @@ pub struct Arguments {
     event: String,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
-    vacant(&arguments.out).map_err(Unable)?;
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
+    vacant(&arguments.out).map_err(CommandError)?;
     let event = tick::json_event(&arguments.event)?;
     let mut config = Config::from_env().await?;
     let service = Service::start(config.clone()).await?;
@@ -58,16 +58,16 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         writes: arguments.write,
         anonymize: arguments.anonymize.then_some(Anonymize { keep_names }),
     };
-    let recorded = record(config, policy.clone(), service.door(), recording, |_, _| ()).await?;
-    recorded.write(&arguments.out).map_err(Unable)?;
-    println!("{}", show::json(&recorded.result));
+    let recorded = record(config, policy.clone(), service.aws_api(), recording, |_, _| ()).await?;
+    recorded.write(&arguments.out).map_err(CommandError)?;
+    println!("{}", table::json(&recorded.result));
     say!("recorded in {}", arguments.out.display());
     for left in &recorded.left {
         say!("left as it was: {left}");
     }
 
     // A tape is worth something only if it gives what was seen.
-    let again = recorded.case(&arguments.out).run(policy).await.map_err(Unable)?;
+    let again = recorded.case(&arguments.out).run(policy).await.map_err(CommandError)?;
     let mut problems = again.problems();
     if again.result() != recorded.result {
         problems.push("its replay comes to another summary; see it with `staging-sync test`".into());
@@ -82,5 +82,5 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             true
         }
     };
-    Ok(if failed || !problems.is_empty() { Exit::Failed } else { Exit::Well })
+    Ok(if failed || !problems.is_empty() { Exit::Failed } else { Exit::Success })
 }

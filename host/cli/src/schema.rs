@@ -43,5 +43,5 @@ impl Kind {
 
 pub fn run(arguments: &Arguments) -> Exit {
     print!("{}", arguments.kind.text());
-    Exit::Well
+    Exit::Success
 }

@@ -12,7 +12,7 @@ use staging_sync_runtime::text::{counted, printable, printable_lines};
 use staging_sync_workbench::waived::Waived;
 use staging_sync_workbench::{Verdict, check, faults, find};
 
-use crate::{Exit, Unable, broken, choice};
+use crate::{CommandError, Exit, policy_arg, report};
 
 /// How many cases run at once: a case computes, so more than there are cores is of no use.
 const AT_ONCE: usize = 8;
@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(value_name = "CASES")]
     cases: Vec<String>,
     #[command(flatten)]
-    policy: choice::Choice,
+    policy: policy_arg::Choice,
     /// Takes what comes out as expected: rewrites summary.json and the writes in tape.json.
     #[arg(long)]
     bless: bool,
@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "bless")]
     faults: bool,
     /// Where cases of broken invariants are written.
-    #[arg(long, value_name = "DIR", default_value = broken::DIR, requires = "faults")]
+    #[arg(long, value_name = "DIR", default_value = report::DIR, requires = "faults")]
     out: PathBuf,
     /// Writes a JUnit report as well.
     #[arg(long, value_name = "FILE")]
@@ -55,9 +55,9 @@ enum Way {
     Faults { out: PathBuf, waived: Waived },
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let policy = arguments.policy.load().await?;
-    let cases = find::find(&arguments.cases).map_err(Unable)?;
+    let cases = find::find(&arguments.cases).map_err(CommandError)?;
     let way = match arguments.faults {
         true => Way::Faults { out: arguments.out.clone(), waived: waived(&arguments.policy.path())? },
         false => Way::Expected { bless: arguments.bless },
@@ -93,17 +93,17 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         println!("{cases}: {differing} differ, {broken} couldn't be told, {blessed} blessed");
     }
     if let Some(path) = &arguments.junit {
-        std::fs::write(path, junit(&lines)).map_err(|error| Unable(format!("{}: {error}", path.display())))?;
+        std::fs::write(path, junit(&lines)).map_err(|error| CommandError(format!("{}: {error}", path.display())))?;
     }
     if broken > 0 {
-        return Err(Unable(format!("{broken} of {cases} couldn't be told")));
+        return Err(CommandError(format!("{broken} of {cases} couldn't be told")));
     }
-    Ok(if differing > 0 { Exit::Failed } else { Exit::Well })
+    Ok(if differing > 0 { Exit::Failed } else { Exit::Success })
 }
 
 /// The invariants that the policy says don't apply to it.
-fn waived(path: &Path) -> Result<Waived, Unable> {
-    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+fn waived(path: &Path) -> Result<Waived, CommandError> {
+    let unable = |what: String| CommandError(format!("{}: {what}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| unable(error.to_string()))?;
     Waived::of_component(&bytes).map_err(unable)
 }
@@ -151,7 +151,7 @@ async fn under_faults(case: &Case, policy: &Policy, waived: &Waived, out: &Path)
     if found.broken.is_empty() {
         return Ok((about, Verdict::Same));
     }
-    let broken = broken::told(case, &found.broken, policy, out).await?;
+    let broken = report::told(case, &found.broken, policy, out).await?;
     Ok((about, Verdict::Differs(broken)))
 }
 

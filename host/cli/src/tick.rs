@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::accounts::Accounts;
 use crate::plan_file::PlanFile;
-use crate::{Exit, Unable, output, show};
+use crate::{CommandError, Exit, output, table};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -45,12 +45,12 @@ pub struct Arguments {
 }
 
 /// The value of `--event`.
-pub fn json_event(text: &str) -> Result<Value, Unable> {
+pub fn json_event(text: &str) -> Result<Value, CommandError> {
     serde_json::from_str(text::unmarked(text))
-        .map_err(|error| Unable(format!("EventInvalid: --event isn't JSON: {error}")))
+        .map_err(|error| CommandError(format!("EventInvalid: --event isn't JSON: {error}")))
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let mut event = Event::parse(&json_event(&arguments.event)?)?;
     if arguments.dry_run {
         event.dry_run = Some(true);
@@ -84,36 +84,36 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     }
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
     if table {
-        println!("{}{}", show::summary(&report.summary), show::shadow(&report.shadow));
+        println!("{}{}", table::summary(&report.summary), table::shadow(&report.shadow));
     } else {
-        println!("{}", show::json(&report.summary));
+        println!("{}", table::json(&report.summary));
     }
-    Ok(if report.counts.failed > 0 || report.policy_rejected.is_some() { Exit::Failed } else { Exit::Well })
+    Ok(if report.counts.failed > 0 || report.policy_rejected.is_some() { Exit::Failed } else { Exit::Success })
 }
 
 /// The file of a plan, if the tick makes one.
-fn plan_file(path: &Path, event: &Event, config: &Config) -> Result<PlanFile, Unable> {
+fn plan_file(path: &Path, event: &Event, config: &Config) -> Result<PlanFile, CommandError> {
     match event.dry_run == Some(true) || config.dry_run {
         true => PlanFile::create(path),
-        false => {
-            Err(Unable("--out needs --dry-run (or DRY_RUN=true): a tick that writes leaves nothing to plan".into()))
-        }
+        false => Err(CommandError(
+            "--out needs --dry-run (or DRY_RUN=true): a tick that writes leaves nothing to plan".into(),
+        )),
     }
 }
 
 /// Fails where a policy was rejected, whoever would decide instead.
-pub async fn strict(service: &Service) -> Result<(), Unable> {
+pub async fn strict(service: &Service) -> Result<(), CommandError> {
     service.prepare().await?;
     match service.rejected().await.into_iter().next() {
         None => Ok(()),
-        Some(rejected) => Err(Unable(format!("no tick is run: policy rejected: {rejected}"))),
+        Some(rejected) => Err(CommandError(format!("no tick is run: policy rejected: {rejected}"))),
     }
 }
 
 /// Runs a tick with a line on stderr that says how far it is, where stderr is a terminal.
 pub async fn with_progress(
     tick: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> Result<Report, Error>,
-) -> Result<Report, Unable> {
+) -> Result<Report, CommandError> {
     let bar = ProgressBar::with_draw_target(None, output::progress());
     if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} accounts") {
         bar.set_style(style);

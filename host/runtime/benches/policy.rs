@@ -23,11 +23,11 @@ use serde_json::{Value, json};
 use staging_sync_policy::diff::diff;
 use staging_sync_policy::settings::Removals as Setting;
 use staging_sync_policy::types as native;
-use staging_sync_runtime::aws::{Aws, AwsError, Call, Door, Request};
+use staging_sync_runtime::aws::{Aws, AwsApi, AwsError, Call, Request};
 use staging_sync_runtime::bindings::{self, types};
 use staging_sync_runtime::capability::Scope;
 use staging_sync_runtime::policy::{self, Cache, Candidate, Limits, Policy};
-use staging_sync_runtime::removals::Removals;
+use staging_sync_runtime::removals::RemovalBudget;
 use staging_sync_runtime::target::Target;
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -174,7 +174,7 @@ struct Decision {
     target: Target,
     aws: Arc<Aws>,
     regions: Arc<[String]>,
-    removals: Arc<Removals>,
+    removals: Arc<RemovalBudget>,
     tick: types::Tick,
 }
 
@@ -191,7 +191,7 @@ impl Decision {
             target: Target::read(item.as_object().expect("an item")).expect("a target"),
             aws: Arc::new(Aws::new(Arc::new(Canned), "targets", &policy.access())),
             regions: regions.to_vec().into(),
-            removals: Removals::unlimited(),
+            removals: RemovalBudget::unlimited(),
             tick: types::Tick {
                 operation: "sync_staging_accounts".into(),
                 now: "2026-02-02T22:45:00Z".into(),
@@ -215,7 +215,7 @@ impl Decision {
 /// An AWS that answers at once: in each region one staging account.
 struct Canned;
 
-impl Door for Canned {
+impl AwsApi for Canned {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         let answer = match &call.request {
             Request::ListStagingAccounts { .. } => {

@@ -12,7 +12,7 @@ use crate::aws::discovery::{Listing, RegionAnswer, Seen};
 use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
 use crate::change::{self, MAX_CHANGES, NewEntry};
-use crate::removals::{self, Emptying, Removals};
+use crate::removals::{self, Emptying, RemovalBudget};
 use crate::target::{RoleError, Target};
 
 /// An instance that made room for others; its call is made again, with so many bytes.
@@ -104,7 +104,7 @@ impl Scope {
     /// The same account with the same observations for a policy whose decision counts for nothing: it makes no
     /// AWS call, and its removals are held where they were held here.
     pub fn shadow(&self) -> Self {
-        let removals = if self.held { Removals::none(self.removals.reason()) } else { Removals::unlimited() };
+        let removals = if self.held { RemovalBudget::none(self.removals.reason()) } else { RemovalBudget::unlimited() };
         Self {
             target: self.target.clone(),
             staged: None,

@@ -42,7 +42,7 @@ pub enum Emptying {
 }
 
 /// The places of one tick.
-pub struct Removals {
+pub struct RemovalBudget {
     /// The share of the accounts that may take a place, in percent; none where there are no places.
     percent: usize,
     part: Part,
@@ -74,7 +74,7 @@ enum Place {
     NotNeeded,
 }
 
-impl Removals {
+impl RemovalBudget {
     /// Places for a tick: `percent` of its accounts, or 3 where that is more (segments share the 3); none for 0.
     pub fn new(percent: u8, part: Part) -> Arc<Self> {
         let none = (percent == 0).then(|| reason(0, part));
@@ -262,7 +262,7 @@ fn share_of(number: usize, segment: u32, segments: u32) -> usize {
 
 /// One account's claim to a place.
 pub struct Account {
-    removals: Arc<Removals>,
+    removals: Arc<RemovalBudget>,
     position: usize,
 }
 
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_a_share_but_at_least_three_and_zero_is_none() {
-        let limit = |accounts, percent| Removals::new(percent, Part::Table).limit(accounts);
+        let limit = |accounts, percent| RemovalBudget::new(percent, Part::Table).limit(accounts);
         assert_eq!((limit(300, 20), limit(5, 20), limit(300, 0), limit(1000, 100)), (60, 3, 0, 1000));
     }
 
@@ -326,23 +326,23 @@ mod tests {
     fn segments_together_have_no_more_places_than_the_table() {
         for segments in [1, 2, 3, 4, 7, 1000] {
             let all: usize =
-                (0..segments).map(|segment| Removals::new(20, Part::Segment(segment, segments)).limit(4)).sum();
+                (0..segments).map(|segment| RemovalBudget::new(20, Part::Segment(segment, segments)).limit(4)).sum();
             assert_eq!(all, 3, "{segments} segments");
         }
-        assert!(Removals::new(20, Part::Segment(0, 4)).reason().ends_with("in one segment"));
+        assert!(RemovalBudget::new(20, Part::Segment(0, 4)).reason().ends_with("in one segment"));
     }
 
     #[test]
     fn accounts_that_an_operator_names_have_places_unless_nothing_may_be_removed() {
-        assert_eq!(Removals::new(20, Part::Named).limit(8), usize::MAX);
-        assert_eq!(Removals::new(0, Part::Named).limit(8), 0);
-        assert_eq!(Removals::new(20, Part::Named).account().emptying(), Emptying::Allowed);
+        assert_eq!(RemovalBudget::new(20, Part::Named).limit(8), usize::MAX);
+        assert_eq!(RemovalBudget::new(0, Part::Named).limit(8), 0);
+        assert_eq!(RemovalBudget::new(20, Part::Named).account().emptying(), Emptying::Allowed);
     }
 
     #[test]
     fn lists_are_held_where_three_and_more_than_half_would_be_emptied() {
         let held = |part, percent, emptied, with_list| {
-            let removals = Removals::new(percent, part);
+            let removals = RemovalBudget::new(percent, part);
             (0..with_list).for_each(|_| removals.has_list());
             let held = removals.judge_emptying(emptied).is_some();
             assert_eq!(matches!(removals.account().emptying(), Emptying::Held(_)), held);
@@ -358,7 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_refused_a_place_is_known_and_who_has_none_by_its_end_has_one_by_the_total() {
-        let removals = Removals::new(20, Part::Table);
+        let removals = RemovalBudget::new(20, Part::Table);
         let accounts: Vec<_> = (0..4).map(|_| removals.account()).collect();
         for account in &accounts[..3] {
             assert!(account.take().await);
@@ -382,7 +382,7 @@ mod tests {
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             let given: Vec<bool> = runtime.block_on(async {
-                let removals = Removals::new(1, Part::Table);
+                let removals = RemovalBudget::new(1, Part::Table);
                 let mut accounts: Vec<_> = wants.iter().map(|_| Some(removals.account())).collect();
                 let mut order: Vec<usize> = (0..wants.len()).collect();
                 order.sort_by_key(|position| (*position as u64 + 1).wrapping_mul(seed | 1));

@@ -12,9 +12,9 @@ use crate::Config;
 use crate::activation::bucket::Objects;
 use crate::activation::location::{self, Location};
 use crate::activation::signature::Key;
-use crate::activation::{Gate, Rejected, Slot, StandIn, Standing};
-use crate::aws::live::Live;
-use crate::aws::{Door, Known};
+use crate::activation::{Admission, PolicySource, Rejected, StandIn, Standing};
+use crate::aws::sdk_api::SdkApi;
+use crate::aws::{AwsApi, Known};
 use crate::config;
 use crate::error::{Error, ErrorKind};
 use crate::fanout::{self, Document, Merge, Places};
@@ -31,10 +31,10 @@ const INIT: Duration = Duration::from_secs(8);
 /// What lives as long as the process: the sources of policies, and AWS.
 pub struct Service {
     config: Config,
-    door: Arc<dyn Door>,
+    aws_api: Arc<dyn AwsApi>,
     /// Sessions and unused regions: one knowledge for all policies, whichever is active.
     known: Arc<Known>,
-    slots: Vec<Slot>,
+    slots: Vec<PolicySource>,
     places: Places,
     /// The runtime of each slot's standing, by its count of changes: sessions last from tick to tick.
     runtimes: Vec<Mutex<Option<Counted>>>,
@@ -48,7 +48,7 @@ type CountedPrevious = (u64, (Arc<Release>, Arc<Runtime>));
 
 /// What serves an operation.
 struct Serving<'a> {
-    slot: &'a Slot,
+    slot: &'a PolicySource,
     active: Arc<Release>,
     runtime: Arc<Runtime>,
     /// Why another than the source's active policy does.
@@ -58,7 +58,7 @@ struct Serving<'a> {
 impl Service {
     /// Makes the AWS clients. Policies are looked at with every tick, or before by `prepare`.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        let live = Live::from_env(config.max_concurrency).await?;
+        let live = SdkApi::from_env(config.max_concurrency).await?;
         let on_s3 = config.policies.iter().any(|policy| location::is_s3(policy)) || config.outcomes_prefix.is_some();
         let objects = match on_s3 {
             true => Some(Arc::new(Objects::from_env().await?)),
@@ -67,15 +67,15 @@ impl Service {
         Self::with(config, Arc::new(live), objects)
     }
 
-    /// The same with a door to AWS, and to S3, at hand.
-    pub fn with(config: Config, door: Arc<dyn Door>, objects: Option<Arc<Objects>>) -> Result<Self, Error> {
-        Self::with_packaged(config, door, objects, &config::default_policy())
+    /// The same with the APIs of AWS and of S3 given.
+    pub fn with(config: Config, aws_api: Arc<dyn AwsApi>, objects: Option<Arc<Objects>>) -> Result<Self, Error> {
+        Self::with_packaged(config, aws_api, objects, &config::default_policy())
     }
 
     /// The same with the packaged policy, which may stand in for others, at this path.
     pub fn with_packaged(
         config: Config,
-        door: Arc<dyn Door>,
+        aws_api: Arc<dyn AwsApi>,
         objects: Option<Arc<Objects>>,
         packaged: &Path,
     ) -> Result<Self, Error> {
@@ -84,7 +84,7 @@ impl Service {
         let key = key.map_err(|error| invalid(format!("POLICY_PUBLIC_KEY {error}")))?;
         let gate = |key| {
             let (settings, cache) = (config.settings.clone(), Cache::standard(packaged));
-            Arc::new(Gate { limits: config.limits, key, settings, cache })
+            Arc::new(Admission { limits: config.limits, key, settings, cache })
         };
         // What is packaged with this program is as good as the program: it needs no signature.
         let (gate, of_packaged) = (gate(key), gate(None));
@@ -96,13 +96,13 @@ impl Service {
             let gate = if stand_in.is_some() { &gate } else { &of_packaged };
             let stand_in = stand_in.filter(|_| config.packaged_stands_in);
             let stand_in = stand_in.and_then(|packaged| Location::parse(packaged, None).ok());
-            slots.push(Slot::new(at, Arc::clone(gate), stand_in));
+            slots.push(PolicySource::new(at, Arc::clone(gate), stand_in));
         }
         let runtimes = slots.iter().map(|_| Mutex::default()).collect();
         let runtimes_of_previous = slots.iter().map(|_| Mutex::default()).collect();
         let places = Places::new(config.outcomes_prefix.as_deref(), objects);
         let known = Known::new(config.region_recheck_ticks);
-        Ok(Self { config, door, known, slots, places, runtimes, runtimes_of_previous })
+        Ok(Self { config, aws_api, known, slots, places, runtimes, runtimes_of_previous })
     }
 
     /// Loads the policies, so that the first tick finds them. Fails where there's none to go by.
@@ -125,8 +125,8 @@ impl Service {
     }
 
     /// The way to AWS.
-    pub fn door(&self) -> Arc<dyn Door> {
-        Arc::clone(&self.door)
+    pub fn aws_api(&self) -> Arc<dyn AwsApi> {
+        Arc::clone(&self.aws_api)
     }
 
     /// Runs one tick by the policy that serves its operation. `progress` hears how many accounts are done, of how
@@ -157,7 +157,7 @@ impl Service {
 
     /// Why a configured policy isn't followed, where that is so: the one that serves the operation, or one that serves
     /// nothing.
-    async fn not_followed(&self, serving: &Slot, other: Option<Rejected>, active: &Release) -> Option<Value> {
+    async fn not_followed(&self, serving: &PolicySource, other: Option<Rejected>, active: &Release) -> Option<Value> {
         let mut found = other.map(|rejected| (serving, rejected));
         if found.is_none() {
             found = serving.rejected().await.map(|rejected| (serving, rejected));
@@ -247,8 +247,9 @@ impl Service {
             Some((change, runtime)) if *change == standing.change => Arc::clone(runtime),
             _ => {
                 let policies = slot.policies(&standing);
-                let (config, door, known) = (self.config.clone(), Arc::clone(&self.door), Arc::clone(&self.known));
-                let runtime = Arc::new(Runtime::knowing(config, policies, door, known));
+                let (config, aws_api, known) =
+                    (self.config.clone(), Arc::clone(&self.aws_api), Arc::clone(&self.known));
+                let runtime = Arc::new(Runtime::knowing(config, policies, aws_api, known));
                 *kept = Some((standing.change, Arc::clone(&runtime)));
                 runtime
             }
@@ -268,8 +269,9 @@ impl Service {
                 None => {
                     let Some(release) = slot.previous(&standing).await else { continue };
                     let policies = Policies::of(Arc::clone(&release));
-                    let (config, door, known) = (self.config.clone(), Arc::clone(&self.door), Arc::clone(&self.known));
-                    (release, Arc::new(Runtime::knowing(config, policies, door, known)))
+                    let (config, aws_api, known) =
+                        (self.config.clone(), Arc::clone(&self.aws_api), Arc::clone(&self.known));
+                    (release, Arc::new(Runtime::knowing(config, policies, aws_api, known)))
                 }
             };
             *kept = Some((standing.change, (Arc::clone(&release), Arc::clone(&runtime))));
@@ -349,7 +351,7 @@ fn served_by(releases: &[Arc<Release>], operation: &str) -> Option<String> {
 }
 
 /// What a slot's ticks go by.
-async fn usable(slot: &Slot) -> Result<Standing, Error> {
+async fn usable(slot: &PolicySource) -> Result<Standing, Error> {
     let standing = slot.standing().await.map_err(|rejected| unusable(slot, &rejected))?;
     standing.ok_or_else(|| {
         let message = format!("policy {}: is still on its way; the next tick goes on", slot.location());
@@ -358,6 +360,6 @@ async fn usable(slot: &Slot) -> Result<Standing, Error> {
 }
 
 /// The error of an invocation for which there's no policy.
-fn unusable(slot: &Slot, rejected: &Rejected) -> Error {
+fn unusable(slot: &PolicySource, rejected: &Rejected) -> Error {
     Error::new(rejected.kind, format!("policy {}: {rejected}", slot.location()))
 }

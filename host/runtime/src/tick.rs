@@ -1,11 +1,11 @@
 //! One tick: read the table, let the policy decide every account, write what changes, sum up.
 
 mod account;
+mod account_stream;
 mod decider;
-mod feed;
 mod merge;
 mod numbers;
-mod order;
+mod scheduler;
 mod shadow;
 
 use std::collections::{BTreeMap, HashSet};
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::aws::{AwsError, Counter, Door, Known, Segment, pacing};
+use crate::aws::{AwsApi, AwsError, Counter, Known, Segment, pacing};
 use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
@@ -29,13 +29,13 @@ use crate::metrics::{self, Metric};
 use crate::outcome::{self, Counts};
 use crate::plan::{Planned, PlannedBy};
 use crate::policy::{Policy, Release};
-use crate::removals::{Part, Removals};
+use crate::removals::{Part, RemovalBudget};
 use crate::summary;
 use account::{DEFERRED, Decided, Run, Turn};
+use account_stream::AccountStream;
 use decider::{Decider, Rescue};
-use feed::Feed;
 use numbers::Before;
-use order::{Order, Plan, Told};
+use scheduler::{Plan, Scheduler, Told};
 use shadow::Decisions;
 
 pub use decider::{LastGood, Policies};
@@ -95,34 +95,34 @@ pub struct Report {
 pub struct Runtime {
     config: Config,
     regions: Arc<[String]>,
-    door: Arc<dyn Door>,
+    aws_api: Arc<dyn AwsApi>,
     active: Arc<Decider>,
     rescue: Option<Rescue>,
     shadow: Option<Arc<Decider>>,
     known: Arc<Known>,
     hold_removals: Option<String>,
     counter: Arc<Counter>,
-    order: Order,
+    order: Scheduler,
 }
 
 impl Runtime {
     /// Runs the ticks of one policy, with the settings of the environment. Fails where it refuses them.
-    pub async fn with(config: Config, policy: Policy, door: Arc<dyn Door>) -> Result<Self, Error> {
+    pub async fn with(config: Config, policy: Policy, aws_api: Arc<dyn AwsApi>) -> Result<Self, Error> {
         let release =
             Release::new(policy, config.settings.clone()).await.map_err(|error| error.of_settings("settings"))?;
-        Ok(Self::new(config, Policies::only(release), door))
+        Ok(Self::new(config, Policies::only(release), aws_api))
     }
 
     /// Runs the ticks of these policies.
-    pub fn new(config: Config, policies: Policies, door: Arc<dyn Door>) -> Self {
+    pub fn new(config: Config, policies: Policies, aws_api: Arc<dyn AwsApi>) -> Self {
         let known = Known::new(config.region_recheck_ticks);
-        Self::knowing(config, policies, door, known)
+        Self::knowing(config, policies, aws_api, known)
     }
 
     /// The same with what is known of AWS from ticks of other policies.
-    pub fn knowing(config: Config, policies: Policies, door: Arc<dyn Door>, known: Arc<Known>) -> Self {
+    pub fn knowing(config: Config, policies: Policies, aws_api: Arc<dyn AwsApi>, known: Arc<Known>) -> Self {
         let counter = Arc::<Counter>::default();
-        let decider = |release| Decider::new(release, &door, &config, &counter, &known);
+        let decider = |release| Decider::new(release, &aws_api, &config, &counter, &known);
         Self {
             regions: config.regions.clone().into(),
             active: decider(policies.active),
@@ -131,15 +131,15 @@ impl Runtime {
             hold_removals: policies.hold_removals,
             known,
             config,
-            door,
+            aws_api,
             counter,
-            order: Order::default(),
+            order: Scheduler::default(),
         }
     }
 
     /// The last good policy, if there's one for this operation.
     async fn last_good(&self, operation: &str) -> Option<Arc<Decider>> {
-        self.rescue.as_ref()?.find(operation, &self.door, &self.config, &self.counter, &self.known).await
+        self.rescue.as_ref()?.find(operation, &self.aws_api, &self.config, &self.counter, &self.known).await
     }
 
     /// Runs one tick. `progress` hears how many accounts are done, of how many.
@@ -177,8 +177,8 @@ impl Runtime {
         let run = Arc::new(Run {
             runtime: Arc::clone(self),
             removals: match self.hold_removals.as_ref().or(tick.hold_removals.as_ref()) {
-                Some(reason) => Removals::none(reason),
-                None => Removals::new(self.config.max_removals_percent, part(event)),
+                Some(reason) => RemovalBudget::none(reason),
+                None => RemovalBudget::new(self.config.max_removals_percent, part(event)),
             },
             tick: types::Tick {
                 operation: event.operation.clone(),
@@ -307,7 +307,7 @@ impl Runtime {
         let (pages, next) = mpsc::channel(1);
         let (aws, at_once) = (&self.active.aws, self.config.max_concurrency);
         let read = Mutex::default();
-        let feed = Feed { aws, plan, removals: &run.removals, pages, at_once, read: &read }.run(event);
+        let feed = AccountStream { aws, plan, removals: &run.removals, pages, at_once, read: &read }.run(event);
         let (total, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let account_done = |decided: &Decided| {
             let by = decided.by.policy();
@@ -380,7 +380,7 @@ impl Runtime {
             let behind = !whole || run.removals.exhausted() || decided.iter().any(Decided::is_deferred);
             let (waiting, done): (Vec<_>, Vec<_>) = decided.iter().partition(|one| one.waits(&run.removals.reason()));
             let id = |one: &&Decided| one.account.account_id.clone();
-            let feed::Read { starts, unread, .. } = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let account_stream::Read { starts, unread, .. } = read.into_inner().unwrap_or_else(PoisonError::into_inner);
             self.order.learn(Told {
                 behind,
                 segment: event.segment,

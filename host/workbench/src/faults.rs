@@ -12,7 +12,7 @@ use staging_sync_runtime::tape::{Answer, CONDITION_FAILED, Exchange, Failure, Ta
 /// A staging account that nobody has: somebody adds it.
 const NEWCOMER: &str = "999999999999";
 
-/// What can go wrong with a call. Calls are tried again behind the door, so an error lasts for the tick.
+/// What can go wrong with a call. The AWS API retries calls, so an error lasts for the tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
     Throttled,

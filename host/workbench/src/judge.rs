@@ -9,7 +9,7 @@ use staging_sync_runtime::case::Case;
 use staging_sync_runtime::error::{Error, ErrorKind};
 use staging_sync_runtime::event::Event;
 use staging_sync_runtime::policy::Policy;
-use staging_sync_runtime::tape::World;
+use staging_sync_runtime::tape::InMemoryApi;
 use staging_sync_runtime::tick::{Report, Runtime, Tick};
 
 /// How long after the first tick the second one comes.
@@ -27,7 +27,7 @@ pub struct Judged {
 
 /// Runs two ticks. An error is one of the case or of its settings, and says nothing about the policy's rules.
 pub async fn judge(case: &Case, policy: &Policy) -> Result<Judged, Error> {
-    let world = Arc::new(World::of(&case.tape));
+    let world = Arc::new(InMemoryApi::of(&case.tape));
     let event = Event::parse(&case.event)?;
     let config = case.config().map_err(|error| Error::new(ErrorKind::ConfigurationInvalid, error))?;
     let regions = config.regions.clone();
@@ -66,6 +66,6 @@ pub async fn played_out(case: &Case, policy: &Policy, about: String) -> Result<R
     let config = case.config().map_err(|error| Error::new(ErrorKind::ConfigurationInvalid, error))?;
     let now = case.tape.now.time();
     let recording = Recording { event: case.event.clone(), about, now, writes: true, anonymize: None };
-    let world = Arc::new(World::of(&case.tape));
+    let world = Arc::new(InMemoryApi::of(&case.tape));
     record(config, policy.clone(), world, recording, |_, _| ()).await
 }

@@ -1,4 +1,4 @@
-//! Records a case: one tick through a recording door, written whole or not at all.
+//! Records a case: one tick with its AWS calls, written whole or not at all.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use staging_sync_runtime::Config;
-use staging_sync_runtime::aws::Door;
+use staging_sync_runtime::aws::AwsApi;
 use staging_sync_runtime::case::{Case, name, result};
 use staging_sync_runtime::error::{Error, ErrorKind};
 use staging_sync_runtime::event::Event;
@@ -55,7 +55,7 @@ pub struct Recorded {
 pub async fn record(
     mut config: Config,
     policy: Policy,
-    door: Arc<dyn Door>,
+    aws_api: Arc<dyn AwsApi>,
     recording: Recording,
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<Recorded, Error> {
@@ -78,9 +78,9 @@ pub async fn record(
         host: Vec::new(),
         targets: Default::default(),
     };
-    // The tick asks for writes as ever, so that the tape has them; the door doesn't make them.
+    // The tick asks for writes as ever, so that the tape has them; they aren't made.
     let writes = recording.writes && !std::mem::take(&mut config.dry_run);
-    let recorder = Arc::new(Recorder::new(door, writes));
+    let recorder = Arc::new(Recorder::new(aws_api, writes));
     let event = Event::parse(&tape.event)?;
     let runtime = Arc::new(Runtime::with(config, policy.clone(), recorder.clone()).await?);
     let report = runtime.tick(Tick { now: now.time(), ..Tick::of(event) }, progress).await;

@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use crate::{Exit, Unable, choice, show};
+use crate::{CommandError, Exit, policy_arg, table};
 use start::Started;
 use ticks::{Measured, Size};
 
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    policy: choice::Choice,
+    policy: policy_arg::Choice,
     /// How many target accounts; each of a comma list is measured by itself; 1 to 100000.
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000],
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -54,7 +54,7 @@ pub struct Arguments {
     child: bool,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     if arguments.child {
         return child::run().await;
     }
@@ -86,14 +86,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     }
     if let Some(file) = &arguments.json {
         let figures = json!({"machine": machine, "ticks": measured, "starts": started});
-        std::fs::write(file, show::json(&figures) + "\n")
-            .map_err(|error| Unable(format!("{}: {error}", file.display())))?;
+        std::fs::write(file, table::json(&figures) + "\n")
+            .map_err(|error| CommandError(format!("{}: {error}", file.display())))?;
     }
     let wrong: Vec<String> = measured.iter().filter_map(Measured::miscounted).collect();
     for what in &wrong {
         say!("{what}");
     }
-    Ok(if wrong.is_empty() { Exit::Well } else { Exit::Failed })
+    Ok(if wrong.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
 /// The Lambda's program: the one that was named, or the one beside this program.
@@ -110,8 +110,8 @@ fn bootstrap(named: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// Children run elsewhere.
-fn absolute(path: &Path) -> Result<PathBuf, Unable> {
-    path.canonicalize().map_err(|error| Unable(format!("{}: {error}", path.display())))
+fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
+    path.canonicalize().map_err(|error| CommandError(format!("{}: {error}", path.display())))
 }
 
 fn print_ticks(regions: u8, concurrency: u32, measured: &[Measured]) {
@@ -119,7 +119,7 @@ fn print_ticks(regions: u8, concurrency: u32, measured: &[Measured]) {
         "Ticks in {regions} regions, MAX_CONCURRENCY={concurrency}; FLOOR = calls x latency / {concurrency}; \
          WRITTEN = bytes of the writes for each byte that changed\n"
     );
-    let mut table = show::table(&[
+    let mut table = table::table(&[
         "ACCOUNTS",
         "LATENCY",
         "TICK",
@@ -162,7 +162,7 @@ fn print_starts(bootstrap: &Path, starts: u32, started: &[Started]) {
         start::LATENCY_MS,
     );
     let header = ["POLICY", "NEXT", "CPU", "FIRST CALL, CPU", "SUMMARY", "CPU", "PEAK MEMORY"];
-    let mut table = show::table(&header);
+    let mut table = table::table(&header);
     for start in started {
         let times = |times: start::Times| format!("{:.1} / {:.1}", times.best_ms, times.median_ms);
         table.add_row([

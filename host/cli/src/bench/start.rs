@@ -15,7 +15,7 @@ use super::fleet::fleet;
 use super::process;
 use super::runtime_api::{Asked, RuntimeApi};
 use super::ticks::Size;
-use crate::Unable;
+use crate::CommandError;
 
 /// How long an AWS call takes meanwhile. The program waits then, so that its processor time can be read.
 pub const LATENCY_MS: u64 = 80;
@@ -60,15 +60,16 @@ struct Start {
 }
 
 /// Starts a program so often with each way of having its policy.
-pub async fn measure(bootstrap: &Path, policy: &Path, starts: u32) -> Result<Vec<Started>, Unable> {
-    let package = Package::lay_out(bootstrap, policy).map_err(|error| Unable(format!("bench: a package: {error}")))?;
+pub async fn measure(bootstrap: &Path, policy: &Path, starts: u32) -> Result<Vec<Started>, CommandError> {
+    let package =
+        Package::lay_out(bootstrap, policy).map_err(|error| CommandError(format!("bench: a package: {error}")))?;
     let mut started = Vec::new();
     for (name, precompiled) in [("precompiled", true), ("compiled", false)] {
         let mut all = Vec::new();
         for _ in 0..starts {
-            package.clean(precompiled).map_err(|error| Unable(format!("bench: a package: {error}")))?;
+            package.clean(precompiled).map_err(|error| CommandError(format!("bench: a package: {error}")))?;
             let start = tokio::time::timeout(LONGEST, start(&package)).await;
-            let late = |_| Unable(format!("{}: no answer in {} seconds", bootstrap.display(), LONGEST.as_secs()));
+            let late = |_| CommandError(format!("{}: no answer in {} seconds", bootstrap.display(), LONGEST.as_secs()));
             all.push(start.map_err(late)??);
         }
         let times = |of: fn(&Start) -> Duration| {
@@ -90,10 +91,10 @@ pub async fn measure(bootstrap: &Path, policy: &Path, starts: u32) -> Result<Vec
     Ok(started)
 }
 
-async fn start(package: &Package) -> Result<Start, Unable> {
-    let failed = |error: std::io::Error| Unable(format!("bench: {}: {error}", package.bootstrap().display()));
+async fn start(package: &Package) -> Result<Start, CommandError> {
+    let failed = |error: std::io::Error| CommandError(format!("bench: {}: {error}", package.bootstrap().display()));
     let fleet = fleet(&Size { accounts: 1, regions: 4, latency_ms: LATENCY_MS, concurrency: 128 });
-    let lab = Lab::start(fleet).await.map_err(|error| Unable(format!("lab: {error}")))?;
+    let lab = Lab::start(fleet).await.map_err(|error| CommandError(format!("lab: {error}")))?;
     let mut api = RuntimeApi::start().await.map_err(failed)?;
     let began = Instant::now();
     let mut program: Child = Command::new(package.bootstrap())
@@ -108,8 +109,8 @@ async fn start(package: &Package) -> Result<Start, Unable> {
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
-    let Some(id) = program.id() else { return Err(Unable("bench: the program ended at once".into())) };
-    let ended = || Unable(format!("{}: ended, or answered without an event", package.bootstrap().display()));
+    let Some(id) = program.id() else { return Err(CommandError("bench: the program ended at once".into())) };
+    let ended = || CommandError(format!("{}: ended, or answered without an event", package.bootstrap().display()));
 
     let asked = tokio::select! {
         asked = api.asked() => asked,
@@ -134,7 +135,7 @@ async fn start(package: &Package) -> Result<Start, Unable> {
         Some(Asked::Done(Ok(_))) => {}
         Some(Asked::Done(Err(error))) => {
             let error = String::from_utf8_lossy(&error).into_owned();
-            return Err(Unable(format!("{}: {error}", package.bootstrap().display())));
+            return Err(CommandError(format!("{}: {error}", package.bootstrap().display())));
         }
         _ => return Err(ended()),
     }

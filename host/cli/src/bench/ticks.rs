@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::child::Ticked;
 use super::fleet::{changed_bytes, fleet};
-use crate::Unable;
+use crate::CommandError;
 
 /// A table of less is read in one page: DynamoDB's limit, in bytes. Its JSON is larger than its items.
 const PAGE: usize = 1 << 20;
@@ -72,9 +72,9 @@ impl Measured {
 }
 
 /// The ticks by a host in a process of its own, whose memory has nothing of the lab in it.
-pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, Unable> {
-    let in_lab = |error: staging_sync_lab::Error| Unable(format!("lab: {error}"));
-    let failed = |error: std::io::Error| Unable(format!("bench: the process of its ticks: {error}"));
+pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, CommandError> {
+    let in_lab = |error: staging_sync_lab::Error| CommandError(format!("lab: {error}"));
+    let failed = |error: std::io::Error| CommandError(format!("bench: the process of its ticks: {error}"));
     let lab = Lab::start(fleet(size)).await.map_err(in_lab)?;
     let mut host = Command::new(std::env::current_exe().map_err(failed)?)
         .args(["bench", "--child"])
@@ -89,7 +89,7 @@ pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, Unable
         .spawn()
         .map_err(failed)?;
     let (Some(mut stdin), Some(stdout)) = (host.stdin.take(), host.stdout.take()) else {
-        return Err(Unable("bench: the process of its ticks has no pipes".into()));
+        return Err(CommandError("bench: the process of its ticks has no pipes".into()));
     };
     let mut lines = BufReader::new(stdout).lines();
 
@@ -99,9 +99,9 @@ pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, Unable
         let before = lab.items().map_err(in_lab)?;
         stdin.write_all(b"\n").await.map_err(failed)?;
         let line = lines.next_line().await.map_err(failed)?;
-        let line = line.ok_or_else(|| Unable(format!("bench: the {tick} tick failed; its message is above")))?;
+        let line = line.ok_or_else(|| CommandError(format!("bench: the {tick} tick failed; its message is above")))?;
         let ticked: Ticked = serde_json::from_str(&line)
-            .map_err(|error| Unable(format!("bench: expected a tick's figures: {error}")))?;
+            .map_err(|error| CommandError(format!("bench: expected a tick's figures: {error}")))?;
         let after = lab.items().map_err(in_lab)?;
         measured.push(figures(size, tick, &lab, &ticked, [&before, &after]));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use staging_sync_runtime::aws::diagnosis::{Caller, KeyAttribute};
-use staging_sync_runtime::aws::live::Live;
+use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{Aws, AwsError};
 
 use super::check::Check;
@@ -18,14 +18,14 @@ const WORTH_A_WORD: u64 = 60;
 
 /// AWS, and who this is there.
 pub struct Known {
-    pub live: Arc<Live>,
+    pub live: Arc<SdkApi>,
     pub caller: Caller,
 }
 
 /// The credentials, and the clock that their signatures depend on.
 pub async fn credentials() -> ([Check; 2], Option<Known>) {
     const NAME: &str = "credentials";
-    let live = match Live::from_env(AT_ONCE).await {
+    let live = match SdkApi::from_env(AT_ONCE).await {
         Ok(live) => live,
         Err(error) => {
             let next =
@@ -76,7 +76,7 @@ fn clock(ahead: Option<i64>) -> Check {
 }
 
 /// The table of target accounts: whether it's there, and can be read; whether its items can be those of target accounts.
-pub async fn table(live: &Live, host: &Aws, table: &str, permissions: &mut Permissions) -> (Check, bool) {
+pub async fn table(live: &SdkApi, host: &Aws, table: &str, permissions: &mut Permissions) -> (Check, bool) {
     const NAME: &str = "table";
     let key = live.table_key(table).await;
     let read = host.scan_page(None, None).await;

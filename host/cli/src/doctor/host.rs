@@ -7,8 +7,8 @@ use serde_json::Value;
 use staging_sync_runtime::activation::bucket::Objects;
 use staging_sync_runtime::activation::location::{Location, is_s3};
 use staging_sync_runtime::activation::store::Fetched;
-use staging_sync_runtime::aws::live::Live;
-use staging_sync_runtime::aws::{self, AwsError, Call, Door};
+use staging_sync_runtime::aws::sdk_api::SdkApi;
+use staging_sync_runtime::aws::{self, AwsApi, AwsError, Call};
 use staging_sync_runtime::policy::{COMPONENT, Release};
 use staging_sync_runtime::{Config, Service};
 
@@ -67,7 +67,7 @@ pub async fn certificates() -> (Check, bool) {
 /// AWS where it can't be reached: policies that are files need none.
 struct Nowhere;
 
-impl Door for Nowhere {
+impl AwsApi for Nowhere {
     fn call<'a>(&'a self, _: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         let message = "AWS can't be reached".into();
         Box::pin(async { Err(AwsError { code: AwsError::NOT_SENT.into(), message, retryable: false }) })
@@ -75,7 +75,7 @@ impl Door for Nowhere {
 }
 
 /// The policy as a host loads it, its settings judged by it.
-pub async fn policy(settings: &Settings, live: Option<&Arc<Live>>) -> (Check, Option<Arc<Release>>) {
+pub async fn policy(settings: &Settings, live: Option<&Arc<SdkApi>>) -> (Check, Option<Arc<Release>>) {
     const NAME: &str = "policy";
     const NEXT: &str = "mend POLICY or POLICY_SETTINGS; `staging-sync policy inspect` and `policy status` say more";
     let config = settings.config.clone();
@@ -88,11 +88,11 @@ pub async fn policy(settings: &Settings, live: Option<&Arc<Live>>) -> (Check, Op
             Err(error) => return (Check::failed(NAME, error.message, NEXT), None),
         },
     };
-    let door: Arc<dyn Door> = match live {
+    let aws_api: Arc<dyn AwsApi> = match live {
         Some(live) => Arc::clone(live) as _,
         None => Arc::new(Nowhere),
     };
-    let service = match Service::with(config, door, objects) {
+    let service = match Service::with(config, aws_api, objects) {
         Ok(service) => service,
         Err(error) => return (Check::failed(NAME, error.message, NEXT), None),
     };

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
-use staging_sync_runtime::aws::live::Live;
+use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{Access, Aws, discovery::Listing};
 
 use crate::accounts::Accounts;
-use crate::{Exit, Unable, show};
+use crate::{CommandError, Exit, table};
 use check::{Check, Status};
 use permissions::Permissions;
 
@@ -36,7 +36,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let checks = checks(arguments.accounts).await;
     let count = |status: Status| checks.iter().filter(|check| check.status == status).count();
     let [ok, warning, failed, not_checked] =
@@ -45,7 +45,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         let list: Vec<Value> = checks.iter().map(Check::json).collect();
         let result =
             json!({"ok": ok, "warnings": warning, "failed": failed, "notChecked": not_checked, "checks": list});
-        println!("{}", show::json(&result));
+        println!("{}", table::json(&result));
     } else {
         for check in &checks {
             println!("{}", check.lines());
@@ -53,7 +53,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         let plural = if warning == 1 { "" } else { "s" };
         println!("\n{ok} ok, {warning} warning{plural}, {failed} failed, {not_checked} not checked");
     }
-    Ok(if failed > 0 { Exit::Failed } else { Exit::Well })
+    Ok(if failed > 0 { Exit::Failed } else { Exit::Success })
 }
 
 /// All checks, in the order in which to mend what they find.
@@ -114,7 +114,7 @@ async fn in_aws(settings: &host::Settings, known: &aws::Known, access: &Access, 
         let behind = ["role", "region", "permissions"].map(|name| Check::behind(name, "table"));
         return [unset].into_iter().chain(behind).collect();
     };
-    let live: &Arc<Live> = &known.live;
+    let live: &Arc<SdkApi> = &known.live;
     let host = Aws::new(Arc::clone(live) as _, table, access);
     let (check, usable) = aws::table(live, &host, table, &mut permissions).await;
     let mut checks = vec![check];

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use staging_sync_runtime::aws::diagnosis::Caller;
-use staging_sync_runtime::aws::live::Live;
-use staging_sync_runtime::aws::{Access, AwsError, Call, Door, Principal, Request};
+use staging_sync_runtime::aws::sdk_api::SdkApi;
+use staging_sync_runtime::aws::{Access, AwsApi, AwsError, Call, Principal, Request};
 
 use super::check::Check;
 
@@ -44,7 +44,7 @@ impl Permissions {
     /// An update is the only way to find out whether updates are allowed. This one changes nothing, whatever the table
     /// holds: its condition asks for an item that exists and doesn't, on a key that no target account has. DynamoDB judges
     /// permissions first, and then the condition, so who may write is told that the condition failed.
-    pub async fn probe(&mut self, live: &Live, table: &str, access: &Access) {
+    pub async fn probe(&mut self, live: &SdkApi, table: &str, access: &Access) {
         let key = Map::from_iter([("accountId".to_owned(), json!({"S": PROBE}))]);
         let get = Request::GetItem { table_name: table.to_owned(), key: key.clone(), consistent_read: true };
         self.tried("dynamodb:GetItem", call(live, get).await.as_ref().err());
@@ -91,6 +91,6 @@ impl Permissions {
     }
 }
 
-async fn call(live: &Live, request: Request) -> Result<Value, AwsError> {
+async fn call(live: &SdkApi, request: Request) -> Result<Value, AwsError> {
     live.call(&Call { region: None, principal: Principal::Host, request }).await
 }

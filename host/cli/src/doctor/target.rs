@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use staging_sync_runtime::account::{AccountId, Item, Role, Session};
 use staging_sync_runtime::aws::diagnosis::Caller;
-use staging_sync_runtime::aws::live::Live;
 use staging_sync_runtime::aws::regions::is_opt_in;
-use staging_sync_runtime::aws::{Access, Aws, AwsError, Call, Door, Principal, Request, SESSION_NAME};
+use staging_sync_runtime::aws::sdk_api::SdkApi;
+use staging_sync_runtime::aws::{Access, Aws, AwsApi, AwsError, Call, Principal, Request, SESSION_NAME};
 use staging_sync_runtime::target::{Target, is_account_key};
 
 use super::check::Check;
@@ -21,7 +21,7 @@ const REGION: &str = "region";
 /// What target accounts are checked with.
 pub struct Targets<'a> {
     pub host: &'a Aws,
-    pub live: &'a Live,
+    pub live: &'a SdkApi,
     pub settings: &'a Settings,
     pub caller: &'a Caller,
     /// What the policy needs, and so what sessions may do.

@@ -10,7 +10,7 @@ use staging_sync_workbench::waived;
 use super::encode;
 use super::language::Language;
 use super::wit::Wit;
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -25,9 +25,9 @@ pub struct Arguments {
 /// How a Rust project becomes a core module, with whichever toolchain is there.
 const RUST: &str = include_str!("../../../../plugin/build.sh");
 
-pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
+pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     let folder = &arguments.folder;
-    let unable = |what: String| Unable(format!("{}: {what}", folder.display()));
+    let unable = |what: String| CommandError(format!("{}: {what}", folder.display()));
     if !folder.is_dir() {
         return Err(unable("there is no such folder".into()));
     }
@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
                     folder.display()
                 );
             }
-            invariants.map_or(Ok(Exit::Well), |file| encode::embed(&out, &file))
+            invariants.map_or(Ok(Exit::Success), |file| encode::embed(&out, &file))
         }
         None => {
             let marks = [Language::Rust, Language::Javascript, Language::Python].map(Language::mark);

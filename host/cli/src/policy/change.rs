@@ -10,7 +10,7 @@ use staging_sync_runtime::activation::publish::{self, Stored, promoted, rolled_b
 
 use super::record::{Note, make};
 use super::source;
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -46,26 +46,26 @@ pub struct Rollback {
 }
 
 /// The shadow becomes active.
-pub async fn promote(Promote { arguments, replace }: Promote) -> Result<Exit, Unable> {
+pub async fn promote(Promote { arguments, replace }: Promote) -> Result<Exit, CommandError> {
     let (at, stored) = read(&arguments.manifest).await?;
-    let manifest = promoted(stored.manifest.clone()).map_err(|error| Unable(format!("{at}: {error}")))?;
+    let manifest = promoted(stored.manifest.clone()).map_err(|error| CommandError(format!("{at}: {error}")))?;
     change(&arguments, &at, &stored, &manifest, Kind::Promote, !replace).await
 }
 
 /// The shadow goes, whatever the active policy is like.
-pub async fn withdraw(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn withdraw(arguments: Arguments) -> Result<Exit, CommandError> {
     let (at, stored) = read(&arguments.manifest).await?;
     let mut manifest = stored.manifest.clone();
-    let shadow = manifest.shadow.take().ok_or_else(|| Unable(format!("{at}: has no shadow to withdraw")))?;
+    let shadow = manifest.shadow.take().ok_or_else(|| CommandError(format!("{at}: has no shadow to withdraw")))?;
     let said = format!("{} decides in the shadow no more from the next tick on", source::title(&shadow));
     let before = (Some(&stored.manifest), Some(stored.version.as_str()));
     make(&at, before, &manifest, (Kind::Withdraw, None), &arguments.note, &said).await
 }
 
 /// An earlier policy becomes active again, or a later one.
-pub async fn rollback(Rollback { arguments, to, to_change }: Rollback) -> Result<Exit, Unable> {
+pub async fn rollback(Rollback { arguments, to, to_change }: Rollback) -> Result<Exit, CommandError> {
     let (at, stored) = read(&arguments.manifest).await?;
-    let unable = |error: String| Unable(format!("{at}: {error}"));
+    let unable = |error: String| CommandError(format!("{at}: {error}"));
     let now = stored.manifest.clone();
     let manifest = match (to, to_change) {
         (None, None) => rolled_back(now).map_err(unable)?,
@@ -81,14 +81,14 @@ pub async fn rollback(Rollback { arguments, to, to_change }: Rollback) -> Result
     };
     if manifest == stored.manifest {
         say!("{at}: {} decides already: nothing to do", source::title(&manifest.active));
-        return Ok(Exit::Well);
+        return Ok(Exit::Success);
     }
     change(&arguments, &at, &stored, &manifest, Kind::Rollback, false).await // the way back is never closed
 }
 
-async fn read(manifest: &str) -> Result<(Location, Stored), Unable> {
+async fn read(manifest: &str) -> Result<(Location, Stored), CommandError> {
     let at = source::locate(manifest).await?;
-    let stored = publish::read(&at).await?.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?;
+    let stored = publish::read(&at).await?.ok_or_else(|| CommandError(format!("{at}: there's no such manifest")))?;
     Ok((at, stored))
 }
 
@@ -101,12 +101,12 @@ async fn change(
     manifest: &Manifest,
     kind: Kind,
     serves_as_much: bool,
-) -> Result<Exit, Unable> {
+) -> Result<Exit, CommandError> {
     let gate = source::gate(arguments.public_key.as_deref())?;
     let title = source::title(&manifest.active);
     let release = gate.activate(at, Offer::Listed(Box::new(manifest.active.clone())), &[]).await;
     let release = release
-        .map_err(|rejected| Unable(format!("{at}: is as it was, for no host would take {title}: {rejected}")))?;
+        .map_err(|rejected| CommandError(format!("{at}: is as it was, for no host would take {title}: {rejected}")))?;
     if serves_as_much {
         let operations = &release.policy().info().operations;
         source::serves_as_much(at, &stored.manifest.active, &title, operations, gate.limits).await?;

@@ -8,7 +8,7 @@ use staging_sync_runtime::text;
 use staging_sync_workbench::waived;
 
 use super::read;
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -22,14 +22,14 @@ pub struct Arguments {
     invariants: Option<PathBuf>,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
+pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     encode(&arguments.module, &arguments.out, arguments.invariants.as_deref())
 }
 
 /// Makes a component of the core module in a file, in another file, with a `verify.json` in it.
-pub fn encode(module: &Path, out: &Path, invariants: Option<&Path>) -> Result<Exit, Unable> {
+pub fn encode(module: &Path, out: &Path, invariants: Option<&Path>) -> Result<Exit, CommandError> {
     let component =
-        encode::component(&read(module)?).map_err(|error| Unable(format!("{}: {error}", module.display())))?;
+        encode::component(&read(module)?).map_err(|error| CommandError(format!("{}: {error}", module.display())))?;
     let component = match invariants {
         Some(file) => with_invariants(&component, file)?,
         None => component,
@@ -38,22 +38,22 @@ pub fn encode(module: &Path, out: &Path, invariants: Option<&Path>) -> Result<Ex
 }
 
 /// Puts a `verify.json` into the component in a file.
-pub fn embed(component: &Path, invariants: &Path) -> Result<Exit, Unable> {
+pub fn embed(component: &Path, invariants: &Path) -> Result<Exit, CommandError> {
     write(&with_invariants(&read(component)?, invariants)?, component)
 }
 
-fn with_invariants(component: &[u8], file: &Path) -> Result<Vec<u8>, Unable> {
-    let unable = |what: String| Unable(format!("{}: {what}", file.display()));
+fn with_invariants(component: &[u8], file: &Path) -> Result<Vec<u8>, CommandError> {
+    let unable = |what: String| CommandError(format!("{}: {what}", file.display()));
     let text = text::read(file).map_err(|error| unable(error.to_string()))?;
     waived::embed(component, &text).map_err(unable)
 }
 
-fn write(component: &[u8], out: &Path) -> Result<Exit, Unable> {
+fn write(component: &[u8], out: &Path) -> Result<Exit, CommandError> {
     // Beside it first, then in one step: nobody ever sees half a component.
     let part = out.with_extension("part");
     std::fs::write(&part, component)
         .and_then(|()| std::fs::rename(&part, out))
-        .map_err(|error| Unable(format!("{}: {error}", out.display())))?;
+        .map_err(|error| CommandError(format!("{}: {error}", out.display())))?;
     say!("{}: a component of {} KiB", out.display(), component.len().div_ceil(1024));
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use staging_sync_runtime::activation::Offer;
 use staging_sync_runtime::policy::memory::memory_size;
-use staging_sync_runtime::policy::{self, Cache, Candidate, Policy, Shape, contract, encode, sha256};
+use staging_sync_runtime::policy::{self, Cache, Candidate, ComponentType, Policy, contract, encode, sha256};
 
 use super::{read, source};
-use crate::{Exit, Unable, show};
+use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 #[command(after_help = "A host in the same environment would judge it so: with POLICY_SETTINGS, POLICY_PUBLIC_KEY, \
@@ -25,10 +25,10 @@ pub struct Arguments {
     iam: bool,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let bytes = read(&arguments.policy)?;
     let path = arguments.policy.display();
-    let unable = |what: &str| Unable(format!("{path}: {what}"));
+    let unable = |what: &str| CommandError(format!("{path}: {what}"));
     let core = encode::is_core_module(&bytes);
     let candidate = Candidate::compile_once(&bytes, &Cache::own()).map_err(|error| unable(&error.message))?;
     let shape = candidate.shape().clone();
@@ -51,7 +51,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             "targetAccountRole": assumes.then(|| access.target_role()),
             "sessionPolicy": assumes.then(|| access.session_policy()),
         });
-        println!("{}", show::json(&iam));
+        println!("{}", table::json(&iam));
     } else {
         let schema = info.as_ref().map(|info| {
             serde_json::from_str(&info.settings_schema).unwrap_or_else(|_| Value::from(info.settings_schema.clone()))
@@ -75,14 +75,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             "runnable": refusal.is_none(),
             "refusal": refusal.as_ref().map(ToString::to_string),
         });
-        println!("{}", if arguments.json { show::json(&found) } else { text(&found) });
+        println!("{}", if arguments.json { table::json(&found) } else { text(&found) });
     }
-    let Some(refusal) = refusal else { return Ok(Exit::Well) };
+    let Some(refusal) = refusal else { return Ok(Exit::Success) };
     eprintln!("{path}: this host can't run it: {refusal}");
     Ok(Exit::Failed)
 }
 
-fn imports(shape: &Shape) -> Value {
+fn imports(shape: &ComponentType) -> Value {
     shape.imports.iter().map(|import| json!({"name": import.name, "functions": import.functions})).collect()
 }
 

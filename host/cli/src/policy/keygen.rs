@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{signing, source};
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -17,10 +17,10 @@ pub struct Arguments {
     out: PathBuf,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
+pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     let password = source::password();
     let protected = password.is_some();
-    let (secret, public) = signing::keys(password).map_err(Unable)?;
+    let (secret, public) = signing::keys(password).map_err(CommandError)?;
     let path = |extension: &str| {
         let mut path = arguments.out.as_os_str().to_owned();
         path.push(extension);
@@ -40,14 +40,16 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
     );
     say!("{}: the public key; hosts that have it run only what is signed:", public_path.display());
     println!("POLICY_PUBLIC_KEY={line}");
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 /// Writes a file that isn't there yet: a key that is lost can't be made again.
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), Unable> {
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), CommandError> {
     let unable = |error: std::io::Error| match error.kind() {
-        ErrorKind::AlreadyExists => Unable(format!("{}: is there already, and isn't overwritten", path.display())),
-        _ => Unable(format!("{}: {error}", path.display())),
+        ErrorKind::AlreadyExists => {
+            CommandError(format!("{}: is there already, and isn't overwritten", path.display()))
+        }
+        _ => CommandError(format!("{}: {error}", path.display())),
     };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(unable)?;
     file.write_all(text.as_bytes()).map_err(unable)

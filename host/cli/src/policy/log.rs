@@ -7,7 +7,7 @@ use staging_sync_runtime::activation::publish::{self, Found};
 use staging_sync_runtime::text::printable;
 
 use super::source;
-use crate::{Exit, Unable, show};
+use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -18,13 +18,13 @@ pub struct Arguments {
     json: bool,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let at = source::locate(&arguments.manifest).await?;
     let found = publish::find(&at).await?;
     let history = history::read(&at).await?;
     let last = history.records().last();
     match (&found, last) {
-        (Found::Nothing, None) => return Err(Unable(format!("{at}: there's no such manifest"))),
+        (Found::Nothing, None) => return Err(CommandError(format!("{at}: there's no such manifest"))),
         (Found::Nothing, Some(_)) => eprintln!("{at}: the manifest itself is gone"),
         (Found::Broken(broken), _) => eprintln!("{at}: the manifest can't be read now: {}", broken.error),
         (Found::Manifest(stored), _) if last.is_none_or(|last| last.manifest != stored.manifest) => {
@@ -35,8 +35,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     }
     if arguments.json {
         let changes: Vec<Value> = history.records().iter().rev().map(Record::json).collect();
-        println!("{}", show::json(&json!(changes)));
-        return Ok(Exit::Well);
+        println!("{}", table::json(&json!(changes)));
+        return Ok(Exit::Success);
     }
     for record in history.records().iter().rev() {
         let change = &record.change;
@@ -52,7 +52,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             }
         }
     }
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 /// An entry on one line: what, under which settings, with which cases, signed or not.

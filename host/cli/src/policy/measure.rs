@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use staging_sync_runtime::aws::{AwsError, Call, Door, Request};
+use staging_sync_runtime::aws::{AwsApi, AwsError, Call, Request};
 use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::{Config, Event, Runtime, Tick};
 
-use crate::{Exit, Unable, show};
+use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -34,7 +34,7 @@ struct Cost {
     account: Duration,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let mut costs = Vec::new();
     for path in &arguments.policies {
         costs.push(measure(path, arguments.accounts).await?);
@@ -48,10 +48,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
                 "accountSeconds": cost.account.as_secs_f64(),
             })
         });
-        println!("{}", show::json(&figures.collect()));
-        return Ok(Exit::Well);
+        println!("{}", table::json(&figures.collect()));
+        return Ok(Exit::Success);
     }
-    let mut table = show::table(&["POLICY", "SIZE", "COMPILED IN", "AN ACCOUNT"]);
+    let mut table = table::table(&["POLICY", "SIZE", "COMPILED IN", "AN ACCOUNT"]);
     for cost in &costs {
         table.add_row([
             cost.policy.clone(),
@@ -61,10 +61,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         ]);
     }
     println!("{table}");
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
-async fn measure(path: &Path, accounts: u32) -> Result<Cost, Unable> {
+async fn measure(path: &Path, accounts: u32) -> Result<Cost, CommandError> {
     let policy = path.display().to_string();
     let variables =
         [("TARGET_ACCOUNTS_TABLE", "measured"), ("DRS_REGIONS", "eu-central-1,us-east-1"), ("MAX_CONCURRENCY", "1")];
@@ -75,14 +75,14 @@ async fn measure(path: &Path, accounts: u32) -> Result<Cost, Unable> {
     let loaded = Policy::from_bytes(&bytes, config.limits).await?;
     let load = began.elapsed();
     let Some(operation) = loaded.info().operations.first().map(|operation| operation.name.clone()) else {
-        return Err(Unable(format!("{policy}: it serves no operation")));
+        return Err(CommandError(format!("{policy}: it serves no operation")));
     };
     let runtime = Arc::new(Runtime::with(config, loaded, Arc::new(Canned { accounts })).await?);
     let began = Instant::now();
     let report = runtime.tick(Tick::of(Event::of(&operation)), |_, _| ()).await?;
     let account = began.elapsed() / accounts;
     if report.counts.failed > 0 {
-        return Err(Unable(format!("{policy}: {} of {accounts} accounts failed", report.counts.failed)));
+        return Err(CommandError(format!("{policy}: {} of {accounts} accounts failed", report.counts.failed)));
     }
     Ok(Cost { policy, bytes: bytes.len() as u64, load, account })
 }
@@ -92,7 +92,7 @@ struct Canned {
     accounts: u32,
 }
 
-impl Door for Canned {
+impl AwsApi for Canned {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         let answer = match &call.request {
             Request::Scan { .. } => json!({"Items": (0..self.accounts).map(item).collect::<Vec<_>>()}),

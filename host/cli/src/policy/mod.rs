@@ -23,7 +23,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -70,7 +70,7 @@ impl Arguments {
     }
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     match arguments.command {
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
@@ -90,8 +90,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
 }
 
 /// The bytes of a WebAssembly file.
-fn read(path: &Path) -> Result<Vec<u8>, Unable> {
-    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    let unable = |what: String| CommandError(format!("{}: {what}", path.display()));
     if path.is_dir() {
         return Err(unable(
             "is a folder: expected a .wasm file, like the one that `staging-sync policy build` makes".into(),

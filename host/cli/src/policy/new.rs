@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::language::Language;
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -20,9 +20,9 @@ pub struct Arguments {
 /// What a build and the tests leave in a project.
 const IGNORED: &str = "/target\n/policy.wasm\nnode_modules/\n__pycache__/\n";
 
-pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
+pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     let (folder, language) = (&arguments.folder, arguments.lang);
-    let unable = |at: &Path, what: &str| Unable(format!("{}: {what}", at.display()));
+    let unable = |at: &Path, what: &str| CommandError(format!("{}: {what}", at.display()));
     let name = name(folder).map_err(|what| unable(folder, &what))?;
     let empty = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_none(),
@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
     }
     let shown = folder.display();
     say!("{shown}: a policy in {} files. Next: staging-sync policy build {shown}", files.len());
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 /// The policy's name, from its folder's: one that Cargo and npm take as well.

@@ -6,7 +6,7 @@ use clap::Args;
 use staging_sync_runtime::policy::cache;
 
 use super::read;
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -20,11 +20,11 @@ pub struct Arguments {
     target: String,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit, Unable> {
-    let unable = |what: String| Unable(format!("{}: {what}", arguments.policy.display()));
+pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
+    let unable = |what: String| CommandError(format!("{}: {what}", arguments.policy.display()));
     let compiled = cache::precompile(&read(&arguments.policy)?, &arguments.target).map_err(unable)?;
     std::fs::write(&arguments.out, &compiled)
-        .map_err(|error| Unable(format!("{}: {error}", arguments.out.display())))?;
+        .map_err(|error| CommandError(format!("{}: {error}", arguments.out.display())))?;
     say!("{}: compiled for {}, {} KiB", arguments.out.display(), arguments.target, compiled.len().div_ceil(1024));
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }

@@ -16,7 +16,7 @@ use staging_sync_workbench::find;
 
 use super::record::{Note, make};
 use super::source;
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -52,7 +52,7 @@ pub struct Arguments {
     note: Note,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let to = source::locate(&arguments.to).await?;
     let bytes = bytes(&source::locate(&arguments.policy).await?).await?;
     let settings = arguments.settings.as_ref().map(settings).transpose()?;
@@ -88,7 +88,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
     let mut entry =
         Entry { cases: cases.as_ref().map(|(cases, _)| cases.clone()), ..Entry::of(info, &bytes, settings) };
     if let Some(key) = &arguments.sign {
-        let public_key = source::signing_key(key)?.sign(&mut entry).map_err(Unable)?;
+        let public_key = source::signing_key(key)?.sign(&mut entry).map_err(CommandError)?;
         say!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
     }
     source::gate(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
@@ -103,7 +103,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         let there = if arguments.shadow { before.shadow.as_ref() } else { Some(&before.active) };
         if there.is_some_and(|there| *there == entry) {
             say!("{to}: {} is there already: nothing to do", source::title(&entry));
-            return Ok(Exit::Well);
+            return Ok(Exit::Success);
         }
     }
     let (title, published_entry) = (source::title(&entry), entry.clone());
@@ -111,7 +111,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         Found::Broken(broken) => repaired(broken.remains.clone(), entry, arguments.shadow),
         _ => published(before.clone(), entry, arguments.shadow),
     };
-    let manifest = manifest.map_err(|error| Unable(format!("{to}: {error}")))?;
+    let manifest = manifest.map_err(|error| CommandError(format!("{to}: {error}")))?;
     if let Found::Broken(broken) = &found
         && !note.dry_run
     {
@@ -131,7 +131,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
 }
 
 /// Puts a file beside the manifest, and says where it was damaged there.
-async fn keep(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Unable> {
+async fn keep(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), CommandError> {
     if let Some(at) = publish::keep(to, name, bytes).await? {
         say!("{at}: wasn't what its name says, and is repaired");
     }
@@ -139,7 +139,7 @@ async fn keep(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Unable> {
 }
 
 /// Keeps a broken manifest beside its place, and says what of it stays.
-async fn repair(to: &Location, broken: &Broken) -> Result<(), Unable> {
+async fn repair(to: &Location, broken: &Broken) -> Result<(), CommandError> {
     say!("{to}: the manifest can't be read: {}", broken.error);
     say!("{to}: it is kept as {}", broken.keep(to).await?);
     let remains = &broken.remains;
@@ -152,24 +152,24 @@ async fn repair(to: &Location, broken: &Broken) -> Result<(), Unable> {
     Ok(())
 }
 
-async fn bytes(at: &Location) -> Result<Vec<u8>, Unable> {
-    match at.get(None, COMPONENT).await.map_err(|error| Unable(error.message))? {
+async fn bytes(at: &Location) -> Result<Vec<u8>, CommandError> {
+    match at.get(None, COMPONENT).await.map_err(|error| CommandError(error.message))? {
         Fetched::Found { bytes, .. } => Ok(bytes),
-        _ => Err(Unable(format!("{at}: there's no such policy; `staging-sync policy build` makes one"))),
+        _ => Err(CommandError(format!("{at}: there's no such policy; `staging-sync policy build` makes one"))),
     }
 }
 
-fn settings(path: &PathBuf) -> Result<Map<String, Value>, Unable> {
-    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+fn settings(path: &PathBuf) -> Result<Map<String, Value>, CommandError> {
+    let unable = |what: String| CommandError(format!("{}: {what}", path.display()));
     let text = text::read(path).map_err(|error| unable(error.to_string()))?;
     tape::parse(&text).and_then(tape::read).map_err(unable)
 }
 
-fn cases(dir: &Path) -> Result<Vec<u8>, Unable> {
-    let found = find::find(&[dir.to_string_lossy().into_owned()]).map_err(Unable)?;
-    let cases: Vec<Case> = found.iter().map(|dir| Case::read(dir)).collect::<Result<_, _>>().map_err(Unable)?;
+fn cases(dir: &Path) -> Result<Vec<u8>, CommandError> {
+    let found = find::find(&[dir.to_string_lossy().into_owned()]).map_err(CommandError)?;
+    let cases: Vec<Case> = found.iter().map(|dir| Case::read(dir)).collect::<Result<_, _>>().map_err(CommandError)?;
     for case in cases.iter().filter(|case| case.pins_settings) {
         say!("case {} runs under its own settings.json, not under the published settings", case.name);
     }
-    Ok(bundle::text(&cases).map_err(Unable)?.into_bytes())
+    Ok(bundle::text(&cases).map_err(CommandError)?.into_bytes())
 }

@@ -10,7 +10,7 @@ use staging_sync_runtime::aws::caller;
 use staging_sync_runtime::tick::instant_text;
 
 use super::source;
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Note {
@@ -31,11 +31,11 @@ pub async fn make(
     (kind, proven): (Kind, Option<&Entry>),
     note: &Note,
     said: &str,
-) -> Result<Exit, Unable> {
+) -> Result<Exit, CommandError> {
     if note.dry_run {
         println!("{}", manifest.text().trim_end());
         say!("{at}: dry run, nothing is changed: {said}");
-        return Ok(Exit::Well);
+        return Ok(Exit::Success);
     }
     let change = Change {
         at: instant_text(SystemTime::now()),
@@ -59,7 +59,7 @@ pub async fn make(
         (_, None) => say!("undo: there was none before it; set POLICY to what it was"),
     }
     match recorded.missing {
-        None => Ok(Exit::Well),
+        None => Ok(Exit::Success),
         Some(error) => {
             eprintln!("the change is made, and isn't in the manifest's history: {error}");
             Ok(Exit::Failed)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use staging_sync_runtime::Config;
-use staging_sync_runtime::activation::Gate;
+use staging_sync_runtime::activation::Admission;
 use staging_sync_runtime::activation::bucket::Objects;
 use staging_sync_runtime::activation::location::{self, Location};
 use staging_sync_runtime::activation::manifest::Entry;
@@ -16,29 +16,29 @@ use staging_sync_runtime::policy::{COMPONENT, Cache, Candidate, Limits};
 use staging_sync_runtime::text;
 
 use super::signing::SigningKey;
-use crate::Unable;
+use crate::CommandError;
 
-impl From<Unchanged> for Unable {
+impl From<Unchanged> for CommandError {
     fn from(error: Unchanged) -> Self {
         Self(error.to_string())
     }
 }
 
 /// A path or an `s3://` URI, with the way there.
-pub async fn locate(text: &str) -> Result<Location, Unable> {
+pub async fn locate(text: &str) -> Result<Location, CommandError> {
     let objects = if location::is_s3(text) { Some(Arc::new(Objects::from_env().await?)) } else { None };
-    Location::parse(text, objects.as_ref()).map_err(Unable)
+    Location::parse(text, objects.as_ref()).map_err(CommandError)
 }
 
 /// What judges a policy here as the host would: with its limits, and with `POLICY_PUBLIC_KEY` where it's set.
-pub fn gate(public_key: Option<&str>) -> Result<Gate, Unable> {
+pub fn gate(public_key: Option<&str>) -> Result<Admission, CommandError> {
     let key = public_key.filter(|key| !key.is_empty()).map(Key::named).transpose();
     let of_environment = std::env::var("POLICY_PUBLIC_KEY").ok().as_deref() == public_key;
     let name = if of_environment { "POLICY_PUBLIC_KEY" } else { "--public-key" };
     let config = host_config()?;
-    Ok(Gate {
+    Ok(Admission {
         limits: config.limits,
-        key: key.map_err(|error| Unable(format!("{name} {error}")))?,
+        key: key.map_err(|error| CommandError(format!("{name} {error}")))?,
         settings: config.settings,
         cache: Cache::own(),
     })
@@ -51,8 +51,8 @@ pub async fn serves_as_much(
     title: &str,
     operations: &[Operation],
     limits: Limits,
-) -> Result<(), Unable> {
-    let component = at.beside(&replaced.component).map_err(Unable)?;
+) -> Result<(), CommandError> {
+    let component = at.beside(&replaced.component).map_err(CommandError)?;
     let served = match component.get(None, COMPONENT).await {
         Ok(Fetched::Found { bytes, .. }) => match Candidate::compile_once(&bytes, &Cache::own()) {
             Ok(candidate) => candidate.load(limits).await.ok().map(|policy| policy.info().operations.clone()),
@@ -67,7 +67,7 @@ pub async fn serves_as_much(
         return Ok(());
     }
     let (missing, replaced) = (missing.join(", "), self::title(replaced));
-    Err(Unable(format!(
+    Err(CommandError(format!(
         "{at}: is as it was: {title} doesn't serve {missing}, which {replaced} serves now, so every tick of it would fail; \
          give it a manifest of its own and list both in POLICY, or insist with --replace"
     )))
@@ -75,7 +75,7 @@ pub async fn serves_as_much(
 
 /// The configuration of a host in this environment, as far as it judges policies: `POLICY_SETTINGS`, `POLICY_FUEL`,
 /// `POLICY_MEMORY_MIB`. What a host needs besides, to run ticks, isn't asked for.
-pub fn host_config() -> Result<Config, Unable> {
+pub fn host_config() -> Result<Config, CommandError> {
     Ok(Config::read(&|name| match name {
         "TARGET_ACCOUNTS_TABLE" => Some("none".into()),
         "DRS_REGIONS" => Some("us-east-1".into()),
@@ -84,8 +84,8 @@ pub fn host_config() -> Result<Config, Unable> {
 }
 
 /// Reads a secret key; its password, if it has one, is in `POLICY_KEY_PASSWORD`.
-pub fn signing_key(path: &PathBuf) -> Result<SigningKey, Unable> {
-    let unable = |what: String| Unable(format!("{}: {what}", path.display()));
+pub fn signing_key(path: &PathBuf) -> Result<SigningKey, CommandError> {
+    let unable = |what: String| CommandError(format!("{}: {what}", path.display()));
     let text = text::read(path).map_err(|error| unable(error.to_string()))?;
     SigningKey::parse(&text, password()).map_err(unable)
 }

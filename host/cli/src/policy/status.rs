@@ -6,7 +6,7 @@ use staging_sync_runtime::activation::Offer;
 use staging_sync_runtime::activation::publish;
 
 use super::source;
-use crate::{Exit, Unable, show};
+use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -20,11 +20,11 @@ pub struct Arguments {
     json: bool,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let at = source::locate(&arguments.manifest).await?;
-    let stored = publish::read(&at).await?.ok_or_else(|| Unable(format!("{at}: there's no such manifest")))?;
+    let stored = publish::read(&at).await?.ok_or_else(|| CommandError(format!("{at}: there's no such manifest")))?;
     let gate = source::gate(arguments.public_key.as_deref())?;
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     let mut found = serde_json::Map::new();
     for (path, entry) in stored.manifest.entries() {
         let role = path.strip_prefix("$.").unwrap_or("active");
@@ -67,7 +67,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         found.insert(role.into(), value);
     }
     if arguments.json {
-        println!("{}", show::json(&json!(found)));
+        println!("{}", table::json(&json!(found)));
     }
     Ok(exit)
 }

@@ -20,7 +20,7 @@ use staging_sync_workbench::verify::{Counterexample, Verification, Verified};
 use staging_sync_workbench::waived::Waived;
 use staging_sync_workbench::{find, small};
 
-use crate::{Exit, Unable, broken, choice, output};
+use crate::{CommandError, Exit, output, policy_arg, report};
 
 /// The folder beside a policy that its cases are looked for in.
 const CASES: &str = "cases";
@@ -53,16 +53,16 @@ pub struct Arguments {
           value_parser = clap::value_parser!(u8).range(1..=i64::from(small::MOST)))]
     staging_accounts: u8,
     /// Where cases of broken invariants are written.
-    #[arg(long, value_name = "DIR", default_value = broken::DIR)]
+    #[arg(long, value_name = "DIR", default_value = report::DIR)]
     out: PathBuf,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let settings: Map<String, Value> = tape::parse(arguments.settings.as_deref().unwrap_or("{}"))
         .and_then(tape::read)
-        .map_err(|error| Unable(format!("SettingsInvalid: --settings: {error}")))?;
+        .map_err(|error| CommandError(format!("SettingsInvalid: --settings: {error}")))?;
     let bytes = super::read(&arguments.policy)?;
-    let policy = choice::load(&arguments.policy).await?;
+    let policy = policy_arg::load(&arguments.policy).await?;
     let operation = operation(&arguments, &policy)?;
     let waived = waived(&arguments, &bytes)?;
     let cases = cases(&arguments)?;
@@ -94,7 +94,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         found.troubled.total,
         counted(&found.troubled)
     );
-    Ok(if found.broken.is_empty() { Exit::Well } else { Exit::Failed })
+    Ok(if found.broken.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
 fn counted(counts: &Counts) -> String {
@@ -103,7 +103,7 @@ fn counted(counts: &Counts) -> String {
 }
 
 /// Judges the policy, and tells how far it is: with a bar on a terminal, and elsewhere with a line each tenth.
-async fn verified(verification: &Verification, policy: &Policy) -> Result<Verified, Unable> {
+async fn verified(verification: &Verification, policy: &Policy) -> Result<Verified, CommandError> {
     let bar = ProgressBar::with_draw_target(None, output::progress());
     if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} worlds") {
         bar.set_style(style);
@@ -120,12 +120,12 @@ async fn verified(verification: &Verification, policy: &Policy) -> Result<Verifi
         })
         .await;
     bar.finish_and_clear();
-    found.map_err(|error| Unable::from(error.of_settings("--settings")))
+    found.map_err(|error| CommandError::from(error.of_settings("--settings")))
 }
 
 /// The invariants that don't apply.
-fn waived(arguments: &Arguments, bytes: &[u8]) -> Result<Waived, Unable> {
-    let unable = |path: &Path, what: String| Unable(format!("{}: {what}", path.display()));
+fn waived(arguments: &Arguments, bytes: &[u8]) -> Result<Waived, CommandError> {
+    let unable = |path: &Path, what: String| CommandError(format!("{}: {what}", path.display()));
     match &arguments.invariants {
         Some(path) => {
             let text = text::read(path).map_err(|error| unable(path, error.to_string()))?;
@@ -136,7 +136,7 @@ fn waived(arguments: &Arguments, bytes: &[u8]) -> Result<Waived, Unable> {
 }
 
 /// The cases whose values are tried.
-fn cases(arguments: &Arguments) -> Result<Vec<Case>, Unable> {
+fn cases(arguments: &Arguments) -> Result<Vec<Case>, CommandError> {
     let beside = || arguments.policy.parent().map(|folder| folder.join(CASES)).filter(|folder| folder.is_dir());
     let Some(folder) = arguments.cases.clone().or_else(beside) else { return Ok(Vec::new()) };
     let read = |folder: &Path| {
@@ -145,7 +145,7 @@ fn cases(arguments: &Arguments) -> Result<Vec<Case>, Unable> {
     };
     match read(&folder) {
         Ok(cases) => Ok(cases),
-        Err(error) if arguments.cases.is_some() => Err(Unable(error)),
+        Err(error) if arguments.cases.is_some() => Err(CommandError(error)),
         Err(error) => {
             say!("{error}: the values of the cases beside the policy aren't tried");
             Ok(Vec::new())
@@ -184,7 +184,7 @@ fn said_of(varied: &Varied, settings_given: bool) -> String {
 }
 
 /// The operation that is verified.
-fn operation(arguments: &Arguments, policy: &Policy) -> Result<String, Unable> {
+fn operation(arguments: &Arguments, policy: &Policy) -> Result<String, CommandError> {
     let served: Vec<&str> = policy.info().operations.iter().map(|served| served.name.as_str()).collect();
     match (&arguments.operation, served.as_slice()) {
         (Some(operation), _) => Ok(operation.clone()),
@@ -192,13 +192,18 @@ fn operation(arguments: &Arguments, policy: &Policy) -> Result<String, Unable> {
         (None, served) if served.contains(&OPERATION) => Ok(OPERATION.to_owned()),
         (None, served) => {
             let served = if served.is_empty() { "none".to_owned() } else { served.join(", ") };
-            Err(Unable(format!("the policy serves {served}: say which operation with --operation")))
+            Err(CommandError(format!("the policy serves {served}: say which operation with --operation")))
         }
     }
 }
 
 /// An invariant's lines: that it holds, or the smallest world in which it doesn't.
-async fn show(invariant: Invariant, found: &Verified, policy: &Policy, arguments: &Arguments) -> Result<(), Unable> {
+async fn show(
+    invariant: Invariant,
+    found: &Verified,
+    policy: &Policy,
+    arguments: &Arguments,
+) -> Result<(), CommandError> {
     let Some(Counterexample { violation, worlds, world, settings, decided, case }) = found.broken.get(&invariant)
     else {
         let holds = if found.broken.is_empty() { "holds" } else { "so far" };
@@ -220,11 +225,11 @@ async fn show(invariant: Invariant, found: &Verified, policy: &Policy, arguments
     }
     let dir = arguments.out.join(invariant.name());
     let about = format!("In a small world: {}", violation.what);
-    broken::write(case, policy, about, &dir).await.map_err(Unable)?;
+    report::write(case, policy, about, &dir).await.map_err(CommandError)?;
     lines.push(("written", dir.display().to_string()));
     for (name, text) in lines {
         let text = printable_lines(&text).replace('\n', "\n                    ");
         println!("         {name:<10} {text}");
     }
-    std::io::stdout().flush().map_err(|error| Unable(error.to_string()))
+    std::io::stdout().flush().map_err(|error| CommandError(error.to_string()))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use staging_sync_runtime::policy::{self, Import, Shape};
+use staging_sync_runtime::policy::{self, ComponentType, Import};
 use wit_parser::{Resolve, WorldId, WorldItem};
 
 use super::language::Language;
@@ -54,7 +54,7 @@ impl Wit {
         };
         let imports = self.imports();
         let actions = |but: &str| {
-            let mut shape = Shape { imports: imports.clone(), ..Shape::default() };
+            let mut shape = ComponentType { imports: imports.clone(), ..ComponentType::default() };
             shape.imports.iter_mut().for_each(|import| import.functions.retain(|name| name != but));
             policy::access(&shape).actions()
         };

@@ -17,7 +17,7 @@ use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::tick::json_event;
-use crate::{Exit, Unable};
+use crate::{CommandError, Exit};
 use state::{Failure, Shared, State};
 
 #[derive(Args)]
@@ -62,17 +62,17 @@ impl Arguments {
     }
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let event = Event::parse(&json_event(&arguments.event)?)?;
     let every = arguments.every;
     let timeout = arguments.timeout.unwrap_or(every);
     let mut config = Config::from_env().await?;
     // Made for Lambda's minutes: of a short tick it would leave nothing.
     config.deadline_margin = config.deadline_margin.min(timeout / 4);
-    let mut signals = Signals::new().map_err(|error| Unable(format!("serve: signals: {error}")))?;
+    let mut signals = Signals::new().map_err(|error| CommandError(format!("serve: signals: {error}")))?;
     let unable = |error| {
         let at = &arguments.listen;
-        Unable(format!("serve: can't listen on {at:?}: {error}: choose another address by --listen or LISTEN"))
+        CommandError(format!("serve: can't listen on {at:?}: {error}: choose another address by --listen or LISTEN"))
     };
     let listener = TcpListener::bind(&arguments.listen).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
@@ -87,7 +87,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         tokio::select! {
             signal = signals.next() => {
                 tracing::info!(signal, "stopped");
-                return Ok(Exit::Well);
+                return Ok(Exit::Success);
             }
             _ = due.tick() => {}
         }
@@ -117,7 +117,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
         state::of(&shared).tick_ended(ended, policy.as_deref(), rejected);
         if stopping {
             tracing::info!("stopped");
-            return Ok(Exit::Well);
+            return Ok(Exit::Success);
         }
     }
 }

@@ -16,7 +16,7 @@ use staging_sync_runtime::text::counted;
 use staging_sync_runtime::{Config, Event, Runtime, Tick};
 use tokio::time::Instant;
 
-use crate::{Exit, Unable, choice, show};
+use crate::{CommandError, Exit, policy_arg, table};
 use staging_sync_workbench::simulate::cloud::{self, Cloud, Host, SERVICES, begin};
 use staging_sync_workbench::simulate::quota::{Rate, Rates};
 
@@ -41,7 +41,7 @@ const TRIES: u32 = 4;
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    policy: choice::Choice,
+    policy: policy_arg::Choice,
     /// How many target accounts, 1 to 1000000.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     accounts: u32,
@@ -104,12 +104,12 @@ struct Simulated {
     limit: Option<String>,
 }
 
-pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let policy = arguments.policy.load().await?;
     // The clock stands still only in a runtime of its own, with one thread.
     let simulation = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let runtime = runtime.map_err(|error| Unable(format!("no runtime: {error}")))?;
+        let runtime = runtime.map_err(|error| CommandError(format!("no runtime: {error}")))?;
         let given = Shape { memory_mb: arguments.memory_mb, segments: arguments.segments };
         // The clock of a runtime goes on from one simulation to the next; each begins where it is.
         let (shape, ticks) = match arguments.fit {
@@ -117,17 +117,17 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Unable> {
             false => (given, runtime.block_on(simulate(&arguments, given, &policy))?),
         };
         print(&arguments, shape, &ticks);
-        Ok(if ticks.iter().all(Simulated::gets_through) { Exit::Well } else { Exit::Failed })
+        Ok(if ticks.iter().all(Simulated::gets_through) { Exit::Success } else { Exit::Failed })
     });
     let done = tokio::task::spawn_blocking(|| simulation.join()).await;
     done.ok()
         .and_then(Result::ok)
-        .unwrap_or_else(|| Err(Unable("a defect ended the simulation; please report it".into())))
+        .unwrap_or_else(|| Err(CommandError("a defect ended the simulation; please report it".into())))
 }
 
 /// The cheapest Lambdas that get through. How much one of each memory gets done in a tick says how many are needed; the
 /// simulation of all of them says whether that's so.
-async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simulated>), Unable> {
+async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simulated>), CommandError> {
     let mut candidates = Vec::new();
     for memory_mb in MEMORIES {
         let one = Shape { memory_mb, segments: 1 };
@@ -156,12 +156,12 @@ async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simul
         }
     }
     let timeout = arguments.timeout;
-    Err(Unable(format!(
+    Err(CommandError(format!(
         "no number of segments gets through in {timeout} s: the quotas are too small for so many calls"
     )))
 }
 
-async fn simulate(arguments: &Arguments, shape: Shape, policy: &Policy) -> Result<Vec<Simulated>, Unable> {
+async fn simulate(arguments: &Arguments, shape: Shape, policy: &Policy) -> Result<Vec<Simulated>, CommandError> {
     let regions: Vec<String> = (1..=arguments.regions).map(|number| format!("xx-simulated-{number:02}")).collect();
     let variables = BTreeMap::from([
         ("TARGET_ACCOUNTS_TABLE", "simulated".to_owned()),
@@ -290,7 +290,7 @@ fn print(arguments: &Arguments, shape: Shape, ticks: &[Simulated]) {
             "segments": shape.segments,
             "ticks": ticks.iter().map(|tick| tick.figures(shape)).collect::<Vec<_>>(),
         });
-        println!("{}", show::json(&figures));
+        println!("{}", table::json(&figures));
         return;
     }
     println!(
@@ -302,7 +302,7 @@ fn print(arguments: &Arguments, shape: Shape, ticks: &[Simulated]) {
         shape.memory_mb,
         if shape.segments > 1 { format!("{} segments", shape.segments) } else { "one Lambda".into() },
     );
-    let mut table = show::table(&[
+    let mut table = table::table(&[
         "TICK",
         "TAKES",
         "CALLS",

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use staging_sync_runtime::aws::{AwsError, Call, Door, Request};
+use staging_sync_runtime::aws::{AwsApi, AwsError, Call, Request};
 use staging_sync_runtime::policy::{Limits, Policy};
 use staging_sync_runtime::{Config, Event, Runtime, Tick};
 
@@ -14,7 +14,7 @@ use crate::support::{default_policy, repository, staging_sync};
 #[derive(Default)]
 struct Aws(Mutex<Vec<String>>);
 
-impl Door for Aws {
+impl AwsApi for Aws {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         let (id, role) = ("111122223333", "arn:aws:iam::111122223333:role/DRSOrchestrationRole");
         let answer = match &call.request {

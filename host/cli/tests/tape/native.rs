@@ -12,7 +12,7 @@ use staging_sync_policy::{decide, summary};
 use staging_sync_runtime::aws::discovery::Listing;
 use staging_sync_runtime::aws::{Access, Aws};
 use staging_sync_runtime::case::Case;
-use staging_sync_runtime::tape::Player;
+use staging_sync_runtime::tape::ReplayApi;
 use staging_sync_runtime::target::{RoleError, Target};
 
 use crate::cases::all;
@@ -39,7 +39,7 @@ async fn decided(case: &Case, detail: &Value) -> Option<Value> {
         tape.exchanges(Some(id)).iter().filter(|it| it.is_write()).map(|it| serde_json::to_value(it).expect("JSON"));
     let by_host =
         detail.to_string().contains("MAX_REMOVALS_PERCENT") || writes.into_iter().any(|it| !it["error"].is_null());
-    let player = Arc::new(Player::new(tape));
+    let player = Arc::new(ReplayApi::new(tape));
     let access = Access { listings: vec![Listing::StagingAccounts], updates: true };
     let aws = Aws::new(player, tape.config.table.clone(), &access);
     let items = if case.event.get("accountIds").is_some() {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use staging_sync_lab::{Fleet, Lab};
 use staging_sync_runtime::Config;
-use staging_sync_runtime::aws::live::{Endpoint, Live};
+use staging_sync_runtime::aws::sdk_api::{Endpoint, SdkApi};
 use staging_sync_runtime::case::Case;
 use staging_sync_workbench::{Anonymize, Recorded, Recording, Verdict, check, record};
 
@@ -38,7 +38,7 @@ async fn recorded(lab: &Lab, recording: Recording) -> Recorded {
     let credentials = aws_credential_types::Credentials::new(id, secret, None, None, "lab");
     let endpoint = Endpoint { url: lab.url(), region: text("AWS_REGION"), credentials };
     let config = Config::read(&get).expect("a configuration");
-    let live = Arc::new(Live::at(endpoint, config.max_concurrency, patience()));
+    let live = Arc::new(SdkApi::at(endpoint, config.max_concurrency, patience()));
     record(config, policy().await, live, recording, |_, _| ()).await.expect("a recording")
 }
 

@@ -1,4 +1,4 @@
-//! A store in a bucket. No tick needs S3, so it isn't behind the door to AWS.
+//! A store in a bucket. No tick needs S3, so it isn't part of `AwsApi`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::store::{Fetched, Put, StoreError, When, too_large};
-use crate::aws::live::{self, Endpoint, Patience};
+use crate::aws::sdk_api::{self, Endpoint, Patience};
 use crate::aws::sdk_error::reasons;
 use crate::aws::{environment, transport, unreachable_endpoint};
 use crate::error::Error;
@@ -24,12 +24,12 @@ pub struct Objects {
 impl Objects {
     /// As the environment says.
     pub async fn from_env() -> Result<Self, Error> {
-        Ok(Self::new(&live::sdk_from_env(environment::http_client(1).await?, Patience::default()).await?))
+        Ok(Self::new(&sdk_api::sdk_from_env(environment::http_client(1).await?, Patience::default()).await?))
     }
 
     /// At one endpoint, whatever the environment says.
     pub fn at(endpoint: Endpoint, patience: Patience) -> Self {
-        Self::new(&live::sdk_at(endpoint, transport::client(1), patience))
+        Self::new(&sdk_api::sdk_at(endpoint, transport::client(1), patience))
     }
 
     fn new(config: &SdkConfig) -> Self {

@@ -1,7 +1,7 @@
 //! How a policy becomes active: fetched, verified, compiled, judged, proven. Each step has its own refusal.
 //!
 //! `store` (with `folder` and `bucket`) is where policies are kept, `location` a place in one, `manifest` the
-//! document that names them, `signature` and `proof` two of the steps, `slot` what ticks go by between two looks,
+//! document that names them, `signature` and `proof` two of the steps, `policy_source` what ticks go by between two looks,
 //! `publish` how a manifest is changed, `history` what changes it had.
 
 pub mod bucket;
@@ -9,10 +9,10 @@ mod folder;
 pub mod history;
 pub mod location;
 pub mod manifest;
+mod policy_source;
 mod proof;
 pub mod publish;
 pub mod signature;
-mod slot;
 pub mod store;
 
 use std::fmt;
@@ -30,7 +30,7 @@ use manifest::{Cases, Entry};
 use signature::Key;
 use store::Fetched;
 
-pub use slot::{Slot, StandIn, Standing};
+pub use policy_source::{PolicySource, StandIn, Standing};
 
 /// The steps, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl fmt::Display for Rejected {
 }
 
 /// What judges policies: the operator's settings.
-pub struct Gate {
+pub struct Admission {
     /// What a policy may use.
     pub limits: Limits,
     /// The key that policies must be signed with, where there's one.
@@ -137,7 +137,7 @@ pub enum Offer {
     Listed(Box<Entry>),
 }
 
-impl Gate {
+impl Admission {
     /// The way from an offer to a release that can decide; `at` is where the offer was found, `known` are releases
     /// that have come this way already.
     pub async fn activate(

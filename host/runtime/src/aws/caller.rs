@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sts as sts;
 
 use super::environment;
-use super::live::{Patience, sdk_from_env};
+use super::sdk_api::{Patience, sdk_from_env};
 use super::sdk_error::reasons;
 
 /// How long the answer may take: nobody's work waits for a name.

@@ -1,6 +1,6 @@
 //! What only a diagnosis asks: whose credentials these are, what time it is at AWS, and what the key of a table is.
 //!
-//! No tick makes these calls, so they aren't among the door's requests, and no tape has them.
+//! No tick makes these calls, so they aren't among the requests of `AwsApi`, and no tape has them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::{DateTime, Format};
 
 use super::AwsError;
-use super::live::Live;
+use super::sdk_api::SdkApi;
 use super::sdk_error::convert;
 
 /// Whose credentials the host's are.
@@ -44,7 +44,7 @@ pub struct KeyAttribute {
     pub kind: String,
 }
 
-impl Live {
+impl SdkApi {
     /// Asks STS who the host is (`GetCallerIdentity`, which everybody may).
     pub async fn identity(&self) -> Identity {
         let seen = Dates::default();

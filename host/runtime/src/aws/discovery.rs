@@ -50,7 +50,7 @@ pub enum Seen {
     /// It was read in this tick.
     Read,
     /// It said in this tick that the account doesn't use it.
-    Unused,
+    UnusedRegions,
     /// It said so in an earlier tick, and wasn't asked in this one.
     Remembered,
 }
@@ -136,7 +136,7 @@ impl Aws {
         for answer in &mut answers {
             let not_opted_in = answer.entries.is_empty() && has_code(answer, &[NOT_OPTED_IN]);
             if not_opted_in && regions::is_opt_in(&answer.region) && !in_use.contains(&answer.region) {
-                (answer.error, answer.seen) = (None, Seen::Unused);
+                (answer.error, answer.seen) = (None, Seen::UnusedRegions);
             }
             if answer.error.is_none() && answer.seen != Seen::Remembered {
                 self.known.unused.learn(account, listing, &answer.region, answer.seen == Seen::Read);
@@ -206,7 +206,7 @@ impl Aws {
             let page = match self.call(Some(region), principal, request(listing, token)).await {
                 // DRS isn't set up in this region: the account has no source servers there.
                 Err(error) if error.code == "UninitializedAccountException" && entries.is_empty() => {
-                    return Ok(Seen::Unused);
+                    return Ok(Seen::UnusedRegions);
                 }
                 other => other?,
             };

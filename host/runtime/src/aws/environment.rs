@@ -18,9 +18,9 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 use tokio::sync::OnceCell;
 
-use super::bound::Bounded;
 use super::keychain::{Keychain, LONGEST};
-use super::live::stalled_streams;
+use super::limited_http_client::LimitedHttpClient;
+use super::sdk_api::stalled_streams;
 use super::sdk_error::reasons;
 use super::transport;
 use crate::error::{Error, ErrorKind};
@@ -87,7 +87,7 @@ pub async fn certificates() -> Result<String, Error> {
 }
 
 /// The HTTP client as the environment and the profile say, for so many requests at once.
-pub(crate) async fn http_client(max_concurrency: usize) -> Result<Bounded, Error> {
+pub(crate) async fn http_client(max_concurrency: usize) -> Result<LimitedHttpClient, Error> {
     let (http, trusts_anybody) = transport::client_from_env(max_concurrency, bundle().await).map_err(invalid)?;
     match is_plain() || trusts_anybody {
         true => Ok(http),
@@ -118,7 +118,11 @@ pub async fn region_and_endpoints() -> Result<String, Error> {
 }
 
 /// What the clients of all services are made from.
-pub(super) async fn load(http: Bounded, retries: RetryConfig, timeouts: TimeoutConfig) -> Result<SdkConfig, Error> {
+pub(super) async fn load(
+    http: LimitedHttpClient,
+    retries: RetryConfig,
+    timeouts: TimeoutConfig,
+) -> Result<SdkConfig, Error> {
     let region = Region::new(region_and_endpoints().await?);
     for name in CREDENTIALS_VARIABLES {
         if std::env::var_os(name).is_some_and(|value| !value.to_str().is_some_and(is_printable)) {
@@ -131,7 +135,7 @@ pub(super) async fn load(http: Bounded, retries: RetryConfig, timeouts: TimeoutC
     }
     let loader = {
         let region = region.clone();
-        move |http: Bounded| {
+        move |http: LimitedHttpClient| {
             aws_config::defaults(BehaviorVersion::latest())
                 .region(region.clone())
                 .http_client(http)
@@ -153,8 +157,8 @@ pub(super) async fn load(http: Bounded, retries: RetryConfig, timeouts: TimeoutC
 
 /// The process's keychain: a `credential_process` runs once for a start, however many clients there are.
 async fn keychain(
-    http: Bounded,
-    loader: impl Fn(Bounded) -> aws_config::ConfigLoader + Send + Sync + 'static,
+    http: LimitedHttpClient,
+    loader: impl Fn(LimitedHttpClient) -> aws_config::ConfigLoader + Send + Sync + 'static,
 ) -> Arc<Keychain> {
     static KEYCHAIN: OnceCell<Arc<Keychain>> = OnceCell::const_new();
     let make = async || {

@@ -1,13 +1,12 @@
-//! The one door to AWS: every call, the host's own included, is a value that goes through `Door::call`.
+//! The one way to AWS: every call, the host's own included, is a value that goes through `AwsApi::call`.
 //!
-//! Behind it calls are made (`live`, with the settings of `environment`). Before it stand the operations as the
+//! `sdk_api` makes the calls, with the settings of `environment`. Above it are the operations as the
 //! rest of the host knows them: `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and
 //! what answers mean; `access` is what they need of IAM, and `calls` counts them. `diagnosis` asks what no tick does.
-//! Secrets stay behind the door: an answer never holds credentials, and a call names its role.
+//! Secrets stay below it: an answer never holds credentials, and a call names its role.
 
 mod access;
 mod advice;
-mod bound;
 pub mod call_limits;
 pub mod caller;
 mod calls;
@@ -17,16 +16,17 @@ pub mod discovery;
 pub(crate) mod environment;
 mod json;
 mod keychain;
-pub mod live;
+mod limited_http_client;
 pub mod pacing;
 mod rate_limit;
 pub mod regions;
 mod roles;
 mod s3_uri;
+pub mod sdk_api;
 pub(crate) mod sdk_error;
 mod table;
 pub mod transport;
-mod unused;
+mod unused_regions;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -47,10 +47,10 @@ pub use environment::{certificates, region, region_and_endpoints};
 pub use roles::SESSION_NAME;
 pub use s3_uri::bucket_and_key;
 pub use table::{Landed, Segment, Write};
-use unused::Unused;
+use unused_regions::UnusedRegions;
 
 /// A way to AWS: live, recording or replaying.
-pub trait Door: Send + Sync {
+pub trait AwsApi: Send + Sync {
     /// Makes one call; retries are behind it. The answer has the shape that the service's API reference gives.
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>>;
 
@@ -236,7 +236,7 @@ impl fmt::Display for AwsError {
 
 /// AWS as the host knows it.
 pub struct Aws {
-    door: Arc<dyn Door>,
+    aws_api: Arc<dyn AwsApi>,
     table: String,
     /// What the sessions of target accounts' roles may do.
     session_policy: Arc<str>,
@@ -247,9 +247,9 @@ pub struct Aws {
 /// What is known of AWS from earlier ticks, whichever policy they went by: sessions, and regions that accounts don't
 /// use. It lives as long as the process.
 pub struct Known {
-    /// The sessions that last; their credentials are behind the door.
+    /// The sessions that last; their credentials stay in the API's implementation.
     sessions: Mutex<HashMap<Arc<Session>, Lease>>,
-    unused: Unused,
+    unused: UnusedRegions,
 }
 
 /// How long a session lasts, and what is known of it.
@@ -263,7 +263,7 @@ struct Lease {
 impl Known {
     /// Nothing yet; a region that an account doesn't use is asked again after so many ticks.
     pub fn new(recheck_ticks: u32) -> Arc<Self> {
-        Arc::new(Self { sessions: Mutex::default(), unused: Unused::new(recheck_ticks) })
+        Arc::new(Self { sessions: Mutex::default(), unused: UnusedRegions::new(recheck_ticks) })
     }
 
     /// A tick begins, as far as regions that accounts don't use are concerned.
@@ -273,10 +273,10 @@ impl Known {
 }
 
 impl Aws {
-    /// AWS through a door, for one table of target accounts and a policy that needs this access.
-    pub fn new(door: Arc<dyn Door>, table: impl Into<String>, access: &Access) -> Self {
+    /// The operations over an API, for one table of target accounts and a policy that needs this access.
+    pub fn new(aws_api: Arc<dyn AwsApi>, table: impl Into<String>, access: &Access) -> Self {
         let session_policy = access.session_policy().to_string().into();
-        Self { door, table: table.into(), session_policy, known: Known::new(1), counter: Arc::default() }
+        Self { aws_api, table: table.into(), session_policy, known: Known::new(1), counter: Arc::default() }
     }
 
     /// The same with what is known from earlier ticks, of this policy or another.
@@ -294,7 +294,7 @@ impl Aws {
         let began = Instant::now();
         let call = Call { region: region.map(str::to_owned), principal, request };
         let span = tracing::debug_span!("aws", service, operation, region);
-        let answer = self.door.call(&call).instrument(span).await;
+        let answer = self.aws_api.call(&call).instrument(span).await;
         self.counter.count(service, region, answer.as_ref().err());
         tracing::debug!(
             service,

@@ -23,7 +23,7 @@ impl Aws {
     /// Makes sure that the session lasts. Costs a call only where it doesn't.
     pub(super) async fn assume(&self, session: &Arc<Session>) -> Result<(), AwsError> {
         let known = self.leases().get(session).copied();
-        if known.is_some_and(|lease| self.door.now() + SESSION_MARGIN < lease.until) {
+        if known.is_some_and(|lease| self.aws_api.now() + SESSION_MARGIN < lease.until) {
             return Ok(());
         }
         let Session { role, policy } = &**session;

@@ -11,7 +11,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::bound::Bounded;
+use super::limited_http_client::LimitedHttpClient;
 
 /// Files that are open for other purposes than connections: policies, the log, the runtime's own.
 const OTHER_FILES: u64 = 48;
@@ -20,7 +20,7 @@ const OTHER_FILES: u64 = 48;
 const HOSTS: usize = 37;
 
 /// A client that goes to one endpoint of somebody's choice, whatever the environment says of proxies and certificates.
-pub(crate) fn client(max_concurrency: usize) -> Bounded {
+pub(crate) fn client(max_concurrency: usize) -> LimitedHttpClient {
     bounded(max_concurrency, nobody(), ProxyConfig::disabled())
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn client(max_concurrency: usize) -> Bounded {
 pub(crate) fn client_from_env(
     max_concurrency: usize,
     bundle: Option<(&str, PathBuf)>,
-) -> Result<(Bounded, bool), String> {
+) -> Result<(LimitedHttpClient, bool), String> {
     let (trust, anybody) = match bundle {
         Some((setting, path)) => (Some(trusted(setting, &path)?), true),
         // The SDK's default takes it for granted that the system has some.
@@ -66,12 +66,12 @@ fn trusted(setting: &str, path: &Path) -> Result<TlsContext, String> {
 }
 
 /// So many requests at once, or as many as the process may have files open.
-fn bounded(max_concurrency: usize, trust: Option<TlsContext>, proxy: ProxyConfig) -> Bounded {
+fn bounded(max_concurrency: usize, trust: Option<TlsContext>, proxy: ProxyConfig) -> LimitedHttpClient {
     let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1_024).saturating_sub(OTHER_FILES);
     let connections = usize::try_from(files).unwrap_or(usize::MAX).max(2);
     let at_once = max_concurrency.min((connections / 2).max(1));
     let idle = (connections - at_once) / HOSTS;
-    Bounded::new(http(trust, proxy, idle), at_once)
+    LimitedHttpClient::new(http(trust, proxy, idle), at_once)
 }
 
 fn http(trust: Option<TlsContext>, proxy: ProxyConfig, idle_per_host: usize) -> SharedHttpClient {

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
 use crate::policy::Policy;
-use crate::tape::{self, Exchange, Matched, Played, Player, Tape};
+use crate::tape::{self, Exchange, Matched, Played, ReplayApi, Tape};
 use crate::text;
 use crate::tick::{Report, Runtime, Tick};
 
@@ -120,7 +120,7 @@ impl Case {
 
     /// Lets a policy decide the case.
     pub async fn run(&self, policy: &Policy) -> Result<Run, String> {
-        let player = Arc::new(Player::new(&self.tape));
+        let player = Arc::new(ReplayApi::new(&self.tape));
         let tick = async {
             let event = Event::parse(&self.event)?;
             let config = self.config().map_err(|error| Error::new(crate::ErrorKind::ConfigurationInvalid, error))?;

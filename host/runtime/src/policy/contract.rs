@@ -1,6 +1,6 @@
 //! What makes a component a policy: the imports it may have, the exports it must have, and their version.
 
-use super::Shape;
+use super::ComponentType;
 
 /// The WIT package that policies are built for.
 pub const PACKAGE: &str = "drs:staging-sync@0.1.0";
@@ -21,7 +21,7 @@ pub fn is_component(bytes: &[u8]) -> Result<(), String> {
 
 /// Refuses a component that asks for more than the package offers, was built for another version of it, or
 /// doesn't export what a policy must.
-pub fn check(shape: &Shape) -> Result<(), String> {
+pub fn check(shape: &ComponentType) -> Result<(), String> {
     let imports = || shape.imports.iter().map(|import| import.name.as_str());
     let foreign: Vec<&str> = imports().filter(|name| !name.starts_with(NAME)).collect();
     if !foreign.is_empty() {
@@ -45,7 +45,7 @@ pub fn check(shape: &Shape) -> Result<(), String> {
 }
 
 /// The version of the package that a component was built for; where it names several, another than ours.
-fn version(shape: &Shape) -> Option<&str> {
+fn version(shape: &ComponentType) -> Option<&str> {
     let ours = shape.imports.iter().filter(|import| import.name.starts_with(NAME));
     let mut versions = ours.filter_map(|import| Some(import.name.split_once('@')?.1));
     let first = versions.next()?;
@@ -53,7 +53,7 @@ fn version(shape: &Shape) -> Option<&str> {
 }
 
 /// The package that a component was built for, as far as its imports tell.
-pub fn package_of(shape: &Shape) -> Option<String> {
+pub fn package_of(shape: &ComponentType) -> Option<String> {
     version(shape).map(package)
 }
 
@@ -62,7 +62,7 @@ fn package(version: &str) -> String {
 }
 
 /// The functions that a component can call of one of the package's interfaces.
-pub fn functions<'a>(shape: &'a Shape, interface: &str) -> impl Iterator<Item = &'a str> {
+pub fn functions<'a>(shape: &'a ComponentType, interface: &str) -> impl Iterator<Item = &'a str> {
     let of_it = format!("{NAME}{interface}");
     let imports = shape.imports.iter().filter(move |import| import.name.split('@').next() == Some(&of_it));
     imports.flat_map(|import| import.functions.iter().map(String::as_str))

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::meter::busy;
-use super::{Guest, Shape, contract};
+use super::{ComponentType, StoreData, contract};
 use crate::aws::discovery::{Listing, RegionAnswer};
 use crate::aws::{Access, AwsError};
 use crate::bindings::types::{
@@ -23,7 +23,7 @@ const MAX_LOG_LINE: usize = 2_048;
 const MAX_LAST_ERROR: usize = 512;
 
 /// The access to AWS that the functions need which a policy imports. `describe` costs no call.
-pub fn access(shape: &Shape) -> Access {
+pub fn access(shape: &ComponentType) -> Access {
     let imports = |function: &str| contract::functions(shape, "account").any(|name| name == function);
     let discovers = [("discover", Listing::StagingAccounts), ("discover-source-servers", Listing::SourceServers)];
     Access {
@@ -36,7 +36,7 @@ fn wit_error(error: AwsError) -> WitAwsError {
     WitAwsError { code: error.code, message: error.message, retryable: error.retryable }
 }
 
-impl Guest {
+impl StoreData {
     /// Counts a call of the host; one too many ends the instance.
     fn called(&mut self) -> wasmtime::Result<()> {
         self.calls += 1;
@@ -64,9 +64,9 @@ impl Guest {
     }
 }
 
-impl types::Host for Guest {}
+impl types::Host for StoreData {}
 
-impl account::Host for Guest {
+impl account::Host for StoreData {
     async fn describe(&mut self) -> wasmtime::Result<Account> {
         let target = &self.scope()?.target;
         let entry = |entry: &crate::target::StagingAccount| StagingAccount {
@@ -125,7 +125,7 @@ fn source_server(entry: &Value) -> SourceServer {
     }
 }
 
-impl logging::Host for Guest {
+impl logging::Host for StoreData {
     async fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
         self.called()?;
         self.log_lines += 1;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use wasmtime::{Config, Engine, ResourceLimiter, Store};
 
-use super::Guest;
+use super::StoreData;
 use super::memory::{Budget, Reservation, in_all};
 use crate::capability::Displaced;
 
@@ -113,7 +113,7 @@ impl Limits {
     }
 
     /// Puts every limit on an instance's store.
-    pub(super) fn apply(&self, store: &mut Store<Guest>, scale: u64) -> wasmtime::Result<()> {
+    pub(super) fn apply(&self, store: &mut Store<StoreData>, scale: u64) -> wasmtime::Result<()> {
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(TRANSFER.saturating_mul(usize::try_from(scale).unwrap_or(usize::MAX)));
         store.set_fuel(self.fuel.saturating_mul(scale))?;

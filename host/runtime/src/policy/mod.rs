@@ -1,6 +1,7 @@
 //! A policy, loaded: one component, compiled once, instantiated afresh for every account.
 
 pub mod cache;
+mod component_type;
 pub mod contract;
 pub mod encode;
 mod imports;
@@ -8,7 +9,6 @@ mod limits;
 pub mod memory;
 pub(crate) mod meter;
 mod release;
-mod shape;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,14 +28,14 @@ use meter::Meter;
 
 pub use crate::digest::sha256;
 pub use cache::Cache;
+pub use component_type::{ComponentType, Import};
 pub use imports::access;
 pub use limits::{COMPONENT, Limits, engine_config};
 pub use meter::Used;
 pub use release::Release;
-pub use shape::{Import, Shape};
 
 /// What the host keeps beside one instance: the store's data.
-pub struct Guest {
+pub struct StoreData {
     /// The account that the instance is bound to, in `sync`.
     pub(crate) scope: Option<Scope>,
     /// How often it has called the host.
@@ -49,7 +49,7 @@ pub struct Guest {
     limiter: limits::Limiter,
 }
 
-impl Guest {
+impl StoreData {
     /// What the instance takes of which budget, in bytes of linear memory.
     pub(crate) fn memory(&self) -> (usize, &'static Budget) {
         (self.limiter.used(), self.limiter.budget)
@@ -61,9 +61,9 @@ impl Guest {
 pub struct Policy {
     digest: Arc<str>,
     engine: Engine,
-    pre: PolicyPre<Guest>,
+    pre: PolicyPre<StoreData>,
     limits: Limits,
-    shape: Shape,
+    shape: ComponentType,
     info: PolicyInfo,
     meter: Arc<Meter>,
     typical: Arc<Typical>,
@@ -74,7 +74,7 @@ pub struct Candidate {
     digest: Arc<str>,
     engine: Engine,
     component: Component,
-    shape: Shape,
+    shape: ComponentType,
 }
 
 /// Why an export didn't return.
@@ -137,12 +137,12 @@ impl Candidate {
     }
 
     fn of(engine: Engine, digest: &str, component: Component) -> Self {
-        let shape = Shape::of(&component);
+        let shape = ComponentType::of(&component);
         Self { digest: digest.into(), engine, component, shape }
     }
 
     /// What it imports and exports.
-    pub fn shape(&self) -> &Shape {
+    pub fn shape(&self) -> &ComponentType {
         &self.shape
     }
 
@@ -156,7 +156,7 @@ impl Candidate {
         let Self { digest, engine, component, shape } = self;
         contract::check(&shape).map_err(refused)?;
         let mut linker = Linker::new(&engine);
-        let pre = Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)
+        let pre = Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut StoreData| guest)
             .and_then(|()| linker.instantiate_pre(&component))
             .and_then(PolicyPre::new)
             .map_err(|error| refused(format!("doesn't fit {}: {error:#}", contract::PACKAGE)))?;
@@ -211,7 +211,7 @@ impl Policy {
     }
 
     /// What the policy imports and exports.
-    pub fn shape(&self) -> &Shape {
+    pub fn shape(&self) -> &ComponentType {
         &self.shape
     }
 
@@ -274,11 +274,11 @@ impl Policy {
         scope: Option<Scope>,
         scale: u64,
         bytes: usize,
-        call: impl AsyncFnOnce(&Instance, &mut Store<Guest>) -> wasmtime::Result<R>,
+        call: impl AsyncFnOnce(&Instance, &mut Store<StoreData>) -> wasmtime::Result<R>,
     ) -> (Result<R, Ended>, Option<Scope>) {
         let limiter = self.limits.limiter(scale, bytes).await;
         let (calls, log_lines, last_error) = Default::default();
-        let guest = Guest { scope, calls, log_lines, last_error, host_time: Duration::ZERO, limiter };
+        let guest = StoreData { scope, calls, log_lines, last_error, host_time: Duration::ZERO, limiter };
         let mut store = Store::new(&self.engine, guest);
         let result = async {
             self.limits.apply(&mut store, scale)?;

@@ -1,14 +1,14 @@
 //! Tapes: what a tick asked of AWS and what came back, as JSON that people read, write and compare.
 //!
-//! `exchange` is one call with its answer; `record`, `replay` and `world` are the doors; `secrets` is what no tape
+//! `exchange` is one call with its answer; `record`, `replay` and `in_memory` implement `AwsApi`; `secrets` is what no tape
 //! holds, and `anonymize` makes a tape fit for others' eyes.
 
 pub mod anonymize;
 mod exchange;
+mod in_memory;
 mod record;
 mod replay;
 mod secrets;
-mod world;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -21,9 +21,9 @@ use serde_json::{Map, Value};
 use crate::text::unmarked;
 
 pub use exchange::{Answer, Exchange, Failure, differences};
+pub use in_memory::{CONDITION_FAILED, InMemoryApi, Seen, Turn, Writing};
 pub use record::Recorder;
-pub use replay::{Asked, Matched, Played, Player};
-pub use world::{CONDITION_FAILED, Seen, Turn, World, Writing};
+pub use replay::{Asked, Matched, Played, ReplayApi};
 
 /// The version of the format. One that can't be read as before gets the next number.
 pub const VERSION: u32 = 1;

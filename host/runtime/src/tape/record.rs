@@ -1,4 +1,4 @@
-//! The recording door: makes the calls, and keeps what was asked and answered.
+//! `AwsApi` that records: makes the calls, and keeps what was asked and answered.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::exchange::{Exchange, target};
 use super::{Tape, secrets};
-use crate::aws::{AwsError, Call, Door, Request};
+use crate::aws::{AwsApi, AwsError, Call, Request};
 
-/// A door that records what goes through another one.
+/// Records the calls of another API.
 pub struct Recorder {
-    inner: Arc<dyn Door>,
+    inner: Arc<dyn AwsApi>,
     writes: bool,
     calls: Mutex<Vec<Recorded>>,
 }
@@ -25,7 +25,7 @@ struct Recorded {
 
 impl Recorder {
     /// Records calls through `inner`. Unless `writes`, a write is recorded and answered as done, but not made.
-    pub fn new(inner: Arc<dyn Door>, writes: bool) -> Self {
+    pub fn new(inner: Arc<dyn AwsApi>, writes: bool) -> Self {
         Self { inner, writes, calls: Mutex::default() }
     }
 
@@ -51,7 +51,7 @@ impl Recorder {
     }
 }
 
-impl Door for Recorder {
+impl AwsApi for Recorder {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         Box::pin(async move {
             let calls = || self.calls.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The replaying door: answers from a tape, and keeps what was asked beside what was recorded.
+//! `AwsApi` that replays: answers from a tape, and keeps what was asked beside what was recorded.
 //!
 //! Calls are matched by equality within their target account, in order only among equal ones, because targets
 //! and regions are asked concurrently.
@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use super::Tape;
 use super::exchange::{Answer, Exchange, target};
-use crate::aws::{AwsError, Call, Door};
+use crate::aws::{AwsApi, AwsError, Call};
 
 /// The code of a read that isn't on the tape.
 pub(super) const NOT_ON_TAPE: &str = "NotOnTape";
 
-/// A door that answers from a tape.
-pub struct Player {
+/// Answers from a tape.
+pub struct ReplayApi {
     now: SystemTime,
     lists: Mutex<Lists>,
 }
@@ -64,7 +64,7 @@ pub struct Played {
     pub asked: Vec<Asked>,
 }
 
-impl Player {
+impl ReplayApi {
     /// Answers from a tape.
     pub fn new(tape: &Tape) -> Self {
         let list = |recorded: &Vec<Exchange>| List {
@@ -89,7 +89,7 @@ impl Player {
     }
 }
 
-impl Door for Player {
+impl AwsApi for ReplayApi {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = lists.entry(target(call)).or_default().answer(Exchange::of(call, &Ok(json!({}))));

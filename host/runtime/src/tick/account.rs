@@ -19,7 +19,7 @@ use crate::capability::Scope;
 use crate::outcome;
 use crate::plan::Planned;
 use crate::policy::Fault;
-use crate::removals::{self, Removals};
+use crate::removals::{self, RemovalBudget};
 use crate::target::{Target, is_account_key};
 
 /// How often an account is read and decided again because somebody edited it meanwhile.
@@ -106,7 +106,7 @@ fn decided(outcome: Outcome, by: Arc<Decider>, decision: Option<Decision>) -> En
 /// One tick under way, as its accounts see it.
 pub(super) struct Run {
     pub(super) runtime: Arc<Runtime>,
-    pub(super) removals: Arc<Removals>,
+    pub(super) removals: Arc<RemovalBudget>,
     pub(super) tick: types::Tick,
     pub(super) now: Arc<str>,
     pub(super) times: Times,

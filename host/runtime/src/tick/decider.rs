@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::aws::{Aws, Counter, Door, Known};
+use crate::aws::{Aws, AwsApi, Counter, Known};
 use crate::bindings::types::{AccountOutcome, Outcome, Tick};
 use crate::capability::Scope;
 use crate::config::Config;
@@ -71,12 +71,12 @@ pub(super) struct Decider {
 impl Decider {
     pub(super) fn new(
         release: Arc<Release>,
-        door: &Arc<dyn Door>,
+        aws_api: &Arc<dyn AwsApi>,
         config: &Config,
         counter: &Arc<Counter>,
         known: &Arc<Known>,
     ) -> Arc<Self> {
-        let aws = Aws::new(Arc::clone(door), &config.table, &release.policy().access());
+        let aws = Aws::new(Arc::clone(aws_api), &config.table, &release.policy().access());
         let aws = Arc::new(aws.counted_by(Arc::clone(counter)).knowing(Arc::clone(known)));
         Arc::new(Self { release, aws })
     }
@@ -133,7 +133,7 @@ impl Rescue {
     pub(super) async fn find(
         &self,
         operation: &str,
-        door: &Arc<dyn Door>,
+        aws_api: &Arc<dyn AwsApi>,
         config: &Config,
         counter: &Arc<Counter>,
         known: &Arc<Known>,
@@ -146,7 +146,7 @@ impl Rescue {
                 self.missing.store(true, Ordering::Relaxed);
                 return Err(());
             };
-            Ok(Decider::new(release, door, config, counter, known))
+            Ok(Decider::new(release, aws_api, config, counter, known))
         };
         let found = self.found.get_or_try_init(find).await.ok();
         found.filter(|decider| decider.policy().title(operation).is_some()).cloned()

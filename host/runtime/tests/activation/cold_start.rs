@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use staging_sync_runtime::activation::Slot;
+use staging_sync_runtime::activation::PolicySource;
 use staging_sync_runtime::activation::manifest::Manifest;
 
 use crate::guest::Guest;
@@ -29,7 +29,7 @@ async fn the_packaged_policy_stands_in_last_and_removes_nothing() {
     let packaged = folder.path().join("packaged.wasm");
     std::fs::write(&packaged, version("0.9.0").component()).expect("a component");
     let path = publish(folder.path(), &bad(), None, None);
-    let slot = Slot::new(at(&path), Arc::new(gate()), Some(at(&packaged)));
+    let slot = PolicySource::new(at(&path), Arc::new(gate()), Some(at(&packaged)));
     let (standing, rejected) = look(&slot).await;
     let standing = standing.expect("a standing");
     assert_eq!(active(Some(&standing)), "0.9.0");
@@ -51,11 +51,11 @@ async fn the_packaged_policy_stands_in_with_the_settings_of_the_one_that_it_stan
     let mut broken = entry(folder.path(), &bad());
     broken.settings = serde_json::json!({"externalIdTemplate": "x-{id}"}).as_object().cloned();
     let manifest = Manifest { active: broken, previous: None, shadow: None };
-    let slot = Slot::new(at(&put(folder.path(), &manifest.text())), Arc::new(gate()), Some(at(&packaged)));
+    let slot = PolicySource::new(at(&put(folder.path(), &manifest.text())), Arc::new(gate()), Some(at(&packaged)));
     let standing = look(&slot).await.0.expect("a standing");
     assert_eq!(standing.active.settings(), r#"{"externalIdTemplate":"x-{id}"}"#);
     // A component by itself has those of the environment, also where it can't be read.
-    let slot = Slot::new(at(&folder.path().join("nowhere.wasm")), Arc::new(gate()), Some(at(&packaged)));
+    let slot = PolicySource::new(at(&folder.path().join("nowhere.wasm")), Arc::new(gate()), Some(at(&packaged)));
     let (standing, rejected) = look(&slot).await;
     assert_eq!((active(standing.as_ref()), rejected.expect("a rejection").step.name()), ("0.9.0", "fetch"));
 }
@@ -66,7 +66,7 @@ async fn nothing_stands_in_whose_settings_are_unknown() {
     let packaged = folder.path().join("packaged.wasm");
     std::fs::write(&packaged, version("0.9.0").component()).expect("a component");
     let path = put(folder.path(), "{");
-    let slot = Slot::new(at(&path), Arc::new(gate()), Some(at(&packaged)));
+    let slot = PolicySource::new(at(&path), Arc::new(gate()), Some(at(&packaged)));
     let (standing, rejected) = look(&slot).await;
     assert_eq!((active(standing.as_ref()), rejected.expect("a rejection").step.name()), ("none", "manifest"));
 }

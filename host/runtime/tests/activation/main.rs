@@ -25,7 +25,7 @@ use serde_json::Value;
 use staging_sync_lab::Lab;
 use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::{Entry, Manifest};
-use staging_sync_runtime::activation::{Gate, Rejected, Slot, StandIn, Standing};
+use staging_sync_runtime::activation::{Admission, PolicySource, Rejected, StandIn, Standing};
 use staging_sync_runtime::policy::{self, Cache, Limits};
 use staging_sync_runtime::{Event, Service, Tick};
 use tokio::time::{Duration, Instant};
@@ -85,9 +85,9 @@ fn put(folder: &Path, manifest: &str) -> PathBuf {
     path
 }
 
-fn gate() -> Gate {
+fn gate() -> Admission {
     let limits = Limits { fuel: 20_000_000, memory: 16 << 20, ..Limits::default() };
-    Gate { limits, key: None, settings: "{}".into(), cache: Cache::none() }
+    Admission { limits, key: None, settings: "{}".into(), cache: Cache::none() }
 }
 
 fn at(path: &Path) -> Location {
@@ -95,12 +95,12 @@ fn at(path: &Path) -> Location {
 }
 
 /// A slot in front of a path, without a packaged policy.
-fn slot(path: &Path, gate: Gate) -> Slot {
-    Slot::new(at(path), Arc::new(gate), None)
+fn slot(path: &Path, gate: Admission) -> PolicySource {
+    PolicySource::new(at(path), Arc::new(gate), None)
 }
 
 /// What a slot goes by after a look, and why it doesn't follow its source.
-async fn look(slot: &Slot) -> (Option<Standing>, Option<Rejected>) {
+async fn look(slot: &PolicySource) -> (Option<Standing>, Option<Rejected>) {
     let until = Instant::now() + QUIET;
     slot.look(until, until, &|_| None).await;
     for by in StandIn::ALL {

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use minisign::KeyPair;
 use staging_sync_runtime::activation::manifest::{Cases, Entry, Manifest};
 use staging_sync_runtime::activation::signature::Key;
-use staging_sync_runtime::activation::{Gate, Rejected, StandIn};
+use staging_sync_runtime::activation::{Admission, Rejected, StandIn};
 use staging_sync_runtime::policy::memory::Budget;
 use staging_sync_runtime::policy::{self, Cache, Limits};
 
@@ -14,7 +14,7 @@ use crate::guest::{Guest, RESULT};
 use crate::{active, entry, folder, gate, look, publish, put, slot, version};
 
 /// What a manifest of one changed entry comes to.
-async fn refusal(gate: Gate, guest: &Guest, change: impl FnOnce(&std::path::Path, &mut Entry)) -> Rejected {
+async fn refusal(gate: Admission, guest: &Guest, change: impl FnOnce(&std::path::Path, &mut Entry)) -> Rejected {
     let folder = folder();
     let mut entry = entry(folder.path(), guest);
     change(folder.path(), &mut entry);
@@ -111,7 +111,7 @@ async fn only_what_is_signed_by_the_operators_key_runs() {
         let signature = minisign::sign(None, &keys.sk, entry.statement().as_bytes(), None, None);
         entry.signature = Some(signature.expect("a signature").to_string());
     };
-    let keyed = || Gate { key: Some(Key::parse(&public).expect("a key")), cache: Cache::none(), ..gate() };
+    let keyed = || Admission { key: Some(Key::parse(&public).expect("a key")), cache: Cache::none(), ..gate() };
     let good = version("1.0.0");
     says(&refusal(keyed(), &good, |_, _| ()).await, "signature", "isn't signed, and POLICY_PUBLIC_KEY is set");
     says(&refusal(keyed(), &good, |_, entry| sign(&other, entry)).await, "signature", "is by another key");
@@ -197,7 +197,7 @@ async fn a_known_component_under_another_name_or_with_other_cases_is_refused_by_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_there_is_no_memory_to_compile_is_refused_before_it_is_tried() {
     let small = Box::leak(Box::new(Budget::of(128 << 20)));
-    let gate = Gate { limits: Limits { budget: small, ..Limits::default() }, ..gate() };
+    let gate = Admission { limits: Limits { budget: small, ..Limits::default() }, ..gate() };
     let rejected = refusal(gate, &version("1.0.0"), |_, _| ()).await;
     says(&rejected, "compile", "this process has 80 MiB for policies: raise the function's MemorySize to 512 MB");
 }
@@ -209,7 +209,7 @@ async fn a_signature_that_arrives_after_its_policy_is_found() {
     let bytes = version("1.0.0").component();
     let path = folder.path().join("policy.wasm");
     fs::write(&path, &bytes).expect("a policy");
-    let slot = slot(&path, Gate { key: Some(Key::parse(&pk.to_base64()).expect("a key")), ..gate() });
+    let slot = slot(&path, Admission { key: Some(Key::parse(&pk.to_base64()).expect("a key")), ..gate() });
     let (standing, rejected) = look(&slot).await;
     assert_eq!(active(standing.as_ref()), "none");
     says(&rejected.expect("a rejection"), "signature", "isn't signed");

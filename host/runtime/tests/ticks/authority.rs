@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use staging_sync_runtime::aws::{AwsError, Call, Door, Request};
+use staging_sync_runtime::aws::{AwsApi, AwsError, Call, Request};
 use staging_sync_runtime::{Config, Event, Runtime, Tick};
 
 use crate::support::policy;
@@ -13,7 +13,7 @@ use crate::support::policy;
 #[derive(Default)]
 struct Remembering(Mutex<Vec<(String, Value)>>);
 
-impl Door for Remembering {
+impl AwsApi for Remembering {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         let operation = call.request.name().1;
         let mut request = serde_json::to_value(&call.request).expect("JSON");
@@ -39,13 +39,13 @@ async fn a_session_may_only_make_the_reads_that_a_tick_makes() {
     let variables = [("TARGET_ACCOUNTS_TABLE", "targets"), ("DRS_REGIONS", "eu-west-1")];
     let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
     let config = Config::read(&variable).expect("a configuration");
-    let door = Arc::new(Remembering::default());
-    let runtime = Arc::new(Runtime::with(config, policy().await, door.clone()).await.expect("a runtime"));
+    let aws_api = Arc::new(Remembering::default());
+    let runtime = Arc::new(Runtime::with(config, policy().await, aws_api.clone()).await.expect("a runtime"));
     let summary =
         runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await.expect("a summary").summary;
     assert_eq!(summary["details"][0]["status"], "unchanged");
 
-    let calls = door.0.lock().expect("no panic").clone();
+    let calls = aws_api.0.lock().expect("no panic").clone();
     let (_, request) = calls.iter().find(|(operation, _)| operation == "AssumeRole").expect("AssumeRole");
     assert_eq!(request["RoleSessionName"], "staging-account-sync");
     let allowed = json!([{"Effect": "Allow", "Action": ["drs:ListStagingAccounts"], "Resource": "*"}]);

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use staging_sync_lab::{Fleet, Lab};
-use staging_sync_runtime::aws::live::Patience;
+use staging_sync_runtime::aws::sdk_api::Patience;
 use staging_sync_runtime::{Event, Tick};
 
 use crate::support::{patience, policy, runtime};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use staging_sync_lab::{Fleet, Lab, Mutate};
-use staging_sync_runtime::aws::live::Live;
+use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{Access, Aws};
 use staging_sync_runtime::plan::{self, Applied, Plan, Status};
 use staging_sync_runtime::tick::{Report, instant_text};
@@ -50,7 +50,7 @@ async fn planned(lab: &Lab, now: std::time::SystemTime) -> Plan {
 }
 
 async fn apply(lab: &Lab, plan: &Plan, now: std::time::SystemTime, dry_run: bool) -> Vec<Applied> {
-    let (config, live): (_, Live) = config_and_live(lab, &[], patience()).expect("a way to the lab");
+    let (config, live): (_, SdkApi) = config_and_live(lab, &[], patience()).expect("a way to the lab");
     let aws = Aws::new(Arc::new(live), config.table, &Access { listings: Vec::new(), updates: true });
     plan::apply(&aws, plan, &instant_text(now), dry_run, 4).await
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use staging_sync_lab::{Fault, Fleet, Lab, Per, Service};
-use staging_sync_runtime::aws::live::Patience;
+use staging_sync_runtime::aws::sdk_api::Patience;
 use staging_sync_runtime::{Event, Tick};
 use tokio::time::Instant;
 

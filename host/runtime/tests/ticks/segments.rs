@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use staging_sync_lab::{Fault, Fleet, Lab};
 use staging_sync_runtime::activation::bucket::Objects;
 use staging_sync_runtime::aws::Segment;
-use staging_sync_runtime::aws::live::Endpoint;
+use staging_sync_runtime::aws::sdk_api::Endpoint;
 use staging_sync_runtime::fanout::Merge;
 use staging_sync_runtime::tick::FailedSegment;
 use staging_sync_runtime::{ErrorKind, Event, Service, Tick};

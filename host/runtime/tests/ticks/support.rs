@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use staging_sync_lab::{Account, Fleet, Lab, Region, Role};
-use staging_sync_runtime::aws::live::{Endpoint, Live, Patience};
+use staging_sync_runtime::aws::sdk_api::{Endpoint, Patience, SdkApi};
 use staging_sync_runtime::policy::{Limits, Policy};
 use staging_sync_runtime::{Config, Runtime};
 use tokio::sync::OnceCell;
@@ -43,7 +43,7 @@ pub fn config_and_live(
     lab: &Lab,
     variables: &[(&str, &str)],
     patience: Patience,
-) -> Result<(Config, Live), staging_sync_runtime::Error> {
+) -> Result<(Config, SdkApi), staging_sync_runtime::Error> {
     let env = lab.env();
     let get = |name: &str| {
         let set = variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
@@ -53,7 +53,7 @@ pub fn config_and_live(
     let (id, secret) = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"));
     let credentials = aws_credential_types::Credentials::new(id, secret, None, None, "lab");
     let config = Config::read(&get)?;
-    let live = Live::at(
+    let live = SdkApi::at(
         Endpoint { url: lab.url(), region: text("AWS_REGION"), credentials },
         config.max_concurrency,
         patience,

@@ -1,4 +1,4 @@
-//! An AWS that takes time and has quotas, and whose answers are made up: the door of a simulated host.
+//! An AWS that takes time and has quotas, and whose answers are made up: the AWS API of a simulated host.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use staging_sync_runtime::aws::call_limits::{CallLimit, CallLimits};
-use staging_sync_runtime::aws::live::Patience;
 use staging_sync_runtime::aws::pacing::Pacing;
-use staging_sync_runtime::aws::{AwsError, Call, Door, Principal, Request};
+use staging_sync_runtime::aws::sdk_api::Patience;
+use staging_sync_runtime::aws::{AwsApi, AwsError, Call, Principal, Request};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -243,7 +243,7 @@ impl Host {
     }
 }
 
-impl Door for Host {
+impl AwsApi for Host {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         self.make(call).boxed()
     }

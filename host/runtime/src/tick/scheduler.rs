@@ -14,7 +14,7 @@ use crate::aws::Segment;
 
 /// What is known from the ticks before; a cold start knows nothing.
 #[derive(Default)]
-pub(super) struct Order {
+pub(super) struct Scheduler {
     memory: Mutex<Memory>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Told {
     pub(super) waiting: Vec<String>,
 }
 
-impl Order {
+impl Scheduler {
     /// The order of a tick at `now` over this slice of the table.
     pub(super) fn plan(&self, now: SystemTime, segment: Option<Segment>) -> Plan {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,7 +165,7 @@ mod tests {
     fn order(accounts: usize, turn: u64) -> Vec<usize> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_770_000_000 + turn * 300);
         let key = |number: usize| Item::from_iter([("accountId".to_owned(), json!(number))]);
-        let order = Order::default();
+        let order = Scheduler::default();
         let starts = (10..accounts).step_by(10).map(key).collect();
         order.learn(Told { behind: true, starts, ..nothing() });
         let plan = order.plan(now, None);
@@ -202,7 +202,7 @@ mod tests {
         /// and goes on in turns.
         #[test]
         fn who_has_waited_longest_comes_first(accounts in 1_usize..60, room in 1_usize..20, seed in 0_u64..1000) {
-            let order = Order::default();
+            let order = Scheduler::default();
             let mut last = vec![0_u64; accounts];
             let ticks = accounts.div_ceil(room) as u64;
             for tick in 1..=3 * ticks {
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn slow_accounts_come_first_and_so_do_unknown_ones() {
-        let order = Order::default();
+        let order = Scheduler::default();
         let took = [(0, 90), (1, 100), (2, 4_000), (3, 110)];
         let took = took.into_iter().map(|(number, took)| (format!("{number:012}"), Duration::from_millis(took)));
         order.learn(Told { took: took.collect(), ..nothing() });

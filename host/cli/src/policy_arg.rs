@@ -6,7 +6,7 @@ use clap::Args;
 use staging_sync_runtime::config;
 use staging_sync_runtime::policy::{Limits, Policy};
 
-use crate::Unable;
+use crate::CommandError;
 
 #[derive(Args)]
 pub struct Choice {
@@ -22,12 +22,12 @@ impl Choice {
     }
 
     /// Loads it.
-    pub async fn load(&self) -> Result<Policy, Unable> {
+    pub async fn load(&self) -> Result<Policy, CommandError> {
         load(&self.path()).await
     }
 }
 
 /// Loads a policy with the limits that it has by default: they decide how a case comes out.
-pub async fn load(path: &Path) -> Result<Policy, Unable> {
+pub async fn load(path: &Path) -> Result<Policy, CommandError> {
     Ok(Policy::load(path, Limits::default()).await?)
 }

@@ -5,7 +5,7 @@ use wasmtime::component::types::ComponentItem;
 
 /// The imports and exports of a component. Imports are exhaustive: what isn't among them can't be called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shape {
+pub struct ComponentType {
     /// What it imports.
     pub imports: Vec<Import>,
     /// The names of what it exports.
@@ -21,7 +21,7 @@ pub struct Import {
     pub functions: Vec<String>,
 }
 
-impl Shape {
+impl ComponentType {
     pub(super) fn of(component: &Component) -> Self {
         let (kind, engine) = (component.component_type(), component.engine());
         let import = |(name, import): (&str, wasmtime::component::types::ComponentExtern<'_>)| {

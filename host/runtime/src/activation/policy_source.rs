@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::location::Location;
 use super::manifest::{self, Entry, Manifest};
 use super::store::Fetched;
-use super::{Gate, Offer, Rejected, Step};
+use super::{Admission, Offer, Rejected, Step};
 use crate::metrics::{self, Metric};
 use crate::policy::{COMPONENT, Release};
 use crate::text;
@@ -23,9 +23,9 @@ use crate::tick::{LastGood, Policies};
 const PACKAGED: &str = "the configured policy was rejected, and the packaged one that stands in removes nothing";
 
 /// A source, looked at before every tick.
-pub struct Slot {
+pub struct PolicySource {
     at: Location,
-    gate: Arc<Gate>,
+    gate: Arc<Admission>,
     /// The policy of the package, unless it is the source.
     packaged: Option<Location>,
     state: Mutex<State>,
@@ -108,7 +108,7 @@ struct Attempt {
 
 impl Substitute {
     /// For a policy without a manifest.
-    fn of_plain(gate: &Gate) -> Self {
+    fn of_plain(gate: &Admission) -> Self {
         Self { name: None, previous: None, settings: gate.settings.clone() }
     }
 }
@@ -120,9 +120,9 @@ impl Standing {
     }
 }
 
-impl Slot {
+impl PolicySource {
     /// A source; `packaged` stands in at the start, if the source has no good policy.
-    pub fn new(at: Location, gate: Arc<Gate>, packaged: Option<Location>) -> Self {
+    pub fn new(at: Location, gate: Arc<Admission>, packaged: Option<Location>) -> Self {
         Self { at, gate, packaged, state: Mutex::default() }
     }
 
@@ -370,7 +370,7 @@ impl Slot {
         }
         let packaged = self.packaged.as_ref()?;
         let Ok(Fetched::Found { bytes, .. }) = packaged.get(None, COMPONENT).await else { return None };
-        let gate = Gate { key: None, settings: settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
+        let gate = Admission { key: None, settings: settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
         let release = gate.activate(packaged, Offer::Plain(bytes), &[]).await.ok()?;
         let is_namesake = name.as_deref() == Some(release.policy().info().name.as_str());
         if by == StandIn::Namesake && !is_namesake {
@@ -409,7 +409,7 @@ impl Slot {
 }
 
 /// Brings a release of a manifest back.
-async fn load(at: &Location, gate: &Gate, entry: &Entry) -> Option<Arc<Release>> {
+async fn load(at: &Location, gate: &Admission, entry: &Entry) -> Option<Arc<Release>> {
     match gate.activate(at, Offer::Listed(Box::new(entry.clone())), &[]).await {
         Ok(release) => Some(release),
         Err(rejected) => {
@@ -433,7 +433,7 @@ fn unserved(release: Arc<Release>, taken: &dyn Fn(&str) -> Option<String>) -> Re
 }
 
 /// The way from a document to its releases.
-async fn attempt(at: &Location, gate: &Gate, bytes: &Arc<Vec<u8>>, known: &[Arc<Release>]) -> Attempt {
+async fn attempt(at: &Location, gate: &Admission, bytes: &Arc<Vec<u8>>, known: &[Arc<Release>]) -> Attempt {
     let failed = |rejected| Attempt { active: Err(rejected), shadow: None, manifest: None };
     if !at.is_manifest() {
         let active = gate.activate(at, Offer::Plain(bytes.to_vec()), known).await;

@@ -1,4 +1,4 @@
-//! The forgiving door: AWS in memory, made of a tape, for ticks that go otherwise than the recorded one.
+//! `AwsApi` in memory: AWS, made of a tape, for ticks that go otherwise than the recorded one.
 //!
 //! The table is kept: a write is carried out if its condition holds, and later reads see it. Any other read gets
 //! the recorded answer to the same request, as often as it's made. Where the tape has a failed condition, and then
@@ -15,13 +15,13 @@ use super::Tape;
 use super::exchange::{Answer, Exchange, Failure, target};
 use super::replay::NOT_ON_TAPE;
 use crate::account::Item;
-use crate::aws::{AwsError, Call, Door, Request};
+use crate::aws::{AwsApi, AwsError, Call, Request};
 
 /// DynamoDB's code for a write whose condition doesn't hold.
 pub const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
 /// AWS in memory.
-pub struct World {
+pub struct InMemoryApi {
     now: SystemTime,
     state: Mutex<State>,
 }
@@ -91,7 +91,7 @@ pub struct Turn {
     pub unknown: Vec<String>,
 }
 
-impl World {
+impl InMemoryApi {
     /// The world that a tape tells of.
     pub fn of(tape: &Tape) -> Self {
         let mut state = State { scans: Answers::of(tape.host.iter()), ..State::default() };
@@ -137,7 +137,7 @@ impl World {
     }
 }
 
-impl Door for World {
+impl AwsApi for InMemoryApi {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Box::pin(std::future::ready(state.call(call)))

@@ -20,12 +20,12 @@ use aws_smithy_types::date_time::Format;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use super::bound::{Bounded, Feedback, ThrottlingIsPaced};
 use super::call_limits::CallLimit;
 use super::json::{item_from_json, item_to_json};
+use super::limited_http_client::{Feedback, LimitedHttpClient, ThrottlingIsPaced};
 use super::pacing::paced;
 use super::sdk_error::convert;
-use super::{AwsError, Call, Door, Principal, Request};
+use super::{AwsApi, AwsError, Call, Principal, Request};
 use super::{environment, transport};
 use crate::account::{AccountId, ExternalId, Role, Session};
 use crate::error::Error;
@@ -85,14 +85,14 @@ pub(super) fn stalled_streams() -> StalledStreamProtectionConfig {
 }
 
 /// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
-pub struct Live {
+pub struct SdkApi {
     pub(super) dynamodb: dynamodb::Client,
     pub(super) sts: sts::Client,
     /// Those of DynamoDB and of STS.
     limits: [CallLimit; 2],
     patience: Patience,
     drs: drs::Config,
-    http: Bounded,
+    http: LimitedHttpClient,
     /// How many more retries the calls to DRS in a region may afford.
     regions: Mutex<HashMap<String, RetryPartition>>,
     credentials: Mutex<HashMap<Session, Credentials>>,
@@ -109,12 +109,12 @@ pub struct Endpoint {
 }
 
 /// What clients are made from that take credentials, region and endpoints from the environment.
-pub(crate) async fn sdk_from_env(http: Bounded, patience: Patience) -> Result<SdkConfig, Error> {
+pub(crate) async fn sdk_from_env(http: LimitedHttpClient, patience: Patience) -> Result<SdkConfig, Error> {
     environment::load(http, patience.retries(), patience.timeouts()).await
 }
 
 /// What clients of one endpoint are made from.
-pub(crate) fn sdk_at(endpoint: Endpoint, http: Bounded, patience: Patience) -> SdkConfig {
+pub(crate) fn sdk_at(endpoint: Endpoint, http: LimitedHttpClient, patience: Patience) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint.url)
@@ -128,7 +128,7 @@ pub(crate) fn sdk_at(endpoint: Endpoint, http: Bounded, patience: Patience) -> S
         .build()
 }
 
-impl Live {
+impl SdkApi {
     /// Clients with the environment's credentials, region and endpoints, and so many requests at once. Fails
     /// where one of them is missing.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
@@ -143,7 +143,7 @@ impl Live {
         Self::new(&sdk_at(endpoint, http.clone(), patience), http, patience)
     }
 
-    fn new(config: &SdkConfig, http: Bounded, patience: Patience) -> Self {
+    fn new(config: &SdkConfig, http: LimitedHttpClient, patience: Patience) -> Self {
         let [dynamodb_limit, sts_limit] = ["dynamodb", "sts"].map(|service| http.limits().of(service, None, None));
         let dynamodb = dynamodb::config::Builder::from(config).http_client(http.within(&dynamodb_limit));
         let dynamodb = dynamodb.retry_partition(retries("dynamodb")).retry_classifier(ThrottlingIsPaced);
@@ -324,7 +324,7 @@ fn retries(service: &'static str) -> RetryPartition {
     RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
 }
 
-impl Door for Live {
+impl AwsApi for SdkApi {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         Box::pin(async move { paced(&self.patience, &self.limit(call), || self.make(call)).await })
     }

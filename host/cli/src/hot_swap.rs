@@ -11,14 +11,14 @@ use staging_sync_runtime::activation::publish::{self, published, rolled_back};
 use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::{Event, Service, Tick};
 
-use crate::{Unable, show, tick};
+use crate::{CommandError, table, tick};
 
 /// The target account that is looked at, and what it loses.
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-west-2";
 
 /// Puts a policy at the head of the manifest, as `staging-sync policy publish` does.
-pub async fn publish(at: &Location, policy: &Policy, bytes: &[u8], settings: Value) -> Result<(), Unable> {
+pub async fn publish(at: &Location, policy: &Policy, bytes: &[u8], settings: Value) -> Result<(), CommandError> {
     let settings = settings.as_object().cloned().filter(|settings| *settings != Map::new());
     let entry = Entry::of(policy.info(), bytes, settings);
     let _ = publish::keep(at, &entry.component, bytes.to_vec()).await?;
@@ -28,14 +28,20 @@ pub async fn publish(at: &Location, policy: &Policy, bytes: &[u8], settings: Val
 async fn change(
     at: &Location,
     change: impl FnOnce(Option<Manifest>) -> Result<Manifest, String>,
-) -> Result<(), Unable> {
+) -> Result<(), CommandError> {
     let stored = publish::read(at).await?;
-    let manifest = change(stored.as_ref().map(|stored| stored.manifest.clone())).map_err(Unable)?;
+    let manifest = change(stored.as_ref().map(|stored| stored.manifest.clone())).map_err(CommandError)?;
     Ok(publish::replace(at, stored.as_ref().map(|stored| stored.version.as_str()), &manifest).await?)
 }
 
 /// Another rule, a broken policy, and the way back.
-pub async fn run(lab: &Lab, service: &Service, at: &Location, policy: &Policy, bytes: &[u8]) -> Result<(), Unable> {
+pub async fn run(
+    lab: &Lab,
+    service: &Service,
+    at: &Location,
+    policy: &Policy,
+    bytes: &[u8],
+) -> Result<(), CommandError> {
     lab.edit(|fleet| {
         if let Some(account) = fleet.accounts.get_mut(ACCOUNT) {
             account.regions.insert(REGION.into(), Region::extended([""; 0]));
@@ -57,12 +63,12 @@ pub async fn run(lab: &Lab, service: &Service, at: &Location, policy: &Policy, b
 }
 
 /// A tick over the one account, and by which policy.
-async fn one_tick(service: &Service) -> Result<(), Unable> {
+async fn one_tick(service: &Service) -> Result<(), CommandError> {
     let mut event = Event::of("sync_staging_accounts");
     event.account_ids = AccountId::parse(ACCOUNT).map(|id| BTreeSet::from([id]));
     let report = tick::with_progress(async |progress| service.tick(Tick::of(event), progress).await).await?;
     let release = service.release("sync_staging_accounts").await?;
-    println!("{}", show::summary(&report.summary));
+    println!("{}", table::summary(&report.summary));
     println!("decided by {release} with settings {}", release.settings());
     Ok(())
 }

@@ -9,18 +9,18 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
 use super::account::Account;
-use super::order::Plan;
+use super::scheduler::Plan;
 use crate::account::{AccountId, Item};
 use crate::aws::{Aws, AwsError};
 use crate::event::Event;
-use crate::removals::Removals;
+use crate::removals::RemovalBudget;
 use crate::target::is_account_key;
 
 /// Where a tick's accounts are read from, and where they go.
-pub(super) struct Feed<'a> {
+pub(super) struct AccountStream<'a> {
     pub(super) aws: &'a Aws,
     pub(super) plan: &'a Plan,
-    pub(super) removals: &'a Arc<Removals>,
+    pub(super) removals: &'a Arc<RemovalBudget>,
     pub(super) pages: mpsc::Sender<Vec<Account>>,
     /// How many reads of single accounts may be under way at once.
     pub(super) at_once: usize,
@@ -42,7 +42,7 @@ pub(super) struct Read {
     pub(super) starts: Vec<Item>,
 }
 
-impl Feed<'_> {
+impl AccountStream<'_> {
     /// Reads the accounts that the event is about, to the last.
     pub(super) async fn run(self, event: &Event) -> Result<(), AwsError> {
         let mut waiting = VecDeque::new();

@@ -11,7 +11,7 @@ use super::discovery::Listing;
 use crate::account::AccountId;
 
 /// Regions that said that an account doesn't use them, and until which tick that is believed.
-pub(super) struct Unused {
+pub(super) struct UnusedRegions {
     /// After so many ticks a region is asked again.
     recheck: u64,
     known: Mutex<Known>,
@@ -27,7 +27,7 @@ struct Known {
     again: HashMap<(AccountId, Listing), Vec<u32>>,
 }
 
-impl Unused {
+impl UnusedRegions {
     pub(super) fn new(recheck_ticks: u32) -> Self {
         Self { recheck: u64::from(recheck_ticks), known: Mutex::default() }
     }
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn an_unused_region_is_asked_every_so_many_ticks_and_accounts_take_turns() {
-        let unused = Unused::new(12);
+        let unused = UnusedRegions::new(12);
         let mut asked = [0; 60];
         for asked in &mut asked {
             unused.tick();
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_region_in_use_is_always_asked_and_so_is_every_one_where_the_setting_is_1() {
-        let unused = Unused::new(12);
+        let unused = UnusedRegions::new(12);
         unused.tick();
         unused.learn(&account(1), LISTING, "us-east-1", false);
         assert!(unused.skips(&account(1), LISTING, "us-east-1"));
@@ -117,7 +117,7 @@ mod tests {
         assert!(!unused.skips(&account(2), LISTING, "us-east-1"));
         unused.learn(&account(1), LISTING, "us-east-1", true);
         assert!(!unused.skips(&account(1), LISTING, "us-east-1"));
-        let always = Unused::new(1);
+        let always = UnusedRegions::new(1);
         for _ in 0..3 {
             always.tick();
             assert!(!always.skips(&account(1), LISTING, "us-east-1"));

@@ -25,14 +25,14 @@ use super::calls;
 
 /// An HTTP client whose requests wait for permits: of their kind, and among all.
 #[derive(Debug, Clone)]
-pub struct Bounded {
+pub struct LimitedHttpClient {
     inner: SharedHttpClient,
     places: Arc<Semaphore>,
     limits: Arc<CallLimits>,
     limit: Option<CallLimit>,
 }
 
-impl Bounded {
+impl LimitedHttpClient {
     /// Bounds a client to so many requests at once.
     pub fn new(inner: SharedHttpClient, places: usize) -> Self {
         let limits = Arc::new(CallLimits::new(places));
@@ -50,7 +50,7 @@ impl Bounded {
     }
 }
 
-impl HttpClient for Bounded {
+impl HttpClient for LimitedHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let Self { places, limit, .. } = self.clone();
         let inner = self.inner.http_connector(settings, components);
