@@ -7,6 +7,8 @@
 //! `service`, `fanout`, `activation`, `case`, `tape`, `tick`, `plan`, `event`, `config`, `policy`, `capability`, `removals`,
 //! `change`, `target`, `outcome`, `aws`, `summary`, `metrics`, `log`, `digest`, `bindings`, `error`, `account`, `text`
 
+#![warn(missing_docs)]
+
 pub mod account;
 pub mod activation;
 pub mod aws;

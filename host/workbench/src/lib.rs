@@ -5,6 +5,8 @@
 //! could have happened, `verify` against every small world, and against `varied` values in some; what a policy is
 //! excused from is in `waived`.
 
+#![warn(missing_docs)]
+
 pub mod check;
 pub mod compare;
 pub mod constants;

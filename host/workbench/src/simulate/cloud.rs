@@ -26,11 +26,17 @@ pub fn begin() -> SystemTime {
 
 /// What all hosts of a simulation share.
 pub struct Cloud {
+    /// How many target accounts the table has.
     pub accounts: u32,
+    /// The regions that every account uses.
     pub regions: Vec<String>,
+    /// The size of an item, which capacity units are counted by.
     pub item_bytes: u32,
+    /// How long a call takes, give or take a quarter.
     pub latency: Duration,
+    /// What AWS lets through a second.
     pub rates: Rates,
+    /// What changes.
     pub state: Mutex<State>,
 }
 
@@ -46,9 +52,12 @@ pub struct State {
     pub first_throttled: Option<(Instant, &'static str)>,
 }
 
+/// Calls of a service that reached AWS.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reached {
+    /// Those that were answered.
     pub answered: u64,
+    /// Those that were throttled.
     pub throttled: u64,
 }
 
@@ -56,6 +65,7 @@ pub struct Reached {
 pub const SERVICES: [&str; 3] = ["dynamodb", "drs", "sts"];
 
 impl Cloud {
+    /// What changes, for this caller alone.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,6 +179,7 @@ fn account(call: &Call) -> u32 {
 
 /// One host's way to the cloud: with the bounds, the tries and the processor of a real one.
 pub struct Host {
+    /// What it calls.
     pub cloud: Arc<Cloud>,
     places: Arc<Semaphore>,
     limits: CallLimits,
@@ -180,6 +191,7 @@ pub struct Host {
 }
 
 impl Host {
+    /// A host that takes `per_call` of processor time for each call; `seed` is where its jitter starts.
     pub fn new(cloud: &Arc<Cloud>, max_concurrency: usize, per_call: Duration, seed: u64) -> Self {
         Self {
             cloud: Arc::clone(cloud),
