@@ -98,6 +98,25 @@ checked() {
     esac
 }
 
+# An exception in a new project ends in the account's error, with its message and where it was thrown.
+exceptions() {
+    local language=$1 new=$work/throws-$1
+    "$staging_sync" policy new "$new" --lang "$language" 2>"$work/log" || return 1
+    case $language in
+    rust) sed -i '/^pub fn reason/a if account.name.as_deref() == Some("DEMO_TARGET") { panic!("boom") }' "$new/src/skip.rs" ;;
+    javascript) sed -i '/^export function reason/a if (account.name === "DEMO_TARGET") throw new Error("boom");' "$new/src/skip.js" ;;
+    python)
+        sed -i '/^    if account.is_current/i \    if account.name == "DEMO_TARGET":\n        raise ValueError("boom")' \
+            "$new/src/skip.py"
+        ;;
+    esac
+    [[ $language == rust ]] || ln -s "$here/$language/target" "$new/target"
+    CARGO_TARGET_DIR=$built/.. "$staging_sync" policy build "$new" >"$work/log" 2>&1 || return 1
+    "$staging_sync" replay "$here/../cases/seed-scenario" --policy "$new/policy.wasm" >"$work/log" 2>&1 || true
+    grep -q '"accountsFailed": 1' "$work/log" &&
+        grep '"error": "policy: trapped: ' "$work/log" | grep boom | grep -Eq 'skip\.(rs|js|py):[0-9]+'
+}
+
 demo "$policy" >"$work/default"
 "$staging_sync" policy inspect --iam "$policy" >"$work/default.iam"
 worst=0
@@ -130,6 +149,11 @@ for language in ${ONLY:-rust javascript python}; do
         say "$language: its types are wrong"
         worst=1
     }
+    exceptions "$language" || {
+        cat "$work/log" >&2
+        say "$language: an exception isn't told"
+        worst=1
+    }
     "$staging_sync" policy inspect --iam "$component" >"$work/$language.iam"
     diff -u --label "$policy" --label "$component" "$work/default.iam" "$work/$language.iam" >&2 || {
         say "$language: asks for other rights than $policy"
@@ -143,7 +167,7 @@ for language in ${ONLY:-rust javascript python}; do
         }
     done
     # The default policy is verified by the tests, in larger worlds; Python takes its time.
-    "$staging_sync" policy verify "$component" --staging-accounts 1 --out "$work/broken" >"$work/log" || {
+    "$staging_sync" policy verify -q "$component" --staging-accounts 1 --out "$work/broken" >"$work/log" || {
         cat "$work/log" >&2
         say "$language: breaks an invariant in a small world"
         worst=1
