@@ -50,7 +50,7 @@ done
         "where the internet is open, or build on a machine of that architecture"
 if [[ ${build[1]} == zigbuild ]]; then
     command -v cargo-zigbuild >/dev/null ||
-        fail "there is no cargo-zigbuild: 'cargo install cargo-zigbuild' and 'pip install ziglang'"
+        fail "there is no cargo-zigbuild: 'pip install cargo-zigbuild', which brings zig"
     target=$rust.$GLIBC
 else
     [[ $rust == "$(rustc -vV | sed -n 's/^host: //p')" ]] ||
