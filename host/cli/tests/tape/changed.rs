@@ -99,5 +99,5 @@ async fn a_comparison_names_accounts_entries_and_requests() {
     assert!(entries.text().contains("writes other entries"), "{}", entries.text());
     let regions = compared(json!({"regions": ["us-east-1"]})).await;
     assert!(regions.text().contains("only OLD asks for drs:ListStagingAccounts in eu-west-1"), "{}", regions.text());
-    assert!(regions.markdown().starts_with("**1 cases"), "{}", regions.markdown());
+    assert!(regions.markdown().starts_with("**1 case, 2 accounts"), "{}", regions.markdown());
 }
