@@ -1,12 +1,12 @@
 //! A change of a manifest by somebody: made, recorded in its history, and told with the way back.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use staging_sync_runtime::activation::history::{self, Change, Kind};
 use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::{Entry, Manifest};
-use staging_sync_runtime::aws::caller;
+use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::tick::instant_text;
 
 use super::source;
@@ -67,17 +67,21 @@ pub async fn make(
     }
 }
 
+/// How long STS may take to tell who makes a change: nobody's work waits for a name.
+const AUTHOR_TIME: Duration = Duration::from_secs(5);
+
 /// Who makes a change: the caller's ARN where S3 is changed, else the user of this machine.
 async fn author(at: &Location) -> String {
     let user = || {
         let named = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
         named.into_iter().find(|name| !name.is_empty())
     };
-    match at.is_in_bucket() {
-        true => match caller::arn().await {
-            Ok(arn) => arn,
-            Err(_) => user().map_or("unknown".into(), |user| format!("{user} (caller unknown to STS)")),
-        },
-        false => user().unwrap_or_else(|| "unknown".into()),
+    if !at.is_in_bucket() {
+        return user().unwrap_or_else(|| "unknown".into());
+    }
+    let caller = async { SdkApi::from_env(1).await.ok()?.identity().await.caller.ok() };
+    match tokio::time::timeout(AUTHOR_TIME, caller).await {
+        Ok(Some(caller)) => caller.arn,
+        _ => user().map_or("unknown".into(), |user| format!("{user} (caller unknown to STS)")),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use staging_sync_lab::{Fleet, Lab};
 
-use crate::{policy, staging_sync};
+use crate::{policy, run, staging_sync};
 
 /// One account that DRS says something new about.
 async fn lab() -> Lab {
@@ -19,15 +19,6 @@ async fn lab() -> Lab {
         }},
     });
     Lab::start(Fleet::from_json(&fleet.to_string()).expect("a fleet")).await.expect("a lab")
-}
-
-/// Exit code, stdout and stderr.
-async fn run(lab: &Lab, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let mut command = staging_sync();
-    let output = command.args(arguments).envs(lab.env()).envs(variables.iter().copied()).output().await;
-    let output = output.expect("the program");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn text(path: &Path) -> String {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use staging_sync_lab::{Fault, Fleet, Lab};
 
-use crate::{policy, staging_sync};
+use crate::policy;
 
 async fn lab() -> Lab {
     Lab::start(Fleet::default()).await.expect("a lab")
@@ -13,10 +13,7 @@ async fn lab() -> Lab {
 
 /// What a command came to: exit code, stdout, stderr.
 async fn run(lab: &Lab, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = staging_sync();
-    let output = command.args(arguments).envs(lab.env()).env("USER", "operator").output().await.expect("the program");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    crate::run(lab, arguments, &[("USER", "operator")]).await
 }
 
 async fn done(lab: &Lab, arguments: &[&str]) -> (String, String) {

@@ -27,6 +27,7 @@ mod secret_fleet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use staging_sync_lab::Lab;
 use tokio::process::Command;
 
 /// The default policy.
@@ -48,4 +49,16 @@ fn staging_sync() -> Command {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
+}
+
+/// Runs a command against a lab: its exit code, stdout and stderr.
+async fn run(lab: &Lab, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    ran(staging_sync().args(arguments).envs(lab.env()).envs(variables.iter().copied())).await
+}
+
+/// What a command came to: its exit code, stdout and stderr.
+async fn ran(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().await.expect("the program");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }

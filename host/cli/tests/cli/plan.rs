@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use staging_sync_lab::{Fleet, Lab, Mutate};
 use tempfile::TempDir;
 
-use crate::staging_sync;
+use crate::run;
 
 const ONE: &str = "111122223333";
 const OTHER: &str = "123456789012";
@@ -68,14 +68,6 @@ impl Planned {
         let items = self.lab.plain_items().expect("items");
         items.iter().find(|item| item["accountId"] == id).map_or(Value::Null, |item| item["stagingAccounts"].clone())
     }
-}
-
-async fn run(lab: &Lab, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let mut command = staging_sync();
-    let output = command.args(arguments).envs(lab.env()).envs(variables.iter().copied()).output().await;
-    let output = output.expect("the program");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn ids(list: &Value) -> Vec<&str> {

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use staging_sync_lab::{Fleet, Lab};
 
-use crate::{policy, staging_sync};
+use crate::{policy, ran, staging_sync};
 
 /// Exit code, stdout and stderr.
 async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let output = staging_sync().args(arguments).envs(variables.iter().copied()).output().await.expect("the program");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    ran(staging_sync().args(arguments).envs(variables.iter().copied())).await
 }
 
 fn text(path: &Path) -> String {

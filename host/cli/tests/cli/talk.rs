@@ -5,16 +5,7 @@ use std::fs;
 use staging_sync_lab::Lab;
 
 use crate::seed::seed;
-use crate::{policy, staging_sync};
-
-/// Exit code, stdout and stderr.
-async fn run(lab: &Lab, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let mut command = staging_sync();
-    let output = command.args(arguments).envs(lab.env()).envs(variables.iter().copied()).output().await;
-    let output = output.expect("the program");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
+use crate::{policy, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quiet_and_verbose_and_the_filter_that_outweighs_them() {

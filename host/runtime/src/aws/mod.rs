@@ -8,7 +8,6 @@
 mod access;
 mod advice;
 pub mod call_limits;
-pub mod caller;
 mod calls;
 mod concurrency_limit;
 pub mod diagnosis;
