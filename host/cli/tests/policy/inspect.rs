@@ -35,7 +35,7 @@ fn the_default_policy_whole() {
         "bytes": null,
         "sha256": null,
         "name": "staging-account-sync",
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": "0.1.0",
         "operations": [{"name": "sync_staging_accounts", "title": "staging account sync"}],
         "package": "drs:staging-sync@0.1.0",
         "imports": null,
