@@ -331,12 +331,17 @@ impl PolicySource {
             (None, Some(old)) if old.stands_in.is_none() => Before::AtHand(Arc::clone(&old.active)),
             (None, _) => Before::None,
         };
-        // What is at hand needn't be loaded.
+        // What is at hand needn't be loaded: the one that was active, or the one before it where the active one stays.
         let before = match (before, &old) {
-            (Before::Listed(entry), Some(old))
-                if old.active.is(&entry.sha256, &self.gate.settings_of_entry(&entry)) =>
-            {
-                Before::AtHand(Arc::clone(&old.active))
+            (Before::Listed(entry), Some(old)) => {
+                let kept = match &old.before {
+                    Before::AtHand(release) if same => Some(release),
+                    _ => None,
+                };
+                let settings = self.gate.settings_of_entry(&entry);
+                let at_hand =
+                    [Some(&old.active), kept].into_iter().flatten().find(|it| it.is(&entry.sha256, &settings));
+                at_hand.map_or(Before::Listed(entry), |release| Before::AtHand(Arc::clone(release)))
             }
             (before, _) => before,
         };

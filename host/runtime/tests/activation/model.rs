@@ -171,8 +171,12 @@ impl Model {
             self.host.refused = (good && self.reporter_syncs()).then_some(active.number);
             if good && !self.reporter_syncs() {
                 let now = self.host.sync.map(|standing| standing.active);
+                let kept = self.host.sync.filter(|standing| standing.active == Active::Version(active.number));
                 let before = match previous {
                     Some(previous) if now == Some(Active::Version(previous.number)) => Before::AtHand(previous.number),
+                    Some(previous) if kept.is_some_and(|it| it.before == Before::AtHand(previous.number)) => {
+                        Before::AtHand(previous.number)
+                    }
                     Some(previous) => Before::Listed(previous),
                     None => Before::None,
                 };
@@ -447,4 +451,12 @@ proptest! {
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         tokio.expect("a runtime").block_on(history(steps))?;
     }
+}
+
+/// The previous policy that a host has loaded is still at hand after the same manifest is written again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_written_again_leaves_the_previous_policy_at_hand() {
+    let publish = |number| Step::Publish(Offer { number, told: Told::Right });
+    let steps = vec![publish(2), publish(0), publish(0), Step::File(2, false), publish(2)];
+    history(steps).await.expect("the model's answers");
 }
