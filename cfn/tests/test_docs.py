@@ -13,22 +13,21 @@ TRACKED = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, text=True, captu
 PAGES = [ROOT / name for name in TRACKED.split()]
 
 
-def prose(page: Path) -> str:
-    """The text without blocks of code, and without code in lines."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return re.sub(r"`[^`\n]*`", "`code`", text)
+def without_blocks(page: Path) -> str:
+    """The text without blocks of code."""
+    return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
 @cache
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", without_blocks(page), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
 
 
 def links(page: Path) -> list[str]:
-    return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)) if not re.match(r"[a-z]+:", link)]
+    prose = re.sub(r"`[^`\n]*`", "`code`", without_blocks(page))
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if not re.match(r"[a-z]+:", link)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -57,7 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     exports.rotate_right(usize::from(bundle.is_some()));
     if let Some(path) = &arguments.env_file {
         let text: String = exports.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
-        write_whole(path, &text).map_err(|error| CommandError(format!("lab: {}: {error}", path.display())))?;
+        text::write_whole(path, &text).map_err(|error| CommandError(format!("lab: {}: {error}", path.display())))?;
     }
     if let [program, rest @ ..] = arguments.command.as_slice() {
         let exit = run_command(program, rest, &exports).await;
@@ -95,14 +95,6 @@ async fn run_command(program: &OsStr, rest: &[OsString], exports: &[(&str, Strin
 
 /// A file that is there and says nothing.
 const NO_FILE: &str = "/dev/null";
-
-/// Writes a file in one step: whoever waits for it finds all of it.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(format!(".{}", std::process::id()));
-    std::fs::write(&part, text)?;
-    std::fs::rename(&part, path)
-}
 
 /// The file with the certificate of a lab's authority, for as long as the lab runs.
 struct Bundle(PathBuf);

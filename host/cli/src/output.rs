@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::ProgressDrawTarget;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use staging_sync_runtime::text::printable_lines;
 
 /// The first error of stdout that isn't a closed pipe's.
@@ -48,9 +48,15 @@ pub fn be_quiet(quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);
 }
 
-/// Where progress is drawn, if it's to be.
-pub fn progress() -> ProgressDrawTarget {
-    if QUIET.load(Ordering::Relaxed) { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+/// A bar that says how many of something are done, on a terminal; hidden with `-q`.
+pub fn progress_bar(what: &str) -> ProgressBar {
+    let quiet = QUIET.load(Ordering::Relaxed);
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(None, target);
+    if let Ok(style) = ProgressStyle::with_template(&format!("{{elapsed:>4}} {{bar:30}} {{pos}}/{{len}} {what}")) {
+        bar.set_style(style);
+    }
+    bar
 }
 
 pub fn say(text: fmt::Arguments<'_>) {

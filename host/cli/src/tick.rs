@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use staging_sync_runtime::plan::{self, Plan};
 use staging_sync_runtime::tick::Report;
@@ -114,10 +113,7 @@ pub async fn strict(service: &Service) -> Result<(), CommandError> {
 pub async fn with_progress(
     tick: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> Result<Report, Error>,
 ) -> Result<Report, CommandError> {
-    let bar = ProgressBar::with_draw_target(None, output::progress());
-    if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} accounts") {
-        bar.set_style(style);
-    }
+    let bar = output::progress_bar("accounts");
     let report = tick(&|done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);

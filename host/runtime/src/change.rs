@@ -11,6 +11,8 @@ use crate::target::StagingAccount;
 pub const ADDED_BY: &str = "staging-account-sync";
 /// How many entries one change may add or remove: the list wouldn't fit in an item (400 KB) anyway.
 pub const MAX_CHANGES: usize = 10_000;
+/// How often an account is read again, and what is to be written made anew, because somebody edited it meanwhile.
+pub const MAX_CONFLICTS: usize = 3;
 /// How long a text of a new entry may be, in bytes: IAM's limit for a role ARN.
 const MAX_TEXT: usize = 2_048;
 
@@ -66,13 +68,13 @@ pub fn list(stored: &[StagingAccount], removed: &[&str], new: impl IntoIterator<
     json!({ "L": list })
 }
 
-/// The SHA-256 of a stored list (`None`: there's none), the same for every way to write the same list.
-pub fn digest(stored: Option<&Value>) -> String {
-    sha256(canonical(stored.unwrap_or(&Value::Null)).to_string().as_bytes())
+/// The SHA-256 of a value, as of a stored list (`None`: there's none): the same for every way to write the same value.
+pub fn digest(value: Option<&Value>) -> String {
+    sha256(canonical(value.unwrap_or(&Value::Null)).to_string().as_bytes())
 }
 
 /// A value with the members of its objects in one order, and those of DynamoDB's sets, which have none.
-pub fn canonical(value: &Value) -> Value {
+fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let mut sorted: Vec<(&String, &Value)> = members.iter().collect();

@@ -9,6 +9,14 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<String> {
     decode(&std::fs::read(path)?).map_err(|problem| io::Error::new(io::ErrorKind::InvalidData, problem))
 }
 
+/// Writes a file in one step: whoever reads it finds all of it, or what was there before.
+pub fn write_whole(path: &Path, contents: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    std::fs::write(&part, contents)?;
+    std::fs::rename(&part, path)
+}
+
 /// So many of something: `1 case`, `2 cases`. For nouns whose plural ends in an s.
 pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

@@ -2,6 +2,7 @@
 
 use staging_sync_runtime::case::{Case, Run};
 use staging_sync_runtime::tape::{self, Exchange, Matched, Played};
+use staging_sync_runtime::text;
 
 /// What a case came to.
 #[derive(Debug)]
@@ -54,12 +55,9 @@ fn take_over(case: &Case, run: &Run) -> Result<(), String> {
             Some(target) => drop(tape.targets.insert(target.clone(), list)),
         }
     }
-    for (name, text) in [("tape.json", tape.text()), ("summary.json", tape::pretty(&run.result()))] {
+    for (name, contents) in [("tape.json", tape.text()), ("summary.json", tape::pretty(&run.result()))] {
         let path = case.dir.join(name);
-        let part = path.with_extension("part");
-        std::fs::write(&part, text)
-            .and_then(|()| std::fs::rename(&part, &path))
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        text::write_whole(&path, contents).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
 }

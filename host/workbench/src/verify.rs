@@ -42,6 +42,8 @@ pub struct Verification {
 pub struct Verified {
     /// How many worlds there are.
     pub all: usize,
+    /// How many of them are the small worlds in every combination, without those that the values are put into.
+    pub small: usize,
     /// How many were judged: all, or up to those among which an invariant broke.
     pub judged: usize,
     /// What became of their accounts in the first tick, where AWS answers.
@@ -78,11 +80,6 @@ struct Round<'a> {
 }
 
 impl Verification {
-    /// How many worlds there are in every combination, without those that the values are put into.
-    pub fn small(&self) -> usize {
-        small::all(self.staging_accounts).len()
-    }
-
     /// Why an invariant isn't judged, if it isn't.
     pub fn inapplicable(&self, invariant: Invariant) -> Option<String> {
         let foreign = invariant == Invariant::Summary && self.operation != OPERATION;
@@ -93,12 +90,13 @@ impl Verification {
     /// Judges the policy in every world. `progress` hears how many are judged, of how many.
     pub async fn run(&self, policy: &Policy, progress: impl Fn(usize, usize)) -> Result<Verified, Error> {
         let mut worlds = small::all(self.staging_accounts);
+        let small = worlds.len();
         worlds.extend(self.varied.worlds());
         let mut rounds = vec![Round { settings: &self.settings, other: false, worlds }];
         let others = self.varied.settings.iter();
         rounds.extend(others.map(|settings| Round { settings, other: true, worlds: varied::settings_worlds() }));
         let all = rounds.iter().map(|round| round.worlds.len()).sum();
-        let mut found = Verified { all, ..Verified::default() };
+        let mut found = Verified { all, small, ..Verified::default() };
         let mut size = FIRST;
         for round in &rounds {
             let mut left = &round.worlds[..];

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use wasm_encoder::{ComponentSection, CustomSection};
 use wasmparser::{Parser, Payload};
 
 use crate::invariants::Invariant;
@@ -77,27 +78,9 @@ pub fn embed(component: &[u8], text: &str) -> Result<Vec<u8>, String> {
     if section(component).is_some() {
         return Err(format!("has a custom section {SECTION} already"));
     }
-    let mut content = sized(SECTION.as_bytes());
-    content.extend_from_slice(text.as_bytes());
     let mut whole = component.to_vec();
-    whole.push(0); // a custom section
-    whole.extend(sized(&content));
+    CustomSection { name: SECTION.into(), data: text.as_bytes().into() }.append_to_component(&mut whole);
     Ok(whole)
-}
-
-/// Bytes after their number, in LEB128.
-fn sized(bytes: &[u8]) -> Vec<u8> {
-    let (mut left, mut sized) = (bytes.len(), Vec::new());
-    loop {
-        let low = (left & 0x7f) as u8;
-        left >>= 7;
-        sized.push(if left == 0 { low } else { low | 0x80 });
-        if left == 0 {
-            break;
-        }
-    }
-    sized.extend_from_slice(bytes);
-    sized
 }
 
 /// The section's bytes, also those of a core module inside.

@@ -12,6 +12,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{Access, Aws, discovery::Listing};
+use staging_sync_runtime::text::counted;
 
 use crate::accounts::Accounts;
 use crate::{CommandError, Exit, table};
@@ -50,8 +51,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         for check in &checks {
             println!("{}", check.lines());
         }
-        let plural = if warning == 1 { "" } else { "s" };
-        println!("\n{ok} ok, {warning} warning{plural}, {failed} failed, {not_checked} not checked");
+        println!("\n{ok} ok, {}, {failed} failed, {not_checked} not checked", counted(warning, "warning"));
     }
     Ok(if failed > 0 { Exit::Failed } else { Exit::Success })
 }

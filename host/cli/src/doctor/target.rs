@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use staging_sync_runtime::account::{AccountId, Item, Role, Session};
 use staging_sync_runtime::aws::diagnosis::Caller;
-use staging_sync_runtime::aws::regions::is_opt_in;
+use staging_sync_runtime::aws::discovery::{Listing, NOT_OPTED_IN, is_not_initialized, is_not_opted_in};
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{Access, Aws, AwsApi, AwsError, Call, Principal, Request, SESSION_NAME};
-use staging_sync_runtime::target::{Target, is_account_key};
+use staging_sync_runtime::target::{RoleError, Target, is_account_key};
 
 use super::check::Check;
 use super::host::Settings;
@@ -99,10 +99,8 @@ impl Targets<'_> {
             Ok(role) => Ok((target, role)),
             Err(error) => {
                 let found = match error {
-                    staging_sync_runtime::target::RoleError::Missing => {
-                        "no role ARN is stored, so ticks skip it".to_owned()
-                    }
-                    staging_sync_runtime::target::RoleError::Foreign(found) => found,
+                    RoleError::Missing => "no role ARN is stored, so ticks skip it".to_owned(),
+                    RoleError::Foreign(found) => found,
                 };
                 Err(Check::failed(ROLE, format!("{id}: {found}"), next))
             }
@@ -110,7 +108,7 @@ impl Targets<'_> {
     }
 
     async fn account(&self, target: &Target, role: &Role, permissions: &mut Permissions) -> Vec<Check> {
-        let Some(listing) = self.access.listings.first() else {
+        let Some(&listing) = self.access.listings.first() else {
             let none = Check::ok(ROLE, "not needed: the policy asks nothing of target accounts");
             return vec![none, Check::ok(REGION, "not needed: the policy asks nothing of target accounts")];
         };
@@ -135,7 +133,7 @@ impl Targets<'_> {
         let stored = if role.external_id.is_some() { "the stored external id" } else { "no external id" };
         let assumed = Check::ok(ROLE, format!("{} is assumed, with {stored}", role.arn));
         let session = Arc::new(Session { role: role.clone(), policy });
-        vec![assumed, self.region(target, session, listing.action(), permissions).await]
+        vec![assumed, self.region(target, session, listing, permissions).await]
     }
 
     /// One listing in one region: one that the account uses, where it's known to use any.
@@ -143,30 +141,25 @@ impl Targets<'_> {
         &self,
         target: &Target,
         session: Arc<Session>,
-        action: &'static str,
+        listing: Listing,
         permissions: &mut Permissions,
     ) -> Check {
         let (regions, in_use) = (&self.settings.config.regions, target.regions_in_use());
         let region = regions.iter().find(|region| in_use.contains(*region)).or(regions.first());
         let Some(region) = region.cloned() else { return Check::behind(REGION, "environment") };
-        let (request, list) = match action {
-            "drs:DescribeSourceServers" => {
-                (Request::DescribeSourceServers { max_results: 200, next_token: None }, "items")
-            }
-            _ => (Request::ListStagingAccounts { max_results: 50, next_token: None }, "accounts"),
-        };
-        let call = Call { region: Some(region.clone()), principal: Principal::Role(session), request };
+        let (id, action, list) = (&target.id, listing.action(), listing.list());
+        let principal = Principal::Role(session);
+        let call = Call { region: Some(region.clone()), principal, request: listing.request(None) };
         let answer = self.live.call(&call).await;
-        let (id, code) = (&target.id, answer.as_ref().err().map(|error| error.code.as_str()));
         // Both are answers of somebody who was let in, or isn't needed.
-        let unused = match code {
-            Some("UninitializedAccountException") => Some("DRS isn't initialized there, which is an empty answer"),
-            Some("UnrecognizedClientException") if is_opt_in(&region) && !in_use.contains(&region) => {
+        let unused = answer.as_ref().err().and_then(|error| match error {
+            error if is_not_initialized(error) => Some("DRS isn't initialized there, which is an empty answer"),
+            error if is_not_opted_in(error, &region, &in_use) => {
                 Some("the account isn't opted in there, which is an empty answer")
             }
             _ => None,
-        };
-        if code != Some("UnrecognizedClientException") {
+        });
+        if answer.as_ref().err().is_none_or(|error| error.code != NOT_OPTED_IN) {
             permissions.tried(action, answer.as_ref().err().filter(|_| unused.is_none()));
         }
         match (answer, unused) {

@@ -6,7 +6,7 @@ use staging_sync_runtime::activation::Offer;
 use staging_sync_runtime::activation::history::{self, Kind};
 use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::Manifest;
-use staging_sync_runtime::activation::publish::{self, Stored, promoted, rolled_back};
+use staging_sync_runtime::activation::publish::{Stored, promoted, rolled_back};
 
 use super::record::{Note, make};
 use super::source;
@@ -47,24 +47,24 @@ pub struct Rollback {
 
 /// The shadow becomes active.
 pub async fn promote(Promote { arguments, replace }: Promote) -> Result<Exit, CommandError> {
-    let (at, stored) = read(&arguments.manifest).await?;
+    let (at, stored) = source::manifest(&arguments.manifest).await?;
     let manifest = promoted(stored.manifest.clone()).map_err(|error| CommandError(format!("{at}: {error}")))?;
     change(&arguments, &at, &stored, &manifest, Kind::Promote, !replace).await
 }
 
 /// The shadow goes, whatever the active policy is like.
 pub async fn withdraw(arguments: Arguments) -> Result<Exit, CommandError> {
-    let (at, stored) = read(&arguments.manifest).await?;
+    let (at, stored) = source::manifest(&arguments.manifest).await?;
     let mut manifest = stored.manifest.clone();
     let shadow = manifest.shadow.take().ok_or_else(|| CommandError(format!("{at}: has no shadow to withdraw")))?;
     let said = format!("{} decides in the shadow no more from the next tick on", source::title(&shadow));
     let before = (Some(&stored.manifest), Some(stored.version.as_str()));
-    make(&at, before, &manifest, (Kind::Withdraw, None), &arguments.note, &said).await
+    make(&at, before, &manifest, Kind::Withdraw, &arguments.note, &said).await
 }
 
 /// An earlier policy becomes active again, or a later one.
 pub async fn rollback(Rollback { arguments, to, to_change }: Rollback) -> Result<Exit, CommandError> {
-    let (at, stored) = read(&arguments.manifest).await?;
+    let (at, stored) = source::manifest(&arguments.manifest).await?;
     let unable = |error: String| CommandError(format!("{at}: {error}"));
     let now = stored.manifest.clone();
     let manifest = match (to, to_change) {
@@ -84,12 +84,6 @@ pub async fn rollback(Rollback { arguments, to, to_change }: Rollback) -> Result
         return Ok(Exit::Success);
     }
     change(&arguments, &at, &stored, &manifest, Kind::Rollback, false).await // the way back is never closed
-}
-
-async fn read(manifest: &str) -> Result<(Location, Stored), CommandError> {
-    let at = source::locate(manifest).await?;
-    let stored = publish::read(&at).await?.ok_or_else(|| CommandError(format!("{at}: there's no such manifest")))?;
-    Ok((at, stored))
 }
 
 /// Changes a manifest, if hosts would take what becomes active; and, where it's asked for, if that serves as much as what
@@ -114,5 +108,5 @@ async fn change(
     let again = if kind == Kind::Rollback { "again " } else { "" };
     let said = format!("{title} decides {again}from the next tick on");
     let before = (Some(&stored.manifest), Some(stored.version.as_str()));
-    make(at, before, manifest, (kind, Some(&manifest.active)), &arguments.note, &said).await
+    make(at, before, manifest, kind, &arguments.note, &said).await
 }

@@ -49,11 +49,7 @@ fn with_invariants(component: &[u8], file: &Path) -> Result<Vec<u8>, CommandErro
 }
 
 fn write(component: &[u8], out: &Path) -> Result<Exit, CommandError> {
-    // Beside it first, then in one step: nobody ever sees half a component.
-    let part = out.with_extension("part");
-    std::fs::write(&part, component)
-        .and_then(|()| std::fs::rename(&part, out))
-        .map_err(|error| CommandError(format!("{}: {error}", out.display())))?;
+    text::write_whole(out, component).map_err(|error| CommandError(format!("{}: {error}", out.display())))?;
     say!("{}: a component of {} KiB", out.display(), component.len().div_ceil(1024));
     Ok(Exit::Success)
 }

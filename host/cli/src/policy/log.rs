@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 use staging_sync_runtime::activation::history::{self, Record};
+use staging_sync_runtime::activation::manifest::Entry;
 use staging_sync_runtime::activation::publish::{self, Found};
 use staging_sync_runtime::text::printable;
 
@@ -56,7 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
 }
 
 /// An entry on one line: what, under which settings, with which cases, signed or not.
-fn described(entry: &staging_sync_runtime::activation::manifest::Entry) -> String {
+fn described(entry: &Entry) -> String {
     let settings = entry.settings.as_ref().map(|settings| json!(settings).to_string());
     let cases = entry.cases.as_ref().map(|cases| format!("cases {}", cases.sha256.get(..12).unwrap_or_default()));
     let text = format!(

@@ -106,7 +106,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             return Ok(Exit::Success);
         }
     }
-    let (title, published_entry) = (source::title(&entry), entry.clone());
+    let title = source::title(&entry);
     let manifest = match &found {
         Found::Broken(broken) => repaired(broken.remains.clone(), entry, arguments.shadow),
         _ => published(before.clone(), entry, arguments.shadow),
@@ -127,7 +127,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         }
         false => (Kind::Publish, format!("{title} decides from the next tick on")),
     };
-    make(&to, (before.as_ref(), found.version()), &manifest, (kind, Some(&published_entry)), note, &said).await
+    make(&to, (before.as_ref(), found.version()), &manifest, kind, note, &said).await
 }
 
 /// Puts a file beside the manifest, and says where it was damaged there.

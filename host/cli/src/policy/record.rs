@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use staging_sync_runtime::activation::history::{self, Change, Kind};
 use staging_sync_runtime::activation::location::Location;
-use staging_sync_runtime::activation::manifest::{Entry, Manifest};
+use staging_sync_runtime::activation::manifest::Manifest;
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::tick::instant_text;
 
@@ -23,12 +23,12 @@ pub struct Note {
 }
 
 /// Makes a change, unless it's a dry run, and prints the manifest. `before` is what was there, as far as it could be read,
-/// and its version; `kind` comes with the policy that was proven for it; `said` tells the change to people.
+/// and its version; `said` tells the change to people.
 pub async fn make(
     at: &Location,
     (before, version): (Option<&Manifest>, Option<&str>),
     manifest: &Manifest,
-    (kind, proven): (Kind, Option<&Entry>),
+    kind: Kind,
     note: &Note,
     said: &str,
 ) -> Result<Exit, CommandError> {
@@ -37,6 +37,12 @@ pub async fn make(
         say!("{at}: dry run, nothing is changed: {said}");
         return Ok(Exit::Success);
     }
+    // Whatever begins to decide was proven first.
+    let proven = match kind {
+        Kind::Publish | Kind::Promote | Kind::Rollback => Some(&manifest.active),
+        Kind::Shadow => manifest.shadow.as_ref(),
+        Kind::Withdraw | Kind::Unrecorded => None,
+    };
     let change = Change {
         at: instant_text(SystemTime::now()),
         by: author(at).await,

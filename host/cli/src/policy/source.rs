@@ -8,7 +8,7 @@ use staging_sync_runtime::activation::Admission;
 use staging_sync_runtime::activation::bucket::Objects;
 use staging_sync_runtime::activation::location::{self, Location};
 use staging_sync_runtime::activation::manifest::Entry;
-use staging_sync_runtime::activation::publish::Unchanged;
+use staging_sync_runtime::activation::publish::{self, Stored, Unchanged};
 use staging_sync_runtime::activation::signature::Key;
 use staging_sync_runtime::activation::store::Fetched;
 use staging_sync_runtime::bindings::types::Operation;
@@ -28,6 +28,13 @@ impl From<Unchanged> for CommandError {
 pub async fn locate(text: &str) -> Result<Location, CommandError> {
     let objects = if location::is_s3(text) { Some(Arc::new(Objects::from_env().await?)) } else { None };
     Location::parse(text, objects.as_ref()).map_err(CommandError)
+}
+
+/// A manifest that must be there, and its place.
+pub async fn manifest(text: &str) -> Result<(Location, Stored), CommandError> {
+    let at = locate(text).await?;
+    let stored = publish::read(&at).await?.ok_or_else(|| CommandError(format!("{at}: there's no such manifest")))?;
+    Ok((at, stored))
 }
 
 /// What judges a policy here as the host would: with its limits, and with `POLICY_PUBLIC_KEY` where it's set.

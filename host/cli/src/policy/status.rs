@@ -3,7 +3,6 @@
 use clap::Args;
 use serde_json::json;
 use staging_sync_runtime::activation::Offer;
-use staging_sync_runtime::activation::publish;
 
 use super::source;
 use crate::{CommandError, Exit, table};
@@ -21,8 +20,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
-    let at = source::locate(&arguments.manifest).await?;
-    let stored = publish::read(&at).await?.ok_or_else(|| CommandError(format!("{at}: there's no such manifest")))?;
+    let (at, stored) = source::manifest(&arguments.manifest).await?;
     let gate = source::gate(arguments.public_key.as_deref())?;
     let mut exit = Exit::Success;
     let mut found = serde_json::Map::new();

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 use staging_sync_runtime::case::Case;
 use staging_sync_runtime::outcome::Counts;
@@ -82,7 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         }
     }
     println!("{}", said_of(&verification.varied, arguments.settings.is_some()));
-    let (small, seconds) = (verification.small(), began.elapsed().as_secs_f64());
+    let (small, seconds) = (found.small, began.elapsed().as_secs_f64());
     println!(
         "{} of {} worlds in {seconds:.1} s, two ticks each; {small} of them are the small worlds in every combination",
         found.judged, found.all
@@ -104,10 +103,7 @@ fn counted(counts: &Counts) -> String {
 
 /// Judges the policy, and tells how far it is: with a bar on a terminal, and elsewhere with a line each tenth.
 async fn verified(verification: &Verification, policy: &Policy) -> Result<Verified, CommandError> {
-    let bar = ProgressBar::with_draw_target(None, output::progress());
-    if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} worlds") {
-        bar.set_style(style);
-    }
+    let bar = output::progress_bar("worlds");
     let told = AtomicUsize::new(0);
     let found = verification
         .run(policy, |judged, all| {

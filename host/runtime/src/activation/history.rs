@@ -221,8 +221,8 @@ pub struct Recorded {
     pub missing: Option<String>,
 }
 
-/// Replaces a manifest (`before`, if it could be read), as `publish::replace` does, and records the change. That a record can't be written keeps no
-/// change from being made: a rollback is urgent.
+/// Replaces a manifest (`before`, if it could be read), as `publish::replace` does, and records the change. That a record
+/// can't be written keeps no change from being made: a rollback is urgent.
 pub async fn change(
     at: &Location,
     before: Option<&Manifest>,
@@ -236,12 +236,8 @@ pub async fn change(
     };
     publish::replace(at, version, manifest).await?;
     let (before, missing) = match before {
-        Ok(before) => (before, None),
+        Ok(before) => (before, record(at, change, manifest).await.err()),
         Err(error) => (None, Some(error)),
-    };
-    let missing = match missing {
-        None => record(at, change, manifest).await.err(),
-        missing => missing,
     };
     Ok(Recorded { before, missing: missing.map(|error| error.to_string()) })
 }

@@ -29,6 +29,22 @@ impl Listing {
             Self::SourceServers => "drs:DescribeSourceServers",
         }
     }
+
+    /// The call for a page.
+    pub fn request(self, next_token: Option<String>) -> Request {
+        match self {
+            Self::StagingAccounts => Request::ListStagingAccounts { max_results: 50, next_token },
+            Self::SourceServers => Request::DescribeSourceServers { max_results: 200, next_token },
+        }
+    }
+
+    /// The member of a page that has its entries.
+    pub fn list(self) -> &'static str {
+        match self {
+            Self::StagingAccounts => "accounts",
+            Self::SourceServers => "items",
+        }
+    }
 }
 
 /// One region's answer. The entries are true even where there's an error: they are what was read before it.
@@ -50,7 +66,7 @@ pub enum Seen {
     /// It was read in this tick.
     Read,
     /// It said in this tick that the account doesn't use it.
-    UnusedRegions,
+    Unused,
     /// It said so in an earlier tick, and wasn't asked in this one.
     Remembered,
 }
@@ -63,7 +79,7 @@ const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExp
 const REFUSED: [&str; 2] = [NOT_OPTED_IN, "InvalidClientTokenId"];
 
 /// The code of a region that the account isn't opted in to, of a session that is dead, and of a region at fault.
-pub(super) const NOT_OPTED_IN: &str = "UnrecognizedClientException";
+pub const NOT_OPTED_IN: &str = "UnrecognizedClientException";
 
 impl Aws {
     /// Lists in all regions at once, by the account's role. Fails as a whole if the role can't be assumed, or
@@ -123,9 +139,6 @@ impl Aws {
 
     /// The answers, where an opt-in region that doesn't know the credentials is one that the account isn't opted in to,
     /// and so empty, unless a stored entry was discovered from it. What they tell is kept for later ticks.
-    ///
-    /// A default region can't be left: one that refuses credentials that others accept is at fault, and its answer is
-    /// incomplete.
     fn learned(
         &self,
         account: &AccountId,
@@ -134,9 +147,9 @@ impl Aws {
         mut answers: Vec<RegionAnswer>,
     ) -> Vec<RegionAnswer> {
         for answer in &mut answers {
-            let not_opted_in = answer.entries.is_empty() && has_code(answer, &[NOT_OPTED_IN]);
-            if not_opted_in && regions::is_opt_in(&answer.region) && !in_use.contains(&answer.region) {
-                (answer.error, answer.seen) = (None, Seen::UnusedRegions);
+            let says = |error: &AwsError| is_not_opted_in(error, &answer.region, in_use);
+            if answer.entries.is_empty() && answer.error.as_ref().is_some_and(says) {
+                (answer.error, answer.seen) = (None, Seen::Unused);
             }
             if answer.error.is_none() && answer.seen != Seen::Remembered {
                 self.known.unused.learn(account, listing, &answer.region, answer.seen == Seen::Read);
@@ -184,7 +197,7 @@ impl Aws {
     async fn region(&self, session: &Arc<Session>, listing: Listing, region: &str) -> RegionAnswer {
         let mut entries = Vec::new();
         let read = self.pages(session, listing, region, &mut entries).await;
-        let (_, operation) = request(listing, None).name();
+        let (_, operation) = listing.request(None).name();
         let (seen, error) = match read {
             Ok(seen) => (seen, None),
             Err(error) => (Seen::Read, Some(error.while_doing(operation))),
@@ -203,17 +216,11 @@ impl Aws {
         let mut token = None;
         loop {
             let principal = Principal::Role(Arc::clone(session));
-            let page = match self.call(Some(region), principal, request(listing, token)).await {
-                // DRS isn't set up in this region: the account has no source servers there.
-                Err(error) if error.code == "UninitializedAccountException" && entries.is_empty() => {
-                    return Ok(Seen::UnusedRegions);
-                }
+            let page = match self.call(Some(region), principal, listing.request(token)).await {
+                Err(error) if is_not_initialized(&error) && entries.is_empty() => return Ok(Seen::Unused),
                 other => other?,
             };
-            let list = match listing {
-                Listing::StagingAccounts => "accounts",
-                Listing::SourceServers => "items",
-            };
+            let list = listing.list();
             let Some(Value::Array(found)) = page.get(list) else {
                 return Err(AwsError::malformed(format!("expected a list of {list}")));
             };
@@ -237,11 +244,15 @@ impl Aws {
     }
 }
 
-fn request(listing: Listing, next_token: Option<String>) -> Request {
-    match listing {
-        Listing::StagingAccounts => Request::ListStagingAccounts { max_results: 50, next_token },
-        Listing::SourceServers => Request::DescribeSourceServers { max_results: 200, next_token },
-    }
+/// Whether a region says that the account has never set up DRS there: it has no source servers.
+pub fn is_not_initialized(error: &AwsError) -> bool {
+    error.code == "UninitializedAccountException"
+}
+
+/// Whether a region that refuses the credentials is one that the account isn't opted in to: an opt-in region, and none
+/// that it's known to use. A default region can't be left, so one that refuses what others accept is at fault.
+pub fn is_not_opted_in(error: &AwsError, region: &str, in_use: &BTreeSet<String>) -> bool {
+    error.code == NOT_OPTED_IN && regions::is_opt_in(region) && !in_use.contains(region)
 }
 
 /// Refuses an entry that isn't what DRS documents: an id that isn't 12 digits makes the answer incomplete.

@@ -5,11 +5,8 @@ use futures_util::stream::{self, StreamExt};
 use super::{Plan, Planned};
 use crate::account::{AccountId, Item};
 use crate::aws::{Aws, Landed, Write};
-use crate::change;
+use crate::change::{self, MAX_CONFLICTS};
 use crate::target::Target;
-
-/// How often an account is read again because its item was edited between reading and writing.
-const MAX_CONFLICTS: usize = 3;
 
 /// What became of an account of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::{Plan, Planned};
 use crate::Event;
-use crate::change::{ADDED_BY, MAX_CHANGES, canonical};
-use crate::digest::sha256;
+use crate::change::{self, ADDED_BY, MAX_CHANGES};
 
 /// The version of the format that this program writes and reads.
 pub const FORMAT: u32 = 1;
@@ -22,7 +21,7 @@ impl Plan {
     /// The file's text. It ends in a digest of the rest.
     pub fn text(&self) -> String {
         let mut plan = serde_json::to_value(self).unwrap_or_default();
-        plan[DIGEST] = digest(&plan).into();
+        plan[DIGEST] = change::digest(Some(&plan)).into();
         format!("{plan:#}\n")
     }
 
@@ -56,7 +55,7 @@ impl Plan {
             (path, error.into_inner().to_string())
         })?;
         plan.check()?;
-        if said != Some(digest(file).into()) {
+        if said != Some(change::digest(Some(file)).into()) {
             let altered = "expected the digest of the rest: the plan was edited or cut after it was made; plan again, and \
                            apply a part of it with --account";
             return Err(problem("$.sha256", altered));
@@ -113,11 +112,6 @@ impl Planned {
 
 fn problem(path: impl Into<String>, what: impl Into<String>) -> Problem {
     (path.into(), what.into())
-}
-
-/// The digest of a plan without its own.
-fn digest(plan: &Value) -> String {
-    sha256(canonical(plan).to_string().as_bytes())
 }
 
 #[cfg(test)]

@@ -16,14 +16,12 @@ use crate::account::{AccountId, Item};
 use crate::aws::{AwsError, Landed, Write, pacing};
 use crate::bindings::types::{self, AccountOutcome, Outcome};
 use crate::capability::Scope;
+use crate::change::MAX_CONFLICTS;
 use crate::outcome;
 use crate::plan::Planned;
 use crate::policy::Fault;
 use crate::removals::{self, RemovalBudget};
 use crate::target::{Target, is_account_key};
-
-/// How often an account is read and decided again because somebody edited it meanwhile.
-const MAX_CONFLICTS: usize = 3;
 
 /// The reason of accounts that a tick had no time for.
 pub(super) const DEFERRED: &str = "Deferred - out of time";

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::Plan;
-use super::{DIGEST, digest};
+use super::DIGEST;
+use crate::change::digest;
 
 fn plan() -> Value {
     json!({
@@ -32,7 +33,7 @@ fn plan() -> Value {
 
 /// A plan with the digest that it has then.
 fn signed(mut plan: Value) -> String {
-    plan[DIGEST] = digest(&plan).into();
+    plan[DIGEST] = digest(Some(&plan)).into();
     plan.to_string()
 }
 
