@@ -55,9 +55,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let mut exports = lab.env();
     exports.extend(bundle.as_ref().map(|Bundle(path)| ("AWS_CA_BUNDLE", path.display().to_string())));
     exports.rotate_right(usize::from(bundle.is_some()));
+    let lines: String = exports.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+    let lines = format!("{FORGET}{lines}");
     if let Some(path) = &arguments.env_file {
-        let text: String = exports.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
-        text::write_whole(path, &text).map_err(|error| CommandError(format!("lab: {}: {error}", path.display())))?;
+        text::write_whole(path, &lines).map_err(|error| CommandError(format!("lab: {}: {error}", path.display())))?;
     }
     if let [program, rest @ ..] = arguments.command.as_slice() {
         let exit = run_command(program, rest, &exports).await;
@@ -68,9 +69,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         "# DynamoDB, S3, STS and DRS at {}; policies go to s3://{bucket}; use it from another shell with:",
         lab.url()
     );
-    for (name, value) in exports {
-        println!("export {name}={value}");
-    }
+    print!("{lines}");
     say!("serving until interrupted (Ctrl-C)");
     tokio::signal::ctrl_c().await.map_err(|error| CommandError(format!("lab: {error}")))?;
     lab.shutdown().await;
@@ -92,6 +91,14 @@ async fn run_command(program: &OsStr, rest: &[OsString], exports: &[(&str, Strin
     let code = ended.code().or_else(|| Some(128 + ended.signal()?)); // as shells have it
     Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)))
 }
+
+/// What a shell forgets before it uses the lab: its AWS variables and profiles, as `run_command` does.
+const FORGET: &str = "\
+for name in $(env | sed -n 's/^\\(AWS_[A-Z0-9_]*\\)=.*/\\1/p'); do unset \"$name\"; done
+export AWS_CONFIG_FILE=/dev/null
+export AWS_SHARED_CREDENTIALS_FILE=/dev/null
+export AWS_EC2_METADATA_DISABLED=true
+";
 
 /// A file that is there and says nothing.
 const NO_FILE: &str = "/dev/null";

@@ -137,7 +137,9 @@ fn main() -> ExitCode {
     let code = runtime.block_on(run(arguments));
     runtime.shutdown_background(); // a policy that is being compiled isn't waited for
     if let Some(error) = output::finish() {
-        eprintln!("staging-sync: stdout can't be written, and what is missing there is lost: {error}");
+        eprintln!(
+            "staging-sync: stdout can't be written: {error}; the command ran to its end, so what it changed stays changed"
+        );
         return ExitCode::from(2);
     }
     code

@@ -3,16 +3,27 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
+use staging_sync_runtime::plan::PlannedBy;
 use staging_sync_runtime::text::{counted, printable};
-use staging_sync_runtime::tick::Shadow;
+use staging_sync_runtime::tick::{Report, Shadow};
 
 /// A summary, or anything else, as indented JSON.
 pub fn json(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
+/// A tick: one row an account, the counts, who decided, and last what keeps the configured policy from it.
+pub fn tick(report: &Report) -> String {
+    let (rows, rejected) = (rows_and_counts(&report.summary), rejected(&report.summary));
+    format!("{rows}{}{}{rejected}", policy(&report.policy), shadow(&report.shadow))
+}
+
 /// A tick's summary: one row an account, then the counts.
 pub fn summary(summary: &Value) -> String {
+    rows_and_counts(summary) + &rejected(summary)
+}
+
+fn rows_and_counts(summary: &Value) -> String {
     let mut table = table(&["ACCOUNT", "NAME", "STATUS", "WHAT"]);
     for detail in summary["details"].as_array().into_iter().flatten() {
         table.add_row([
@@ -39,28 +50,38 @@ pub fn summary(summary: &Value) -> String {
         counts = own.filter_map(|(name, value)| Some(format!("{} {}", printable(name), value.as_u64()?))).collect();
     }
     let total = number("totalAccounts");
-    let rejected = &summary["policyRejected"];
-    let rejected = match rejected["decidedBy"].as_str() {
-        None => String::new(),
-        Some(by) => format!(
-            "\npolicy rejected: {}: {}: {}; decided by {}",
-            text(&rejected["source"]),
-            text(&rejected["step"]),
-            text(&rejected["reason"]),
-            printable(by)
-        ),
-    };
     let dry_run = if summary["dryRun"] == true { ", dry run: nothing was written" } else { "" };
     format!(
-        "{table}\n{} at {}: {}{dry_run}{rejected}",
+        "{table}\n{} at {}: {}{dry_run}",
         counted(usize::try_from(total).unwrap_or(usize::MAX), "account"),
         text(&summary["timestamp"]),
         counts.join(", "),
     )
 }
 
+/// Why the configured policy isn't followed, and by whom accounts were decided, as a line; nothing where it is.
+fn rejected(summary: &Value) -> String {
+    let rejected = &summary["policyRejected"];
+    let Some(by) = rejected["decidedBy"].as_str() else { return String::new() };
+    format!(
+        "\npolicy rejected: {}: {}: {}; decided by {}",
+        text(&rejected["source"]),
+        text(&rejected["step"]),
+        text(&rejected["reason"]),
+        printable(by)
+    )
+}
+
+/// Which policy decided, and with which settings, as a line.
+fn policy(policy: &PlannedBy) -> String {
+    let PlannedBy { name, version, digest, settings } = policy;
+    let digest = digest.get(..12).unwrap_or(digest);
+    let line = format!("{name} {version} (sha256 {digest}), settings {settings}");
+    format!("\npolicy: {}", printable(&line))
+}
+
 /// What the policy in the shadow came to, as a line below the table; nothing where there's none.
-pub fn shadow(shadow: &Shadow) -> String {
+fn shadow(shadow: &Shadow) -> String {
     let Some(policy) = &shadow.policy else { return String::new() };
     let Shadow { compared, different, failed, not_compared, .. } = shadow;
     let mut line = format!("\nshadow: {}: ", printable(policy));

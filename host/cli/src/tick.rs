@@ -83,7 +83,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     }
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
     if table {
-        println!("{}{}", table::summary(&report.summary), table::shadow(&report.shadow));
+        println!("{}", table::tick(&report));
     } else {
         println!("{}", table::json(&report.summary));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::fault::Fault;
-use crate::fleet::{Account, Fleet, Region};
+use crate::fleet::{Account, Fleet, Region, Service};
 use crate::{Error, item};
 
 impl Fleet {
@@ -34,6 +34,7 @@ impl Fleet {
         }
         for (i, fault) in self.faults.iter().enumerate() {
             fault.validate(&format!("faults[{i}]"), &mut problems);
+            fault.validate_filters(&format!("faults[{i}]"), &mut problems);
         }
         problems.into_result()
     }
@@ -124,6 +125,55 @@ impl Fault {
             if let Err(problem) = item::to_dynamodb(&mutate.set) {
                 problems.0.push(format!("{path}.mutate.set.{problem}"));
             }
+        }
+    }
+}
+
+/// The operations that a fault can name: those that the lab answers, by service.
+const OPERATIONS: [(Service, &[&str]); 4] = [
+    (Service::Sts, &["AssumeRole", "GetCallerIdentity"]),
+    (Service::Drs, &["ListStagingAccounts", "DescribeSourceServers"]),
+    (
+        Service::DynamoDb,
+        &[
+            "Scan",
+            "Query",
+            "GetItem",
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "BatchGetItem",
+            "BatchWriteItem",
+            "TransactGetItems",
+            "TransactWriteItems",
+            "DescribeTable",
+            "ListTables",
+        ],
+    ),
+    (Service::S3, &["GetObject", "PutObject", "HeadObject", "DeleteObject", "HeadBucket", "ListObjectsV2"]),
+];
+
+impl Fault {
+    /// A filter that matches no call makes a fault that never strikes, and a test that can't fail.
+    fn validate_filters(&self, path: &str, problems: &mut Problems) {
+        if let Some(account) = &self.account {
+            problems.account_id(&format!("{path}.account"), account);
+        }
+        if let Some(region) = &self.region {
+            let named_well = region.split('-').count() >= 3
+                && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            problems.check(
+                named_well,
+                &format!("{path}.region"),
+                &format!("a region like eu-west-1, found {region:?}"),
+            );
+        }
+        if let Some(operation) = &self.operation {
+            let of_service = |service: &Service| self.service.is_none_or(|wanted| wanted == *service);
+            let of_service = OPERATIONS.iter().filter(|(service, _)| of_service(service));
+            let known: Vec<&str> = of_service.flat_map(|(_, operations)| operations.iter().copied()).collect();
+            let expected = format!("one of {}, found {operation:?}", known.join(", "));
+            problems.check(known.contains(&operation.as_str()), &format!("{path}.operation"), &expected);
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::account::AccountId;
 use crate::aws::discovery::{Listing, RegionAnswer, Seen};
+use crate::aws::regions::is_named_well;
 use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
 use crate::change::{self, MAX_CHANGES, NewEntry};
@@ -243,6 +244,27 @@ impl Scope {
         self.regions.iter().find(|region| !read(region))
     }
 
+    /// Which of these ids are stored as discovered in a region that this tick doesn't ask, and why they stay: that the
+    /// others don't name them says nothing about that one.
+    fn out_of_sight(&self, ids: &[String]) -> Option<(BTreeSet<String>, String)> {
+        let mut found = BTreeSet::new();
+        let mut regions = BTreeSet::new();
+        for entry in &self.target.staging_accounts {
+            let asked = ids.iter().any(|id| id == entry.id.as_str());
+            let region = entry.text("discoveredFrom").filter(|region| is_named_well(region));
+            if let Some(region) = region.filter(|region| asked && !self.regions.contains(region)) {
+                found.insert(entry.id.to_string());
+                regions.insert(region);
+            }
+        }
+        let list = |texts: &BTreeSet<String>| Vec::from_iter(texts.iter().map(String::as_str)).join(", ");
+        let (ids, regions) = (list(&found), list(&regions));
+        let reason = format!(
+            "{ids} was discovered in {regions}, which DRS_REGIONS doesn't name: add the region, or remove the entry by hand"
+        );
+        (!found.is_empty()).then_some((found, reason))
+    }
+
     /// Stages a change. An instance whose account has to wait for others ends once its `memory` (in bytes) is `wanted`.
     pub(crate) async fn update(
         &mut self,
@@ -259,11 +281,15 @@ impl Scope {
         let mut removed: Vec<String> = stored.intersection(&remove).map(ToString::to_string).collect();
         let added: Vec<String> = add.keys().filter(|id| !stored.contains(id.as_str())).cloned().collect();
 
-        let mut held = Vec::new();
-        let mut held_reason = None;
+        let (mut held, mut reasons) = (Vec::new(), Vec::new());
+        if let Some((ids, reason)) = self.out_of_sight(&removed) {
+            removed.retain(|id| !ids.contains(id));
+            held.extend(ids);
+            reasons.push(reason);
+        }
         if !removed.is_empty() {
             let empties = added.is_empty() && stored.iter().all(|id| removed.iter().any(|removed| removed == id));
-            held_reason = match self.proven().await {
+            let reason = match self.proven().await {
                 Err(unproven) => Some(unproven),
                 Ok(()) => match if empties { self.removals.emptying() } else { Emptying::Allowed } {
                     Emptying::Unknown => {
@@ -281,11 +307,14 @@ impl Scope {
                     }
                 },
             };
+            if let Some(reason) = reason {
+                held.append(&mut removed);
+                held.sort();
+                reasons.push(reason);
+                self.held = true;
+            }
         }
-        if held_reason.is_some() {
-            held = std::mem::take(&mut removed);
-            self.held = true;
-        }
+        let held_reason = (!reasons.is_empty()).then(|| reasons.join("; "));
         let new = added.iter().filter_map(|id| add.get(id)).map(|entry| entry.stored(&self.now));
         let gone: Vec<&str> = removed.iter().map(String::as_str).collect();
         let list = change::list(&self.target.staging_accounts, &gone, new);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::aws::regions::{is_named_well, of_partition};
+use crate::aws::regions::{is_drs_region, is_named_well, of_partition};
 use crate::aws::{self, bucket_and_key};
 use crate::error::{Error, ErrorKind};
 use crate::policy::Limits;
@@ -98,6 +98,14 @@ impl Config {
     /// tick, when one account's calls wait for each other, there are still calls for every place.
     pub fn max_accounts(&self) -> usize {
         self.max_concurrency + self.max_concurrency / 2
+    }
+
+    /// Which of the regions this program doesn't know to have DRS, in words; none, if it knows them all. They are asked
+    /// all the same: AWS adds regions.
+    pub fn unknown_regions(&self) -> Option<String> {
+        let unknown: Vec<&str> = self.regions.iter().map(String::as_str).filter(|name| !is_drs_region(name)).collect();
+        let unknown = unknown.join(", ");
+        (!unknown.is_empty()).then(|| format!("DRS_REGIONS names {unknown}, which isn't known to have DRS"))
     }
 
     /// Reads the process's environment; the region may be a profile's.
@@ -295,6 +303,14 @@ mod tests {
         assert!(error.message.contains("cn-north-1") && error.message.contains("DRS_REGIONS"), "{}", error.message);
         let named = [("TARGET_ACCOUNTS_TABLE", "t"), ("AWS_REGION", "cn-north-1"), ("DRS_REGIONS", "cn-north-1")];
         assert_eq!(read(&named).expect("an operator's choice").regions, ["cn-north-1"]);
+    }
+
+    #[test]
+    fn a_mistyped_region_is_named() {
+        let config = |regions: &str| read(&[("TARGET_ACCOUNTS_TABLE", "t"), ("DRS_REGIONS", regions)]).expect("valid");
+        let expected = "DRS_REGIONS names us-esat-1, which isn't known to have DRS";
+        assert_eq!(config("us-esat-1,eu-west-1").unknown_regions().as_deref(), Some(expected));
+        assert_eq!(config("us-gov-west-1,eu-west-1").unknown_regions(), None);
     }
 
     #[test]

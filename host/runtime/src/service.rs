@@ -58,6 +58,9 @@ struct Serving<'a> {
 impl Service {
     /// Makes the AWS clients. Policies are looked at with every tick, or before by `prepare`.
     pub async fn start(config: Config) -> Result<Self, Error> {
+        if let Some(unknown) = config.unknown_regions() {
+            tracing::warn!("{unknown}: correct it, unless the region is newer than this program");
+        }
         let live = SdkApi::from_env(config.max_concurrency).await?;
         let on_s3 = config.policies.iter().any(|policy| location::is_s3(policy)) || config.outcomes_prefix.is_some();
         let objects = match on_s3 {

@@ -28,6 +28,7 @@ pub struct Settings {
 pub async fn environment() -> (Check, Option<Settings>) {
     const NAME: &str = "environment";
     const NEXT: &str = "set what is named here; `staging-sync tick --help` lists all variables";
+    const MISTYPED: &str = "correct DRS_REGIONS, unless the region is newer than this program";
     let region = match aws::region_and_endpoints().await {
         Ok(region) => region,
         Err(error) => return (Check::failed(NAME, error.message, NEXT), None),
@@ -47,7 +48,11 @@ pub async fn environment() -> (Check, Option<Settings>) {
                 many => format!("{} regions", many.len()),
             };
             let found = format!("region {region}, DRS in {drs}{dry_run}");
-            (Check::ok(NAME, found), Some(Settings { config, table }))
+            let check = match config.unknown_regions() {
+                None => Check::ok(NAME, found),
+                Some(unknown) => Check::warning(NAME, format!("{found}; {unknown}"), MISTYPED),
+            };
+            (check, Some(Settings { config, table }))
         }
         Err(error) => (Check::failed(NAME, error.message, NEXT), None),
     }

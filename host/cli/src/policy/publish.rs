@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value};
+use staging_sync_runtime::activation::fetch_cases;
 use staging_sync_runtime::activation::history::Kind;
 use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::{Cases, Entry};
@@ -26,13 +27,21 @@ pub struct Arguments {
     /// it.
     #[arg(long, value_name = "URI")]
     to: String,
-    /// The policy's settings: a JSON file. Without it, hosts use POLICY_SETTINGS.
+    /// The policy's settings: a JSON file. Default: those of the active policy; if it has none, hosts use
+    /// POLICY_SETTINGS.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// Publish without settings, even if the active policy has some: hosts use POLICY_SETTINGS.
+    #[arg(long, conflicts_with = "settings")]
+    no_settings: bool,
     /// What the policy must decide before a host takes it: a directory of cases. They run here first, under the
-    /// published settings; a case with a settings.json under its own.
+    /// published settings; a case with a settings.json under its own. Default: those of the active policy, if
+    /// it has any. The built-in cases always run.
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
+    /// Publish without cases, even if the active policy has some: only the built-in ones run.
+    #[arg(long, conflicts_with = "cases")]
+    no_cases: bool,
     /// The secret key to sign with; its password, if it has one, in POLICY_KEY_PASSWORD.
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
@@ -55,8 +64,6 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let to = source::locate(&arguments.to).await?;
     let bytes = bytes(&source::locate(&arguments.policy).await?).await?;
-    let settings = arguments.settings.as_ref().map(settings).transpose()?;
-    let cases = arguments.cases.as_deref().map(cases).transpose()?;
     let found = publish::find(&to).await?;
     let before = match &found {
         Found::Nothing => None,
@@ -69,11 +76,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         _ => before.as_ref().map(|before| &before.active),
     };
 
+    // A new version goes on with the settings and cases of the active one, unless it's told otherwise.
+    let (settings, place) = arguments.settings(active)?;
+    let cases = arguments.cases(&to, active).await?;
+
     // What a host would do with it, done here first. A signature is looked at once there is one.
     let unsigned = source::gate(None)?;
     let text =
         settings.clone().map_or_else(|| unsigned.settings.clone(), |settings| Value::Object(settings).to_string());
-    let place = arguments.settings.as_ref().map_or("POLICY_SETTINGS".into(), |path| path.display().to_string());
     let release = unsigned.judge(bytes.clone(), (text, &place), None, cases.clone()).await;
     let release = release.map_err(publish::Unchanged::from)?;
     let info = release.policy().info();
@@ -128,6 +138,39 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         false => (Kind::Publish, format!("{title} decides from the next tick on")),
     };
     make(&to, (before.as_ref(), found.version()), &manifest, kind, note, &said).await
+}
+
+impl Arguments {
+    /// The settings to publish, if any, and where they are, for people.
+    fn settings(&self, active: Option<&Entry>) -> Result<(Option<Map<String, Value>>, String), CommandError> {
+        if let Some(path) = &self.settings {
+            return Ok((Some(settings(path)?), path.display().to_string()));
+        }
+        let kept = active.and_then(|entry| Some((entry, entry.settings.clone()?)));
+        let Some((active, kept)) = kept.filter(|_| !self.no_settings) else {
+            return Ok((None, "POLICY_SETTINGS".into()));
+        };
+        let (title, text) = (source::title(active), Value::Object(kept.clone()).to_string());
+        say!("settings: {text}, as {title} has them; --settings FILE or --no-settings publishes others");
+        Ok((Some(kept), format!("the settings of {title}, which --settings FILE or --no-settings replaces")))
+    }
+
+    /// The cases to prove the policy on besides the built-in ones, if any.
+    async fn cases(&self, to: &Location, active: Option<&Entry>) -> Result<Option<Vec<u8>>, CommandError> {
+        if let Some(dir) = &self.cases {
+            return cases(dir).map(Some);
+        }
+        let kept = active.and_then(|entry| Some((entry, entry.cases.as_ref()?))).filter(|_| !self.no_cases);
+        let Some((active, kept)) = kept else { return Ok(None) };
+        let title = source::title(active);
+        let text = fetch_cases(to, kept).await.map_err(|error| {
+            CommandError(format!(
+                "{to}: the cases of {title}: {error}; --cases DIR or --no-cases publishes without them"
+            ))
+        })?;
+        say!("cases: those of {title}; --cases DIR or --no-cases publishes others");
+        Ok(Some(text))
+    }
 }
 
 /// Puts a file beside the manifest, and says where it was damaged there.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use staging_sync_runtime::tick::Report;
-use staging_sync_runtime::{Config, Event, Service, Tick, log};
+use staging_sync_runtime::{Config, ErrorKind, Event, Service, Tick, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinError;
@@ -77,6 +77,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let listener = TcpListener::bind(&arguments.listen).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
     let service = Arc::new(Service::start(config).await?);
+    // A policy that can't be had now may be had later; an operation that none serves is a mistake in the event.
+    if service.prepare().await.is_ok()
+        && let Err(error) = service.release(&event.operation).await
+        && error.kind == ErrorKind::UnknownOperation
+    {
+        return Err(error.into());
+    }
     let shared: Shared = Arc::new(Mutex::new(State::new(every.max(timeout))));
     tokio::spawn(http::serve(listener, Arc::clone(&shared)));
     tracing::info!(%address, everySeconds = every.as_secs(), timeoutSeconds = timeout.as_secs(), "serving");

@@ -43,6 +43,53 @@ async fn its_exports_are_the_environment_of_a_tick() {
     assert_eq!(summary["details"][0]["status"], "updated", "{summary}");
 }
 
+/// A shell that has credentials, a session, an endpoint or a profile of its own uses none of them in the lab.
+#[tokio::test]
+async fn what_a_shell_had_of_aws_is_gone_once_it_sources_the_labs_environment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("lab.env");
+    let (_lab, _) = lab(&["--env-file", file.to_str().expect("UTF-8")]).await;
+    let foreign = [
+        ("AWS_SESSION_TOKEN", "of the shell"),
+        ("AWS_PROFILE", "production"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"),
+    ];
+    for shell in ["bash", "dash"] {
+        let mut command = tokio::process::Command::new(shell);
+        command
+            .args(["-euc", ". \"$FILE\"; env"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("FILE", &file)
+            .envs(foreign);
+        let output = command.output().await.expect("a shell");
+        assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+        let env = String::from_utf8_lossy(&output.stdout).into_owned();
+        let names: Vec<&str> = env.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        assert!(names.contains(&"AWS_ENDPOINT_URL") && names.contains(&"TARGET_ACCOUNTS_TABLE"), "{shell}: {env}");
+        assert!(foreign.iter().all(|(name, _)| !names.contains(name)), "{shell}: {env}");
+        assert!(env.contains("AWS_CONFIG_FILE=/dev/null"), "{shell}: {env}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_that_can_never_strike_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("fleet.json");
+    for (filter, expected) in [
+        (r#""operation": "ListStagingAccount""#, "faults[0].operation: expected one of AssumeRole, "),
+        (r#""service": "drs", "operation": "Scan""#, "expected one of ListStagingAccounts, DescribeSourceServers"),
+        (r#""account": "1111""#, "faults[0].account: expected an account id of 12 digits"),
+        (r#""region": "useast1""#, "faults[0].region: expected a region like eu-west-1"),
+    ] {
+        fs::write(&file, format!(r#"{{"faults": [{{{filter}, "hang": true}}]}}"#)).expect("a fleet");
+        let arguments = ["lab", "--port", "0", "--fleet", file.to_str().expect("UTF-8")];
+        let output = staging_sync().args(arguments).output().await.expect("a lab");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && stderr.contains(expected), "{filter}: {stderr}");
+    }
+}
+
 /// All services over TLS, S3 with the policy included; whom to trust is told by the environment, or by the profile.
 #[tokio::test]
 async fn it_speaks_tls_to_who_trusts_its_authority() {

@@ -1,5 +1,8 @@
 //! Publishing through a network that loses answers.
 
+use std::path::Path;
+
+use serde_json::{Value, json};
 use staging_sync_lab::{Fault, Fleet, Lab};
 
 use crate::{policy, staging_sync};
@@ -111,4 +114,45 @@ async fn files_with_byte_order_marks_are_read() {
         assert!(summary.contains("\"totalAccounts\": 1"), "{summary}");
         std::fs::remove_file(manifest).expect("a manifest");
     }
+}
+
+/// A new version goes on with the settings and the cases of the one before it, and says so; who wants others says that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_version_keeps_settings_and_cases_unless_told_otherwise() {
+    let lab = Lab::start(Fleet::default()).await.expect("a lab");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (first, second, manifest) = (policy(), path("second.wasm"), path("policy.json"));
+    // Another component that decides the same: it has a custom section more.
+    let component = std::fs::read(&first).expect("a policy");
+    std::fs::write(&second, [&component[..], &[0, 5, 4, b'n', b'o', b't', b'e']].concat()).expect("a policy");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin/cases/unchanged");
+    let publish = async |policy: &str, more: &[&str]| {
+        let arguments = [&["policy", "publish", policy, "--to", &manifest], more].concat();
+        crate::run(&lab, &arguments, &[]).await
+    };
+    let (first, cases) = (first.to_str().expect("UTF-8"), cases.to_str().expect("UTF-8"));
+    let (code, _, stderr) = publish(first, &["--settings", "removals-none.json", "--cases", cases]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+
+    let (code, stdout, stderr) = publish(&second, &[]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let kept: Value = serde_json::from_str(&stdout).expect("a manifest");
+    assert_eq!(kept["settings"], json!({"removals": "none"}), "{stdout}");
+    assert_eq!(kept["cases"], kept["previous"]["cases"], "{stdout}");
+    assert!(kept["cases"].is_object() && kept["sha256"] != kept["previous"]["sha256"], "{stdout}");
+    for said in
+        [r#"settings: {"removals":"none"}, as staging-account-sync"#, "--no-settings", "cases: those of", "--no-cases"]
+    {
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
+    // So does one in the shadow.
+    let (_, stdout, stderr) = publish(first, &["--shadow"]).await;
+    let shadow: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("a manifest: {stderr}"));
+    assert_eq!(shadow["shadow"]["settings"], json!({"removals": "none"}), "{stdout}");
+
+    let (code, stdout, stderr) = publish(&second, &["--no-settings", "--no-cases"]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let without: Value = serde_json::from_str(&stdout).expect("a manifest");
+    assert!(without.get("settings").is_none() && without.get("cases").is_none(), "{stdout}");
 }

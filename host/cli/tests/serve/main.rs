@@ -184,6 +184,16 @@ async fn a_second_signal_stops_at_once() {
     assert_eq!(stored(&lab), "444455556666", "the write hadn't been carried out");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_no_policy_serves_ends_it_at_once() {
+    let lab = Lab::start(Fleet::default()).await.expect("a lab");
+    let event = r#"{"operation": "sync_staging_acounts"}"#;
+    let arguments = ["serve", "--every", "5m", "--listen", "127.0.0.1:0", "--event", event];
+    let output = staging_sync(&lab).args(arguments).output().await.expect("the program");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && stderr.contains("sync_staging_accounts"), "{stderr}");
+}
+
 #[tokio::test]
 async fn a_port_that_is_taken_keeps_it_from_starting() {
     let lab = Lab::start(seed()).await.expect("a lab");

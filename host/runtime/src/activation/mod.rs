@@ -287,7 +287,8 @@ async fn prove(release: &Release, cases: Option<&[u8]>) -> Result<(), Rejected> 
     Ok(())
 }
 
-async fn fetch_cases(at: &Location, cases: &Cases) -> Result<Vec<u8>, Rejected> {
+/// Fetches a bundle of cases that a manifest at `at` names, and verifies its digest.
+pub async fn fetch_cases(at: &Location, cases: &Cases) -> Result<Vec<u8>, Rejected> {
     fetch(at, &cases.file, &cases.sha256, bundle::MAX_BYTES).await
 }
 
