@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::account::AccountId;
-use crate::aws::discovery::{Listing, RegionAnswer, Seen};
+use crate::aws::discovery::{Listing, Origin, RegionAnswer};
 use crate::aws::regions::is_named_well;
 use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
@@ -215,7 +215,7 @@ impl Scope {
         let Ok(role) = self.target.role() else { return Ok(()) };
         let in_use = self.target.regions_in_use();
         for (listing, answers) in &mut self.answers {
-            let remembered = answers.values().filter(|answer| answer.seen == Seen::Remembered);
+            let remembered = answers.values().filter(|answer| answer.origin == Origin::Remembered);
             let remembered: Vec<String> = remembered.map(|answer| answer.region.clone()).collect();
             let regions: Vec<&String> = remembered.iter().collect();
             if remembered.is_empty() {

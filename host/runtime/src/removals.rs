@@ -55,7 +55,7 @@ pub struct RemovalBudget {
 
 struct State {
     /// The accounts so far, in the tick's order.
-    accounts: Vec<Place>,
+    accounts: Vec<Permit>,
     /// All accounts before this position are settled, and so many of them have taken a place.
     settled: (usize, usize),
     /// How many accounts there are in all, once it's known.
@@ -68,7 +68,7 @@ struct State {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum Permit {
     Undecided,
     Taken,
     NotNeeded,
@@ -175,7 +175,7 @@ impl RemovalBudget {
     /// The next account in the tick's order; it's done when the value is dropped.
     pub fn account(self: &Arc<Self>) -> Account {
         let accounts = &mut self.state().accounts;
-        accounts.push(Place::Undecided);
+        accounts.push(Permit::Undecided);
         Account { removals: Arc::clone(self), position: accounts.len() - 1 }
     }
 
@@ -205,14 +205,14 @@ impl RemovalBudget {
     }
 
     /// Settles an account that is undecided; one that has taken a place keeps it.
-    fn settle(&self, position: usize, place: Place) {
+    fn settle(&self, position: usize, place: Permit) {
         let mut state = self.state();
         let State { accounts, settled, .. } = &mut *state;
-        if let Some(account @ Place::Undecided) = accounts.get_mut(position) {
+        if let Some(account @ Permit::Undecided) = accounts.get_mut(position) {
             *account = place;
         }
-        while let Some(place) = accounts.get(settled.0).filter(|place| **place != Place::Undecided) {
-            *settled = (settled.0 + 1, settled.1 + usize::from(*place == Place::Taken));
+        while let Some(place) = accounts.get(settled.0).filter(|place| **place != Permit::Undecided) {
+            *settled = (settled.0 + 1, settled.1 + usize::from(*place == Permit::Taken));
         }
         drop(state);
         self.changed.notify_waiters();
@@ -221,13 +221,13 @@ impl RemovalBudget {
     /// `None`: it depends on accounts before this one, or on how many there are.
     fn decide(&self, position: usize) -> Option<bool> {
         let mut state = self.state();
-        if state.accounts.get(position) == Some(&Place::Taken) {
+        if state.accounts.get(position) == Some(&Permit::Taken) {
             return Some(true);
         }
         let (first, taken) = state.settled;
         let before = state.accounts.get(first..position).unwrap_or_default();
         let count = |place| before.iter().filter(|account| **account == place).count();
-        let (taken, undecided) = (taken + count(Place::Taken), count(Place::Undecided));
+        let (taken, undecided) = (taken + count(Permit::Taken), count(Permit::Undecided));
         let known = state.total.is_some() || self.none.is_some();
         // There are at least as many places as the accounts so far make.
         let limit = self.limit(state.total.unwrap_or(state.accounts.len()));
@@ -275,7 +275,7 @@ impl Account {
             changed.as_mut().enable(); // before looking, so that no change is missed
             match self.removals.decide(self.position) {
                 Some(true) => {
-                    self.removals.settle(self.position, Place::Taken);
+                    self.removals.settle(self.position, Permit::Taken);
                     return true;
                 }
                 Some(false) => return false,
@@ -296,7 +296,7 @@ impl Account {
 
     /// Says that the account needs no place for now, so that others don't wait for it.
     pub fn leave(&self) {
-        self.removals.settle(self.position, Place::NotNeeded);
+        self.removals.settle(self.position, Permit::NotNeeded);
     }
 
     /// Whether the account's list may be emptied.
@@ -307,7 +307,7 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.removals.settle(self.position, Place::NotNeeded);
+        self.removals.settle(self.position, Permit::NotNeeded);
     }
 }
 

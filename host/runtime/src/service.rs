@@ -12,12 +12,12 @@ use crate::Config;
 use crate::activation::bucket::Objects;
 use crate::activation::location::{self, Location};
 use crate::activation::signature::Key;
-use crate::activation::{Admission, PolicySource, Rejected, StandIn, Standing};
+use crate::activation::{Admission, CurrentPolicies, Fallback, PolicySource, Rejected};
 use crate::aws::sdk_api::SdkApi;
 use crate::aws::{AwsApi, Known};
 use crate::config;
 use crate::error::{Error, ErrorKind};
-use crate::fanout::{self, Document, Merge, Places};
+use crate::fanout::{self, Document, Merge, OutcomeLocations};
 use crate::policy::{Cache, Policy, Release};
 use crate::summary;
 use crate::tick::{Policies, Report, Runtime, Tick, unknown_operation};
@@ -34,9 +34,9 @@ pub struct Service {
     aws_api: Arc<dyn AwsApi>,
     /// Sessions and unused regions: one knowledge for all policies, whichever is active.
     known: Arc<Known>,
-    slots: Vec<PolicySource>,
-    places: Places,
-    /// The runtime of each slot's standing, by its count of changes: sessions last from tick to tick.
+    sources: Vec<PolicySource>,
+    places: OutcomeLocations,
+    /// The runtime of each source's current, by its count of changes: sessions last from tick to tick.
     runtimes: Vec<Mutex<Option<Counted>>>,
     /// The same of the policy before, where only that one serves an operation.
     runtimes_of_previous: Vec<Mutex<Option<CountedPrevious>>>,
@@ -48,7 +48,7 @@ type CountedPrevious = (u64, (Arc<Release>, Arc<Runtime>));
 
 /// What serves an operation.
 struct Serving<'a> {
-    slot: &'a PolicySource,
+    source: &'a PolicySource,
     active: Arc<Release>,
     runtime: Arc<Runtime>,
     /// Why another than the source's active policy does.
@@ -85,35 +85,35 @@ impl Service {
         let invalid = |error: String| Error::new(ErrorKind::ConfigurationInvalid, format!("environment: {error}"));
         let key = config.policy_public_key.as_deref().map(Key::named).transpose();
         let key = key.map_err(|error| invalid(format!("POLICY_PUBLIC_KEY {error}")))?;
-        let gate = |key| {
+        let admission = |key| {
             let (settings, cache) = (config.settings.clone(), Cache::standard(packaged));
             Arc::new(Admission { limits: config.limits, key, settings, cache })
         };
         // What is packaged with this program is as good as the program: it needs no signature.
-        let (gate, of_packaged) = (gate(key), gate(None));
-        let mut slots = Vec::new();
+        let (admission, of_packaged) = (admission(key), admission(None));
+        let mut sources = Vec::new();
         for policy in &config.policies {
             let at = Location::parse(policy, objects.as_ref());
             let at = at.map_err(|error| Error::new(ErrorKind::PolicyUnavailable, format!("policy {error}")))?;
-            let stand_in = packaged.to_str().filter(|packaged| packaged != policy);
-            let gate = if stand_in.is_some() { &gate } else { &of_packaged };
-            let stand_in = stand_in.filter(|_| config.packaged_stands_in);
-            let stand_in = stand_in.and_then(|packaged| Location::parse(packaged, None).ok());
-            slots.push(PolicySource::new(at, Arc::clone(gate), stand_in));
+            let fallback = packaged.to_str().filter(|packaged| packaged != policy);
+            let admission = if fallback.is_some() { &admission } else { &of_packaged };
+            let fallback = fallback.filter(|_| config.packaged_stands_in);
+            let fallback = fallback.and_then(|packaged| Location::parse(packaged, None).ok());
+            sources.push(PolicySource::new(at, Arc::clone(admission), fallback));
         }
-        let runtimes = slots.iter().map(|_| Mutex::default()).collect();
-        let runtimes_of_previous = slots.iter().map(|_| Mutex::default()).collect();
-        let places = Places::new(config.outcomes_prefix.as_deref(), objects);
+        let runtimes = sources.iter().map(|_| Mutex::default()).collect();
+        let runtimes_of_previous = sources.iter().map(|_| Mutex::default()).collect();
+        let places = OutcomeLocations::new(config.outcomes_prefix.as_deref(), objects);
         let known = Known::new(config.region_recheck_ticks);
-        Ok(Self { config, aws_api, known, slots, places, runtimes, runtimes_of_previous })
+        Ok(Self { config, aws_api, known, sources, places, runtimes, runtimes_of_previous })
     }
 
     /// Loads the policies, so that the first tick finds them. Fails where there's none to go by.
     pub async fn prepare(&self) -> Result<(), Error> {
         let until = Instant::now() + INIT;
-        self.look(until, until).await;
-        for slot in &self.slots {
-            slot.standing().await.map_err(|rejected| unusable(slot, &rejected))?;
+        self.refresh(until, until).await;
+        for source in &self.sources {
+            source.current().await.map_err(|rejected| unusable(source, &rejected))?;
         }
         Ok(())
     }
@@ -121,8 +121,8 @@ impl Service {
     /// Why sources aren't followed that aren't: which, at what step, and why.
     pub async fn rejected(&self) -> Vec<String> {
         let mut all = Vec::new();
-        for slot in &self.slots {
-            all.extend(slot.rejected().await.map(|rejected| format!("{}: {rejected}", slot.location())));
+        for source in &self.sources {
+            all.extend(source.rejected().await.map(|rejected| format!("{}: {rejected}", source.location())));
         }
         all
     }
@@ -145,11 +145,11 @@ impl Service {
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<(Report, Arc<Release>), Error> {
         let operation = tick.event.operation.clone();
-        let Serving { slot, active, runtime, rejected } = self.runtime(&operation, tick.deadline).await?;
-        let not_followed = self.not_followed(slot, rejected, &active).await;
+        let Serving { source, active, runtime, rejected } = self.runtime(&operation, tick.deadline).await?;
+        let not_followed = self.not_followed(source, rejected, &active).await;
         let mut report = runtime.tick(tick, progress).await?;
         if report.demoted {
-            slot.demote(&active).await;
+            source.demote(&active).await;
         }
         if let Some(rejected) = not_followed {
             summary::policy_rejected(&mut report.summary, rejected.clone());
@@ -165,14 +165,14 @@ impl Service {
         if found.is_none() {
             found = serving.rejected().await.map(|rejected| (serving, rejected));
         }
-        for slot in self.slots.iter() {
-            if found.is_none() && slot.standing().await.is_err() {
-                found = slot.rejected().await.map(|rejected| (slot, rejected));
+        for source in self.sources.iter() {
+            if found.is_none() && source.current().await.is_err() {
+                found = source.rejected().await.map(|rejected| (source, rejected));
             }
         }
-        let (slot, rejected) = found?;
+        let (source, rejected) = found?;
         Some(json!({
-            "source": slot.location().to_string(),
+            "source": source.location().to_string(),
             "step": rejected.step.name(),
             "reason": rejected.reason,
             "decidedBy": active.to_string(),
@@ -216,11 +216,11 @@ impl Service {
         let summary_to = merge.summary_to.as_ref().map(|uri| self.places.at("$.summaryTo", uri)).transpose()?;
         let joined = fanout::join(self.places.documents(&merge.outcomes).await?, merge.failed_segments)?;
         let operation = joined.tick.operation.clone();
-        let Serving { slot, active, runtime, rejected } = self.runtime(&operation, deadline).await?;
-        let not_followed = self.not_followed(slot, rejected, &active).await;
+        let Serving { source, active, runtime, rejected } = self.runtime(&operation, deadline).await?;
+        let not_followed = self.not_followed(source, rejected, &active).await;
         let mut merged = runtime.merge(joined).await?;
         if merged.demoted {
-            slot.demote(&active).await;
+            source.demote(&active).await;
         }
         if let Some(rejected) = not_followed {
             summary::policy_rejected(&mut merged.summary, rejected);
@@ -234,61 +234,61 @@ impl Service {
     async fn runtime(&self, operation: &str, deadline: Option<Instant>) -> Result<Serving<'_>, Error> {
         let now = Instant::now();
         let left = deadline.map_or(8 * WAIT, |deadline| deadline.saturating_duration_since(now));
-        self.look(now + (left / 4).min(WAIT), now + left / 2).await;
+        self.refresh(now + (left / 4).min(WAIT), now + left / 2).await;
         let place = match self.serving(operation).await {
             Err(error) if error.kind == ErrorKind::UnknownOperation => {
                 return self.by_previous(operation).await.ok_or(error);
             }
             place => place?,
         };
-        let (Some(slot), Some(kept)) = (self.slots.get(place), self.runtimes.get(place)) else {
+        let (Some(source), Some(kept)) = (self.sources.get(place), self.runtimes.get(place)) else {
             return Err(unknown_operation(operation, []));
         };
-        let standing = usable(slot).await?;
+        let current = usable(source).await?;
         let mut kept = kept.lock().await;
         let runtime = match &*kept {
-            Some((change, runtime)) if *change == standing.change => Arc::clone(runtime),
+            Some((change, runtime)) if *change == current.change => Arc::clone(runtime),
             _ => {
-                let policies = slot.policies(&standing);
+                let policies = source.policies(&current);
                 let (config, aws_api, known) =
                     (self.config.clone(), Arc::clone(&self.aws_api), Arc::clone(&self.known));
                 let runtime = Arc::new(Runtime::knowing(config, policies, aws_api, known));
-                *kept = Some((standing.change, Arc::clone(&runtime)));
+                *kept = Some((current.change, Arc::clone(&runtime)));
                 runtime
             }
         };
-        Ok(Serving { slot, active: standing.active, runtime, rejected: None })
+        Ok(Serving { source, active: current.active, runtime, rejected: None })
     }
 
     /// Lets the policy serve that a manifest had before its active one, where only that one serves an operation: whoever
     /// published the active one may not have meant to end it.
     async fn by_previous(&self, operation: &str) -> Option<Serving<'_>> {
-        for (slot, kept) in self.slots.iter().zip(&self.runtimes_of_previous) {
-            let Some(standing) = slot.standing().await.ok().flatten() else { continue };
+        for (source, kept) in self.sources.iter().zip(&self.runtimes_of_previous) {
+            let Some(current) = source.current().await.ok().flatten() else { continue };
             let mut kept = kept.lock().await;
-            let known = kept.take().filter(|(change, _)| *change == standing.change);
+            let known = kept.take().filter(|(change, _)| *change == current.change);
             let (release, runtime) = match known {
                 Some((_, known)) => known,
                 None => {
-                    let Some(release) = slot.previous(&standing).await else { continue };
+                    let Some(release) = source.previous(&current).await else { continue };
                     let policies = Policies::of(Arc::clone(&release));
                     let (config, aws_api, known) =
                         (self.config.clone(), Arc::clone(&self.aws_api), Arc::clone(&self.known));
                     (release, Arc::new(Runtime::knowing(config, policies, aws_api, known)))
                 }
             };
-            *kept = Some((standing.change, (Arc::clone(&release), Arc::clone(&runtime))));
+            *kept = Some((current.change, (Arc::clone(&release), Arc::clone(&runtime))));
             if release.policy().title(operation).is_none() {
                 continue;
             }
             let reason = format!(
                 "{} doesn't serve {operation}, which {release} before it does and goes on with: publish a policy that \
                  serves it, or list both in POLICY",
-                standing.active
+                current.active
             );
             let rejected = Rejected::unserved(reason);
-            slot.tell(&rejected, Some(&release));
-            return Some(Serving { slot, active: release, runtime, rejected: Some(rejected) });
+            source.tell(&rejected, Some(&release));
+            return Some(Serving { source, active: release, runtime, rejected: Some(rejected) });
         }
         None
     }
@@ -296,51 +296,51 @@ impl Service {
     /// The release that serves an operation now.
     pub async fn release(&self, operation: &str) -> Result<Arc<Release>, Error> {
         let until = Instant::now() + 2 * WAIT;
-        self.look(until, until).await;
-        Ok(usable(&self.slots[self.serving(operation).await?]).await?.active)
+        self.refresh(until, until).await;
+        Ok(usable(&self.sources[self.serving(operation).await?]).await?.active)
     }
 
     /// The release that ticks of an operation go by, without another look at its source.
-    pub async fn standing(&self, operation: &str) -> Option<Arc<Release>> {
+    pub async fn current(&self, operation: &str) -> Option<Arc<Release>> {
         let place = self.serving(operation).await.ok()?;
-        Some(usable(&self.slots[place]).await.ok()?.active)
+        Some(usable(&self.sources[place]).await.ok()?.active)
     }
 
     /// Looks at every source, and then lets others stand in for what no source serves. What is on its way is waited for
     /// until `until`, and until `latest` where there's nothing else to go by.
-    async fn look(&self, until: Instant, latest: Instant) {
-        for (place, slot) in self.slots.iter().enumerate() {
+    async fn refresh(&self, until: Instant, latest: Instant) {
+        for (place, source) in self.sources.iter().enumerate() {
             let others = self.others(place, None).await;
-            slot.look(until, latest, &|operation| served_by(&others, operation)).await;
+            source.refresh(until, latest, &|operation| served_by(&others, operation)).await;
         }
         // One round each, so that the packaged policy for one source doesn't keep out the previous one of another.
-        for by in StandIn::ALL {
-            for (place, slot) in self.slots.iter().enumerate() {
+        for by in Fallback::ALL {
+            for (place, source) in self.sources.iter().enumerate() {
                 let others = self.others(place, Some(by)).await;
-                slot.stand_in(by, &|operation| served_by(&others, operation)).await;
+                source.fall_back(by, &|operation| served_by(&others, operation)).await;
             }
         }
     }
 
-    /// The releases of all other slots; those that stand in for another policy only where they do it as well as this.
-    async fn others(&self, place: usize, stand_ins: Option<StandIn>) -> Vec<Arc<Release>> {
+    /// The releases of all other sources; those that stand in for another policy only where they do it as well as this.
+    async fn others(&self, place: usize, fallbacks: Option<Fallback>) -> Vec<Arc<Release>> {
         let mut others = Vec::new();
-        for (_, other) in self.slots.iter().enumerate().filter(|(other, _)| *other != place) {
-            let standing = other.standing().await.ok().flatten();
-            let standing = standing.filter(|standing| standing.stands_in() <= stand_ins);
-            others.extend(standing.map(|standing| standing.active));
+        for (_, other) in self.sources.iter().enumerate().filter(|(other, _)| *other != place) {
+            let current = other.current().await.ok().flatten();
+            let current = current.filter(|current| current.fallback() <= fallbacks);
+            others.extend(current.map(|current| current.active));
         }
         others
     }
 
-    /// The slot whose policy serves an operation.
+    /// The source whose policy serves an operation.
     async fn serving(&self, operation: &str) -> Result<usize, Error> {
         let mut known: Vec<Policy> = Vec::new();
         let mut unusable_one = None;
-        for (place, slot) in self.slots.iter().enumerate() {
-            match usable(slot).await {
-                Ok(standing) if standing.active.policy().title(operation).is_some() => return Ok(place),
-                Ok(standing) => known.push(standing.active.policy().clone()),
+        for (place, source) in self.sources.iter().enumerate() {
+            match usable(source).await {
+                Ok(current) if current.active.policy().title(operation).is_some() => return Ok(place),
+                Ok(current) => known.push(current.active.policy().clone()),
                 Err(error) => unusable_one = unusable_one.or(Some(error)),
             }
         }
@@ -353,16 +353,16 @@ fn served_by(releases: &[Arc<Release>], operation: &str) -> Option<String> {
     releases.iter().find(|release| release.policy().title(operation).is_some()).map(ToString::to_string)
 }
 
-/// What a slot's ticks go by.
-async fn usable(slot: &PolicySource) -> Result<Standing, Error> {
-    let standing = slot.standing().await.map_err(|rejected| unusable(slot, &rejected))?;
-    standing.ok_or_else(|| {
-        let message = format!("policy {}: is still on its way; the next tick goes on", slot.location());
+/// What a source's ticks go by.
+async fn usable(source: &PolicySource) -> Result<CurrentPolicies, Error> {
+    let current = source.current().await.map_err(|rejected| unusable(source, &rejected))?;
+    current.ok_or_else(|| {
+        let message = format!("policy {}: is still on its way; the next tick goes on", source.location());
         Error::new(ErrorKind::PolicyUnavailable, message)
     })
 }
 
 /// The error of an invocation for which there's no policy.
-fn unusable(slot: &PolicySource, rejected: &Rejected) -> Error {
-    Error::new(rejected.kind, format!("policy {}: {rejected}", slot.location()))
+fn unusable(source: &PolicySource, rejected: &Rejected) -> Error {
+    Error::new(rejected.kind, format!("policy {}: {rejected}", source.location()))
 }

@@ -31,7 +31,7 @@ use crate::plan::{Planned, PlannedBy};
 use crate::policy::{Policy, Release};
 use crate::removals::{Part, RemovalBudget};
 use crate::summary;
-use account::{DEFERRED, Decided, Run, Turn};
+use account::{DEFERRED, Decided, Run, Step};
 use account_stream::AccountStream;
 use decider::{Decider, Rescue};
 use numbers::Before;
@@ -324,13 +324,13 @@ impl Runtime {
             .flat_map(stream::iter)
             .map(|account| run.spawn(account))
             .buffer_unordered(self.config.max_accounts())
-            .for_each(|turn| {
-                match turn {
-                    Turn::Decided(one) => {
+            .for_each(|step| {
+                match step {
+                    Step::Decided(one) => {
                         account_done(&one);
                         decided.push(*one);
                     }
-                    Turn::Last(one) => last.push(*one),
+                    Step::Last(one) => last.push(*one),
                 }
                 std::future::ready(())
             });
@@ -363,8 +363,8 @@ impl Runtime {
             );
         }
         let mut turns = stream::iter(last).map(|one| run.spawn_last(one)).buffer_unordered(self.config.max_accounts());
-        while let Some(turn) = turns.next().await {
-            if let Turn::Decided(one) = turn {
+        while let Some(step) = turns.next().await {
+            if let Step::Decided(one) = step {
                 account_done(&one);
                 decided.push(*one);
             }

@@ -10,7 +10,7 @@ use crate::view::View;
 use staging_sync_runtime::bindings::types::{AccountOutcome, Status};
 use staging_sync_runtime::error::{Error, ErrorKind};
 use staging_sync_runtime::outcome::{Counts, status_name};
-use staging_sync_runtime::tape::{Seen, Turn, Writing};
+use staging_sync_runtime::tape::{AccountCalls, ObservedTick, Writing};
 use staging_sync_runtime::tick::Report;
 
 /// The operation whose summary has the shape that is judged here; that of another operation is its own affair.
@@ -98,7 +98,7 @@ pub struct Ticked<'a> {
     /// What the host reports.
     pub report: &'a Result<Report, Error>,
     /// What was asked of AWS.
-    pub turn: &'a Turn,
+    pub observed: &'a ObservedTick,
     /// The regions that a complete view needs.
     pub regions: &'a [String],
     /// The event's operation.
@@ -119,9 +119,9 @@ pub fn check(tick: &Ticked) -> Vec<Violation> {
             return broken;
         }
     };
-    let nothing = Seen::default();
+    let nothing = AccountCalls::default();
     for of in &report.outcomes {
-        let seen = tick.turn.accounts.get(&of.account_id).unwrap_or(&nothing);
+        let seen = tick.observed.accounts.get(&of.account_id).unwrap_or(&nothing);
         let mut add = |invariant, what| {
             broken.push(Violation { invariant, account: Some(of.account_id.clone()), what });
         };
@@ -149,7 +149,7 @@ pub fn check(tick: &Ticked) -> Vec<Violation> {
         if let Some(trouble) = view.trouble().filter(|_| of.outcome.status == Status::Unchanged) {
             add(Invariant::Unknown, format!("says unchanged, and {trouble}"));
         }
-        let stored = tick.turn.table.get(&of.account_id).map(|item| entries(item.get("stagingAccounts")).len());
+        let stored = tick.observed.table.get(&of.account_id).map(|item| entries(item.get("stagingAccounts")).len());
         if let Some(what) = untrue(of, seen, &view, stored, tick.dry_run) {
             add(Invariant::Outcomes, what);
         }
@@ -166,10 +166,10 @@ pub fn settled(first: &Ticked, second: &Ticked) -> Vec<Violation> {
     let Ok(report) = first.report else { return Vec::new() };
     let mut broken = Vec::new();
     for of in &report.outcomes {
-        let Some(again) = second.turn.accounts.get(&of.account_id).and_then(|seen| seen.writes.first()) else {
+        let Some(again) = second.observed.accounts.get(&of.account_id).and_then(|seen| seen.writes.first()) else {
             continue;
         };
-        let before = first.turn.accounts.get(&of.account_id).and_then(|seen| seen.writes.last());
+        let before = first.observed.accounts.get(&of.account_id).and_then(|seen| seen.writes.last());
         let change = Change::of(again);
         let was_held = |id: &String| of.outcome.held_removals.contains(id);
         let only_held = !change.removed.is_empty() && change.removed.iter().all(was_held) && change.added.is_empty();
@@ -270,7 +270,13 @@ fn altered(write: &Writing) -> Option<String> {
 }
 
 /// How an outcome isn't what happened.
-fn untrue(of: &AccountOutcome, seen: &Seen, view: &View, stored: Option<usize>, dry_run: bool) -> Option<String> {
+fn untrue(
+    of: &AccountOutcome,
+    seen: &AccountCalls,
+    view: &View,
+    stored: Option<usize>,
+    dry_run: bool,
+) -> Option<String> {
     let outcome = &of.outcome;
     let status = status_name(outcome.status);
     let written = seen.writes.last().filter(|write| write.done);

@@ -35,21 +35,21 @@ pub async fn judge(case: &Case, policy: &Policy) -> Result<Judged, Error> {
     let now = case.tape.now.time();
     let tick = async |now| runtime.tick(Tick { now, ..Tick::of(event.clone()) }, |_, _| ()).await;
 
-    let (first, turn) = (tick(now).await, world.turn());
+    let (first, observed) = (tick(now).await, world.observed_tick());
     if let Err(error) = &first
         && ![ErrorKind::TableUnavailable, ErrorKind::PolicyFailed].contains(&error.kind)
     {
         return Err(error.clone());
     }
-    let (second, later) = (tick(now + LATER).await, world.turn());
-    let ticked = |report, turn| Ticked {
+    let (second, later) = (tick(now + LATER).await, world.observed_tick());
+    let ticked = |report, observed| Ticked {
         report,
-        turn,
+        observed,
         regions: &regions,
         operation: &event.operation,
         dry_run: event.dry_run == Some(true),
     };
-    let (one, other) = (ticked(&first, &turn), ticked(&second, &later));
+    let (one, other) = (ticked(&first, &observed), ticked(&second, &later));
     let mut broken = invariants::check(&one);
     for violation in invariants::check(&other) {
         let said = broken.iter().any(|it| (it.invariant, &it.account) == (violation.invariant, &violation.account));
@@ -58,7 +58,7 @@ pub async fn judge(case: &Case, policy: &Policy) -> Result<Judged, Error> {
         }
     }
     broken.extend(invariants::settled(&one, &other));
-    Ok(Judged { report: first, broken, unknown: [turn.unknown, later.unknown].concat() })
+    Ok(Judged { report: first, broken, unknown: [observed.unknown, later.unknown].concat() })
 }
 
 /// What the first tick asks and gets, on a tape of its own that can be replayed.

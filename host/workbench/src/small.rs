@@ -1,7 +1,7 @@
 //! Small worlds: one target account, up to three staging accounts and two regions, in every combination.
 
-mod says;
-mod twist;
+mod account_variant;
+mod region_state;
 mod values;
 
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use staging_sync_runtime::aws::discovery::Listing;
 use staging_sync_runtime::tape::{Answer, CONDITION_FAILED, Exchange, Failure, HostSettings, Now, Tape, VERSION};
 
-pub(super) use says::Says;
-pub(super) use twist::Twist;
+pub(super) use account_variant::AccountVariant;
+pub(super) use region_state::RegionState;
 pub use values::{Entry, Values};
 
 /// The regions of a small world.
@@ -29,15 +29,15 @@ const ROLE: &str = "DRSOrchestrationRole";
 #[derive(Debug, Clone, PartialEq)]
 pub struct SmallWorld {
     /// Who added each staging account to the stored list, if anybody did.
-    pub(super) stored: Vec<Option<By>>,
-    pub(super) says: [Says; 2],
-    pub(super) twist: Twist,
+    pub(super) stored: Vec<Option<AddedBy>>,
+    pub(super) regions: [RegionState; 2],
+    pub(super) variant: AccountVariant,
     /// Its texts and ids, where they aren't the usual ones.
     pub(super) values: Values,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum By {
+pub(super) enum AddedBy {
     Operator,
     Sync,
 }
@@ -46,51 +46,68 @@ pub(super) enum By {
 pub fn all(staging_accounts: u8) -> Vec<SmallWorld> {
     let sets = || 0..1_u8 << staging_accounts;
     let others = [
-        Says::Throttled,
-        Says::Denied,
-        Says::TooSlow,
-        Says::Expired,
-        Says::Malformed,
-        Says::BadId,
-        Says::Uninitialized,
-        Says::NotOptedIn,
+        RegionState::Throttled,
+        RegionState::Denied,
+        RegionState::TooSlow,
+        RegionState::Expired,
+        RegionState::Malformed,
+        RegionState::BadId,
+        RegionState::Uninitialized,
+        RegionState::NotOptedIn,
     ];
     // In the order in which they're easy to grasp, because the first of equally small worlds is shown.
-    let says: Vec<Says> = sets().map(Says::Names).chain(others).chain(sets().map(Says::BreaksOff)).collect();
+    let states: Vec<RegionState> =
+        sets().map(RegionState::Names).chain(others).chain(sets().map(RegionState::BreaksOff)).collect();
     let mut worlds = Vec::new();
     for stored in lists(staging_accounts) {
-        let mut add = |twist, one, other| {
-            worlds.push(SmallWorld { stored: stored.clone(), says: [one, other], twist, values: Values::default() });
+        let mut add = |variant, one, other| {
+            worlds.push(SmallWorld {
+                stored: stored.clone(),
+                regions: [one, other],
+                variant,
+                values: Values::default(),
+            });
         };
-        for one in &says {
-            for other in &says {
-                add(Twist::None, *one, *other);
+        for one in &states {
+            for other in &states {
+                add(AccountVariant::None, *one, *other);
             }
             // What becomes of a change depends on the write, so one region is enough.
-            for twist in [Twist::ListsItself, Twist::EntryAdded, Twist::ListRemoved, Twist::Deleted, Twist::WriteDenied]
-            {
-                add(twist, *one, Says::Names(0));
+            for variant in [
+                AccountVariant::ListsItself,
+                AccountVariant::EntryAdded,
+                AccountVariant::ListRemoved,
+                AccountVariant::Deleted,
+                AccountVariant::WriteDenied,
+            ] {
+                add(variant, *one, RegionState::Names(0));
             }
             if stored.iter().all(Option::is_none) {
-                add(Twist::NoList, *one, Says::Names(0));
+                add(AccountVariant::NoList, *one, RegionState::Names(0));
             } else {
-                add(Twist::ListedTwice, *one, Says::Names(0));
+                add(AccountVariant::ListedTwice, *one, RegionState::Names(0));
             }
         }
         // In these DRS isn't asked.
-        for twist in [Twist::Current, Twist::NoRole, Twist::ForeignRole, Twist::AssumeDenied, Twist::AssumeThrottled] {
-            add(twist, Says::Names(0), Says::Names(0));
+        for variant in [
+            AccountVariant::Current,
+            AccountVariant::NoRole,
+            AccountVariant::ForeignRole,
+            AccountVariant::AssumeDenied,
+            AccountVariant::AssumeThrottled,
+        ] {
+            add(variant, RegionState::Names(0), RegionState::Names(0));
         }
     }
-    worlds.sort_by_key(|world| (world.size(), world.twist != Twist::None));
+    worlds.sort_by_key(|world| (world.size(), world.variant != AccountVariant::None));
     worlds
 }
 
-pub(super) fn lists(staging_accounts: u8) -> Vec<Vec<Option<By>>> {
+pub(super) fn lists(staging_accounts: u8) -> Vec<Vec<Option<AddedBy>>> {
     let mut lists = vec![Vec::new()];
     for _ in 0..staging_accounts {
-        let with = |list: &Vec<Option<By>>, by| list.iter().copied().chain([by]).collect::<Vec<_>>();
-        lists = [None, Some(By::Operator), Some(By::Sync)]
+        let with = |list: &Vec<Option<AddedBy>>, by| list.iter().copied().chain([by]).collect::<Vec<_>>();
+        lists = [None, Some(AddedBy::Operator), Some(AddedBy::Sync)]
             .into_iter()
             .flat_map(|by| lists.iter().map(move |list| with(list, by)))
             .collect();
@@ -101,18 +118,18 @@ pub(super) fn lists(staging_accounts: u8) -> Vec<Vec<Option<By>>> {
 impl SmallWorld {
     /// How much there is to say about it.
     fn size(&self) -> u32 {
-        let says = self.says.iter().map(|says| match says {
-            Says::Names(set) => set.count_ones(),
-            Says::BreaksOff(set) => 1 + set.count_ones(),
+        let states = self.regions.iter().map(|state| match state {
+            RegionState::Names(set) => set.count_ones(),
+            RegionState::BreaksOff(set) => 1 + set.count_ones(),
             _ => 1,
         });
         let stored = self.stored.iter().flatten().count() as u32;
-        stored + says.sum::<u32>() + u32::from(self.twist != Twist::None)
+        stored + states.sum::<u32>() + u32::from(self.variant != AccountVariant::None)
     }
 
     /// Whether AWS fails in it, or what is stored isn't fit to be worked with: then an account may fail.
     pub fn is_troubled(&self) -> bool {
-        self.says.iter().any(|says| says.fails()) || self.twist.fails()
+        self.regions.iter().any(|state| state.fails()) || self.variant.fails()
     }
 
     /// The same with one value less that isn't as usual; for such a world, with one entry less as well.
@@ -137,23 +154,23 @@ impl SmallWorld {
     /// The world in lines of a name and what there is under it.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let entries = self.stored.iter().enumerate();
-        let entries = entries.filter_map(|(number, by)| Some(self.values.entry_text(number, (*by)? == By::Sync)));
+        let entries = entries.filter_map(|(number, by)| Some(self.values.entry_text(number, (*by)? == AddedBy::Sync)));
         let mut lines = Vec::from_iter(self.values.text().map(|text| ("account", text)));
         lines.push(("stored", or_nothing(entries)));
-        for (region, says) in REGIONS.into_iter().zip(self.says) {
-            lines.push((region, says.text(&self.values)));
+        for (region, state) in REGIONS.into_iter().zip(self.regions) {
+            lines.push((region, state.text(&self.values)));
         }
-        if let Some(text) = self.twist.text() {
+        if let Some(text) = self.variant.text() {
             lines.push(("and", text.into()));
         }
         lines
     }
 
     fn item(&self, id: &str) -> Value {
-        let entry = |number: usize, by: By| self.values.entry(number, by == By::Sync);
+        let entry = |number: usize, by: AddedBy| self.values.entry(number, by == AddedBy::Sync);
         let stored = self.stored.iter().enumerate();
         let mut entries: Vec<Value> = stored.filter_map(|(number, by)| Some(entry(number, (*by)?))).collect();
-        let owner = if self.twist == Twist::ForeignRole { "999988887777" } else { id };
+        let owner = if self.variant == AccountVariant::ForeignRole { "999988887777" } else { id };
         let mut item = json!({
             "accountId": {"S": id},
             "externalId": {"S": "external-id-0"},
@@ -162,16 +179,16 @@ impl SmallWorld {
         if let Some(name) = self.values.name.as_deref().or(Some("Target")).filter(|name| !name.is_empty()) {
             item["accountName"] = json!({"S": name});
         }
-        match self.twist {
-            Twist::Current => item["isCurrentAccount"] = json!({"BOOL": true}),
-            Twist::NoRole => item["roleArn"] = json!({"S": ""}),
-            Twist::ListsItself => {
+        match self.variant {
+            AccountVariant::Current => item["isCurrentAccount"] = json!({"BOOL": true}),
+            AccountVariant::NoRole => item["roleArn"] = json!({"S": ""}),
+            AccountVariant::ListsItself => {
                 entries.push(json!({"M": {"accountId": {"S": id}, "note": {"S": "kept"}}}));
             }
-            Twist::ListedTwice => entries.extend(entries.first().cloned()),
+            AccountVariant::ListedTwice => entries.extend(entries.first().cloned()),
             _ => {}
         }
-        if self.twist != Twist::NoList {
+        if self.variant != AccountVariant::NoList {
             item["stagingAccounts"] = json!({"L": entries});
         }
         item
@@ -183,15 +200,15 @@ impl SmallWorld {
             "RoleArn": format!("arn:aws:iam::{id}:role/{ROLE}"),
             "RoleSessionName": "staging-account-sync",
         });
-        let assumed = match self.twist {
-            Twist::AssumeDenied => fails("AccessDenied", false),
-            Twist::AssumeThrottled => fails("ThrottlingException", true),
+        let assumed = match self.variant {
+            AccountVariant::AssumeDenied => fails("AccessDenied", false),
+            AccountVariant::AssumeThrottled => fails("ThrottlingException", true),
             _ => Answer::Response(json!({"Credentials": {"Expiration": "2999-01-01T00:00:00Z"}})),
         };
         let mut exchanges = vec![exchange("sts", "AssumeRole", None, request, assumed)];
         for listing in listings {
-            for (region, says) in REGIONS.into_iter().zip(self.says) {
-                exchanges.extend(says.pages(&self.values, *listing, region, id));
+            for (region, state) in REGIONS.into_iter().zip(self.regions) {
+                exchanges.extend(state.pages(&self.values, *listing, region, id));
             }
         }
         let key = json!({"TableName": TABLE, "Key": {"accountId": {"S": id}}});
@@ -200,19 +217,19 @@ impl SmallWorld {
             exchanges.push(exchange("dynamodb", "GetItem", None, key.clone(), Answer::Response(item)));
         };
         let mut item = self.item(id);
-        match self.twist {
-            Twist::EntryAdded => {
+        match self.variant {
+            AccountVariant::EntryAdded => {
                 if let Some(Value::Array(list)) = item.pointer_mut("/stagingAccounts/L") {
                     list.push(json!({"M": {"accountId": {"S": self.values.staging(usize::from(MOST))}}}));
                 }
                 read_again(json!({"Item": item}));
             }
-            Twist::ListRemoved => {
+            AccountVariant::ListRemoved => {
                 drop(item.as_object_mut().map(|item| item.remove("stagingAccounts")));
                 read_again(json!({"Item": item}));
             }
-            Twist::Deleted => read_again(json!({})),
-            Twist::WriteDenied => {
+            AccountVariant::Deleted => read_again(json!({})),
+            AccountVariant::WriteDenied => {
                 exchanges.push(exchange("dynamodb", "UpdateItem", None, key, fails("AccessDeniedException", false)));
             }
             _ => {}

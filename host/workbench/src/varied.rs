@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::constants::Constants;
-use crate::small::{By, MOST, Says, SmallWorld, Twist, Values, lists};
+use crate::small::{AccountVariant, AddedBy, MOST, RegionState, SmallWorld, Values, lists};
 use staging_sync_runtime::account::AccountId;
 use staging_sync_runtime::case::Case;
 use staging_sync_runtime::change::ADDED_BY;
@@ -136,10 +136,10 @@ impl Varied {
     /// The worlds that the values are put into.
     pub fn worlds(&self) -> Vec<SmallWorld> {
         let mut worlds: Vec<SmallWorld> =
-            shapes(&Values::default(), By::Operator).into_iter().skip(VIEWS.len()).collect();
+            shapes(&Values::default(), AddedBy::Operator).into_iter().skip(VIEWS.len()).collect();
         for texts in self.texts.values.chunks(usize::from(MOST)) {
             // In each view, each text is the account's name once.
-            for (turn, by) in [By::Operator, By::Sync, By::Operator].into_iter().enumerate() {
+            for (turn, by) in [AddedBy::Operator, AddedBy::Sync, AddedBy::Operator].into_iter().enumerate() {
                 let mut values = Values::default();
                 for (entry, text) in values.entries.iter_mut().zip(texts) {
                     let place = if turn == 2 { &mut entry.added_by } else { &mut entry.name };
@@ -158,7 +158,7 @@ impl Varied {
             for entry in &mut values.entries {
                 entry.id = others.next().cloned();
             }
-            worlds.extend(shapes(&values, By::Sync));
+            worlds.extend(shapes(&values, AddedBy::Sync));
         }
         worlds
     }
@@ -166,8 +166,8 @@ impl Varied {
 
 /// The worlds in which other settings are tried.
 pub fn settings_worlds() -> Vec<SmallWorld> {
-    let worlds = |stored: Vec<Option<By>>| {
-        shapes(&Values::default(), By::Sync)
+    let worlds = |stored: Vec<Option<AddedBy>>| {
+        shapes(&Values::default(), AddedBy::Sync)
             .into_iter()
             .map(move |world| SmallWorld { stored: stored.clone(), ..world })
     };
@@ -175,22 +175,26 @@ pub fn settings_worlds() -> Vec<SmallWorld> {
 }
 
 /// What the regions say: complete views, partial ones, and none.
-const VIEWS: [[Says; 2]; 7] = [
-    [Says::Names(0), Says::Names(0)],
-    [Says::Names(0b111), Says::Names(0)],
-    [Says::Names(0b010), Says::Names(0b100)],
-    [Says::Names(0), Says::Throttled],
-    [Says::Names(0b001), Says::Denied],
-    [Says::BreaksOff(0b010), Says::Names(0)],
-    [Says::TooSlow, Says::Malformed],
+const VIEWS: [[RegionState; 2]; 7] = [
+    [RegionState::Names(0), RegionState::Names(0)],
+    [RegionState::Names(0b111), RegionState::Names(0)],
+    [RegionState::Names(0b010), RegionState::Names(0b100)],
+    [RegionState::Names(0), RegionState::Throttled],
+    [RegionState::Names(0b001), RegionState::Denied],
+    [RegionState::BreaksOff(0b010), RegionState::Names(0)],
+    [RegionState::TooSlow, RegionState::Malformed],
 ];
 
 /// A target account that stores three staging accounts, in every view; then the same as the current account.
-fn shapes(values: &Values, by: By) -> Vec<SmallWorld> {
-    let world =
-        |twist, says| SmallWorld { stored: vec![Some(by); usize::from(MOST)], says, twist, values: values.clone() };
-    let current = [VIEWS[0], VIEWS[1], VIEWS[3]].map(|says| world(Twist::Current, says));
-    VIEWS.map(|says| world(Twist::None, says)).into_iter().chain(current).collect()
+fn shapes(values: &Values, by: AddedBy) -> Vec<SmallWorld> {
+    let world = |variant, regions| SmallWorld {
+        stored: vec![Some(by); usize::from(MOST)],
+        regions,
+        variant,
+        values: values.clone(),
+    };
+    let current = [VIEWS[0], VIEWS[1], VIEWS[3]].map(|regions| world(AccountVariant::Current, regions));
+    VIEWS.map(|regions| world(AccountVariant::None, regions)).into_iter().chain(current).collect()
 }
 
 /// The values that a property of a JSON schema names.
@@ -248,7 +252,7 @@ mod tests {
             for says in VIEWS {
                 let of: Vec<&Values> = worlds
                     .iter()
-                    .filter(|it| it.says == says && it.twist == Twist::None)
+                    .filter(|it| it.regions == says && it.variant == AccountVariant::None)
                     .map(|it| &it.values)
                     .collect();
                 assert!(of.iter().any(|values| is(&values.name)), "{text} {says:?}");

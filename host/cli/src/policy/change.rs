@@ -2,7 +2,7 @@
 //! active, or the shadow goes.
 
 use clap::Args;
-use staging_sync_runtime::activation::Offer;
+use staging_sync_runtime::activation::Revision;
 use staging_sync_runtime::activation::history::{self, Kind};
 use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::Manifest;
@@ -96,14 +96,14 @@ async fn change(
     kind: Kind,
     serves_as_much: bool,
 ) -> Result<Exit, CommandError> {
-    let gate = source::gate(arguments.public_key.as_deref())?;
+    let admission = source::admission(arguments.public_key.as_deref())?;
     let title = source::title(&manifest.active);
-    let release = gate.activate(at, Offer::Listed(Box::new(manifest.active.clone())), &[]).await;
+    let release = admission.activate(at, Revision::Listed(Box::new(manifest.active.clone())), &[]).await;
     let release = release
         .map_err(|rejected| CommandError(format!("{at}: is as it was, for no host would take {title}: {rejected}")))?;
     if serves_as_much {
         let operations = &release.policy().info().operations;
-        source::serves_as_much(at, &stored.manifest.active, &title, operations, gate.limits).await?;
+        source::serves_as_much(at, &stored.manifest.active, &title, operations, admission.limits).await?;
     }
     let again = if kind == Kind::Rollback { "again " } else { "" };
     let said = format!("{title} decides {again}from the next tick on");

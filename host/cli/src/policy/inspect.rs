@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use staging_sync_runtime::activation::Offer;
+use staging_sync_runtime::activation::Revision;
 use staging_sync_runtime::policy::memory::memory_size;
 use staging_sync_runtime::policy::{self, Cache, Candidate, ComponentType, Policy, contract, encode, sha256};
 
@@ -33,11 +33,11 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let candidate = Candidate::compile_once(&bytes, &Cache::own()).map_err(|error| unable(&error.message))?;
     let shape = candidate.shape().clone();
     let key = std::env::var("POLICY_PUBLIC_KEY").ok();
-    let gate = source::gate(key.as_deref())?;
+    let admission = source::admission(key.as_deref())?;
     let at = source::locate(&path.to_string()).await?;
     // What a policy says of itself is told even if a host refuses it.
-    let said = candidate.load(gate.limits).await.ok();
-    let judged = gate.activate(&at, Offer::Plain(bytes.clone()), &[]).await;
+    let said = candidate.load(admission.limits).await.ok();
+    let judged = admission.activate(&at, Revision::Plain(bytes.clone()), &[]).await;
     let used = [judged.as_ref().ok().map(|release| release.policy()), said.as_ref()].into_iter().flatten();
     let memory = used.map(Policy::most_memory).max();
     let info = said.as_ref().map(|policy| policy.info().clone());

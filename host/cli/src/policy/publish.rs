@@ -81,7 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let cases = arguments.cases(&to, active).await?;
 
     // What a host would do with it, done here first. A signature is looked at once there is one.
-    let unsigned = source::gate(None)?;
+    let unsigned = source::admission(None)?;
     let text =
         settings.clone().map_or_else(|| unsigned.settings.clone(), |settings| Value::Object(settings).to_string());
     let release = unsigned.judge(bytes.clone(), (text, &place), None, cases.clone()).await;
@@ -101,7 +101,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         let public_key = source::signing_key(key)?.sign(&mut entry).map_err(CommandError)?;
         say!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
     }
-    source::gate(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
+    source::admission(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
     let note = &arguments.note;
     if !note.dry_run {
         keep(&to, &entry.component, bytes).await?;

@@ -38,7 +38,7 @@ pub async fn manifest(text: &str) -> Result<(Location, Stored), CommandError> {
 }
 
 /// What judges a policy here as the host would: with its limits, and with `POLICY_PUBLIC_KEY` where it's set.
-pub fn gate(public_key: Option<&str>) -> Result<Admission, CommandError> {
+pub fn admission(public_key: Option<&str>) -> Result<Admission, CommandError> {
     let key = public_key.filter(|key| !key.is_empty()).map(Key::named).transpose();
     let of_environment = std::env::var("POLICY_PUBLIC_KEY").ok().as_deref() == public_key;
     let name = if of_environment { "POLICY_PUBLIC_KEY" } else { "--public-key" };

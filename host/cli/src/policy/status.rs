@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use staging_sync_runtime::activation::Offer;
+use staging_sync_runtime::activation::Revision;
 
 use super::source;
 use crate::{CommandError, Exit, table};
@@ -21,16 +21,16 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let (at, stored) = source::manifest(&arguments.manifest).await?;
-    let gate = source::gate(arguments.public_key.as_deref())?;
+    let admission = source::admission(arguments.public_key.as_deref())?;
     let mut exit = Exit::Success;
     let mut found = serde_json::Map::new();
     for (path, entry) in stored.manifest.entries() {
         let role = path.strip_prefix("$.").unwrap_or("active");
-        let verdict = gate.activate(&at, Offer::Listed(Box::new(entry.clone())), &[]).await;
-        let signature = match (&entry.signature, &gate.key) {
+        let verdict = admission.activate(&at, Revision::Listed(Box::new(entry.clone())), &[]).await;
+        let signature = match (&entry.signature, &admission.key) {
             (None, _) => "unsigned",
             (Some(_), None) => "signed, and no POLICY_PUBLIC_KEY is set to verify it",
-            (Some(_), Some(_)) => match gate.signed(entry) {
+            (Some(_), Some(_)) => match admission.signed(entry) {
                 Ok(()) => "signed, verified",
                 Err(_) => "signed, NOT verified",
             },

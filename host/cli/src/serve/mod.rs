@@ -120,7 +120,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         if let Err(failure) = &ended {
             tracing::error!(errorType = failure.error_type, error = failure.message, "tick failed");
         }
-        let (policy, rejected) = (service.standing(&event.operation).await, service.rejected().await);
+        let (policy, rejected) = (service.current(&event.operation).await, service.rejected().await);
         state::of(&shared).tick_ended(ended, policy.as_deref(), rejected);
         if stopping {
             tracing::info!("stopped");

@@ -50,8 +50,9 @@ async fn examples(path: &[String]) -> Vec<String> {
     section.lines().filter_map(|line| line.strip_prefix("\\fB")).map(str::to_owned).collect()
 }
 
-/// What the examples name.
-fn fill(folder: &Path) {
+/// What examples name, in a folder.
+pub fn fill(folder: &Path) {
+    fs::create_dir_all(folder).expect("a folder");
     for name in ["policy.wasm", "old.wasm", "new.wasm"] {
         fs::copy(policy(), folder.join(name)).expect("a copy");
     }
@@ -73,18 +74,23 @@ fn fill(folder: &Path) {
     }
 }
 
+/// A shell that runs a line in a folder, with the program, a lab and the default policy.
+pub fn shell(lab: &Lab, folder: &Path, line: &str) -> Command {
+    let bin = Path::new(env!("CARGO_BIN_EXE_staging-sync")).parent().expect("a folder");
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", line]).current_dir(folder).env_clear().envs(lab.env()).stdin(Stdio::null());
+    shell.env("HOME", folder).env("PROFILE", folder.join("profile.ps1"));
+    shell.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("POLICY", policy()).kill_on_drop(true);
+    shell
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_help_does_what_it_says() {
     let lab = Lab::start(seed()).await.expect("a lab");
     let folder = tempfile::tempdir().expect("a folder");
     fill(folder.path());
-    let bin = Path::new(env!("CARGO_BIN_EXE_staging-sync")).parent().expect("a folder");
     let run = async |line: &str| {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", line]).current_dir(folder.path()).env_clear().envs(lab.env()).stdin(Stdio::null());
-        shell.env("HOME", folder.path()).env("PROFILE", folder.path().join("profile.ps1"));
-        shell.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("POLICY", policy()).kill_on_drop(true);
-        let ran = shell.output().await.expect("a shell");
+        let ran = shell(&lab, folder.path(), line).output().await.expect("a shell");
         let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
         assert!(matches!(ran.status.code(), Some(0)), "{line}: {:?} {stderr}", ran.status);
     };

@@ -3,6 +3,7 @@
 mod commands;
 mod credentials;
 mod doctor;
+mod documented;
 mod environment;
 mod examples;
 mod first_hour;

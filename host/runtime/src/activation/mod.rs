@@ -30,7 +30,7 @@ use manifest::{Cases, Entry};
 use signature::Key;
 use store::Fetched;
 
-pub use policy_source::{PolicySource, StandIn, Standing};
+pub use policy_source::{CurrentPolicies, Fallback, PolicySource};
 
 /// The steps, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +130,7 @@ pub struct Admission {
 }
 
 /// A policy as a source offers it.
-pub enum Offer {
+pub enum Revision {
     /// A component or core module by itself.
     Plain(Vec<u8>),
     /// What a manifest says of it.
@@ -138,22 +138,22 @@ pub enum Offer {
 }
 
 impl Admission {
-    /// The way from an offer to a release that can decide; `at` is where the offer was found, `known` are releases
+    /// The way from a revision to a release that can decide; `at` is where the revision was found, `known` are releases
     /// that have come this way already.
     pub async fn activate(
         &self,
         at: &Location,
-        offer: Offer,
+        revision: Revision,
         known: &[Arc<Release>],
     ) -> Result<Arc<Release>, Rejected> {
-        let settings = self.settings_of(&offer);
-        let place = match &offer {
-            Offer::Listed(entry) if entry.settings.is_some() => "the manifest's settings",
+        let settings = self.settings_of(&revision);
+        let place = match &revision {
+            Revision::Listed(entry) if entry.settings.is_some() => "the manifest's settings",
             _ => "POLICY_SETTINGS",
         };
         let find = |digest: &str| known.iter().find(|release| release.is(digest, &settings)).cloned();
-        let (bytes, entry, cases) = match offer {
-            Offer::Plain(bytes) => {
+        let (bytes, entry, cases) = match revision {
+            Revision::Plain(bytes) => {
                 self.signed_beside(at, &bytes).await?;
                 // None is known at a start, where hashing a policy in Python would take 10 ms.
                 if !known.is_empty()
@@ -163,7 +163,7 @@ impl Admission {
                 }
                 (bytes, None, None)
             }
-            Offer::Listed(entry) => {
+            Revision::Listed(entry) => {
                 self.signed(&entry)?;
                 // A release that is known is judged as on a host that doesn't know it: all but what can't differ.
                 if let Some(release) = find(&entry.sha256) {
@@ -206,11 +206,11 @@ impl Admission {
         Ok(release)
     }
 
-    /// The settings that go with an offer.
-    fn settings_of(&self, offer: &Offer) -> String {
-        match offer {
-            Offer::Listed(entry) => self.settings_of_entry(entry),
-            Offer::Plain(_) => self.settings.clone(),
+    /// The settings that go with a revision.
+    fn settings_of(&self, revision: &Revision) -> String {
+        match revision {
+            Revision::Listed(entry) => self.settings_of_entry(entry),
+            Revision::Plain(_) => self.settings.clone(),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::location::Location;
 use super::manifest::{self, Entry, Manifest};
 use super::store::Fetched;
-use super::{Admission, Offer, Rejected, Step};
+use super::{Admission, Rejected, Revision, Step};
 use crate::metrics::{self, Metric};
 use crate::policy::{COMPONENT, Release};
 use crate::text;
@@ -25,7 +25,7 @@ const PACKAGED: &str = "the configured policy was rejected, and the packaged one
 /// A source, looked at before every tick.
 pub struct PolicySource {
     at: Location,
-    gate: Arc<Admission>,
+    admission: Arc<Admission>,
     /// The policy of the package, unless it is the source.
     packaged: Option<Location>,
     state: Mutex<State>,
@@ -34,9 +34,9 @@ pub struct PolicySource {
 #[derive(Default)]
 struct State {
     /// The source as it was seen last, whatever came of it.
-    seen: Option<Seen>,
+    seen: Option<LastSeen>,
     under_way: Option<JoinHandle<Attempt>>,
-    standing: Option<Standing>,
+    current: Option<CurrentPolicies>,
     rejected: Option<Rejected>,
     /// What was demoted: it must be another one before the source is followed again.
     demoted: Option<Arc<Release>>,
@@ -44,7 +44,7 @@ struct State {
     refused: Option<Arc<Release>>,
     /// What may stand in while the source has never had a good policy.
     substitute: Option<Substitute>,
-    /// How often the standing has changed.
+    /// How often the current policies have changed.
     changes: u64,
 }
 
@@ -58,7 +58,7 @@ struct Substitute {
 
 /// Who stands in for a policy that was rejected at the start, the better one first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StandIn {
+pub enum Fallback {
     /// The policy that the manifest had before.
     Previous,
     /// The packaged policy for one of its name: with the settings that the manifest has for it.
@@ -67,19 +67,19 @@ pub enum StandIn {
     Packaged,
 }
 
-impl StandIn {
+impl Fallback {
     /// All of them, in the order in which sources are asked.
     pub const ALL: [Self; 3] = [Self::Previous, Self::Namesake, Self::Packaged];
 }
 
-struct Seen {
+struct LastSeen {
     version: String,
     bytes: Arc<Vec<u8>>,
 }
 
 /// What ticks go by.
 #[derive(Clone)]
-pub struct Standing {
+pub struct CurrentPolicies {
     /// Decides.
     pub active: Arc<Release>,
     /// The one before, for what the active one fails on.
@@ -87,7 +87,7 @@ pub struct Standing {
     /// In the shadow.
     pub shadow: Option<Arc<Release>>,
     /// How the packaged policy stands in for another, if it does.
-    stands_in: Option<StandIn>,
+    fallback: Option<Fallback>,
     /// Counts up with every change.
     pub change: u64,
 }
@@ -108,22 +108,22 @@ struct Attempt {
 
 impl Substitute {
     /// For a policy without a manifest.
-    fn of_plain(gate: &Admission) -> Self {
-        Self { name: None, previous: None, settings: gate.settings.clone() }
+    fn of_plain(admission: &Admission) -> Self {
+        Self { name: None, previous: None, settings: admission.settings.clone() }
     }
 }
 
-impl Standing {
+impl CurrentPolicies {
     /// How this is the packaged policy in place of another one, if it is.
-    pub fn stands_in(&self) -> Option<StandIn> {
-        self.stands_in
+    pub fn fallback(&self) -> Option<Fallback> {
+        self.fallback
     }
 }
 
 impl PolicySource {
     /// A source; `packaged` stands in at the start, if the source has no good policy.
-    pub fn new(at: Location, gate: Arc<Admission>, packaged: Option<Location>) -> Self {
-        Self { at, gate, packaged, state: Mutex::default() }
+    pub fn new(at: Location, admission: Arc<Admission>, packaged: Option<Location>) -> Self {
+        Self { at, admission, packaged, state: Mutex::default() }
     }
 
     /// Where it is.
@@ -134,9 +134,9 @@ impl PolicySource {
     /// Looks whether the source has changed, and takes what it offers if that is good. Waits until `until`, or until
     /// `latest` where there's nothing else to go by; what comes later, a later look takes. `taken` tells which
     /// policy besides serves an operation.
-    pub async fn look(&self, until: Instant, latest: Instant, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
+    pub async fn refresh(&self, until: Instant, latest: Instant, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
         let mut state = self.state.lock().await;
-        let until = if state.standing.is_some() { until } else { latest };
+        let until = if state.current.is_some() { until } else { latest };
         if state.under_way.is_none() {
             self.see(&mut state, until).await;
         }
@@ -159,7 +159,7 @@ impl PolicySource {
             }
         }
         if let Some(rejected) = &state.rejected {
-            self.tell(rejected, state.standing.as_ref().map(|standing| &standing.active));
+            self.tell(rejected, state.current.as_ref().map(|current| &current.active));
         }
     }
 
@@ -178,40 +178,40 @@ impl PolicySource {
         );
     }
 
-    /// The policy before the one that a standing goes by, if there's one and it can be had.
-    pub async fn previous(&self, standing: &Standing) -> Option<Arc<Release>> {
-        self.load(&standing.before).await
+    /// The policy before the active one, if there's one and it can be had.
+    pub async fn previous(&self, current: &CurrentPolicies) -> Option<Arc<Release>> {
+        self.load(&current.before).await
     }
 
     /// Lets another policy stand in where the source has no good one. To be called when all sources were looked at, for
     /// all of them by one before any of them by the next: `taken` tells which policy that is no worse than `by` serves
     /// an operation besides, and what another source serves nobody stands in for.
-    pub async fn stand_in(&self, by: StandIn, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
+    pub async fn fall_back(&self, by: Fallback, taken: &(dyn Fn(&str) -> Option<String> + Sync)) {
         let mut state = self.state.lock().await;
-        if let Some(standing) = state.standing.clone().filter(|standing| standing.stands_in == Some(by))
-            && let Err(rejected) = unserved(standing.active, taken)
+        if let Some(current) = state.current.clone().filter(|current| current.fallback == Some(by))
+            && let Err(rejected) = unserved(current.active, taken)
         {
             tracing::warn!(source = %self.at, reason = %rejected, "the packaged policy no longer stands in");
-            state.standing = None;
+            state.current = None;
         }
-        let vacant = state.standing.as_ref().is_none_or(|standing| standing.stands_in > Some(by));
+        let vacant = state.current.as_ref().is_none_or(|current| current.fallback > Some(by));
         if vacant
             && state.under_way.is_none()
             && let Some(substitute) = &state.substitute
             && let Some(active) = self.substitute(by, substitute, taken).await
         {
             state.changes += 1;
-            let (stands_in, change) = ((by != StandIn::Previous).then_some(by), state.changes);
-            state.standing = Some(Standing { active, before: Before::None, shadow: None, stands_in, change });
+            let (fallback, change) = ((by != Fallback::Previous).then_some(by), state.changes);
+            state.current = Some(CurrentPolicies { active, before: Before::None, shadow: None, fallback, change });
         }
     }
 
     /// What ticks go by; nothing while the first policy is on its way. Fails where it was rejected.
-    pub async fn standing(&self) -> Result<Option<Standing>, Rejected> {
+    pub async fn current(&self) -> Result<Option<CurrentPolicies>, Rejected> {
         let state = self.state.lock().await;
-        match (&state.standing, &state.rejected) {
+        match (&state.current, &state.rejected) {
             (None, Some(rejected)) if state.under_way.is_none() => Err(rejected.clone()),
-            (standing, _) => Ok(standing.clone()),
+            (current, _) => Ok(current.clone()),
         }
     }
 
@@ -223,19 +223,19 @@ impl PolicySource {
     /// Goes on with the release before, because the active one failed on too much.
     pub async fn demote(&self, failed: &Arc<Release>) {
         let mut state = self.state.lock().await;
-        let Some(standing) = state.standing.clone().filter(|standing| Arc::ptr_eq(&standing.active, failed)) else {
+        let Some(current) = state.current.clone().filter(|current| Arc::ptr_eq(&current.active, failed)) else {
             return;
         };
-        let Some(last_good) = self.load(&standing.before).await else { return };
+        let Some(last_good) = self.load(&current.before).await else { return };
         let reason = format!("{failed} failed on as many accounts as RESCUE_LIMIT lets it: {last_good} goes on");
         state.rejected = Some(Rejected::new(Step::Run, reason));
         state.demoted = Some(Arc::clone(failed));
         state.changes += 1;
-        state.standing = Some(Standing {
+        state.current = Some(CurrentPolicies {
             active: last_good,
             before: Before::None,
-            shadow: standing.shadow,
-            stands_in: None,
+            shadow: current.shadow,
+            fallback: None,
             change: state.changes,
         });
         tracing::error!(source = %self.at, policy = %failed, "policy demoted: the last good one goes on");
@@ -247,7 +247,7 @@ impl PolicySource {
         let known = state.seen.as_ref().map(|seen| seen.version.as_str());
         let unread = match timeout_at(until, self.at.get(known, most)).await {
             Ok(Ok(Fetched::Found { bytes, version })) => {
-                state.seen = Some(Seen { version, bytes: Arc::new(bytes) });
+                state.seen = Some(LastSeen { version, bytes: Arc::new(bytes) });
                 None
             }
             Ok(Ok(Fetched::Same)) if state.rejected.as_ref().is_some_and(|rejected| rejected.retryable) => None,
@@ -260,23 +260,23 @@ impl PolicySource {
         };
         if let Some(reason) = unread {
             state.rejected = Some(Rejected::new(Step::Fetch, reason));
-            if state.standing.is_none() && !self.at.is_manifest() {
-                state.substitute = Some(Substitute::of_plain(&self.gate));
+            if state.current.is_none() && !self.at.is_manifest() {
+                state.substitute = Some(Substitute::of_plain(&self.admission));
             }
             return;
         }
         let Some(seen) = &state.seen else { return };
-        let (at, gate, bytes) = (self.at.clone(), Arc::clone(&self.gate), Arc::clone(&seen.bytes));
+        let (at, admission, bytes) = (self.at.clone(), Arc::clone(&self.admission), Arc::clone(&seen.bytes));
         let mut known: Vec<Arc<Release>> = state.refused.iter().cloned().collect();
-        if let Some(standing) = state.standing.as_ref().filter(|standing| standing.stands_in.is_none()) {
-            known.push(Arc::clone(&standing.active));
-            known.extend(standing.shadow.clone());
-            known.extend(match &standing.before {
+        if let Some(current) = state.current.as_ref().filter(|current| current.fallback.is_none()) {
+            known.push(Arc::clone(&current.active));
+            known.extend(current.shadow.clone());
+            known.extend(match &current.before {
                 Before::AtHand(release) => Some(Arc::clone(release)),
                 _ => None,
             });
         }
-        state.under_way = Some(tokio::spawn(async move { attempt(&at, &gate, &bytes, &known).await }));
+        state.under_way = Some(tokio::spawn(async move { attempt(&at, &admission, &bytes, &known).await }));
     }
 
     /// Takes what an attempt came to.
@@ -300,18 +300,18 @@ impl PolicySource {
         let release = match active {
             Ok(release) => release,
             Err(rejected) => {
-                if state.standing.as_ref().is_none_or(|standing| standing.stands_in.is_some()) {
+                if state.current.as_ref().is_none_or(|current| current.fallback.is_some()) {
                     match attempt.manifest {
                         Some(Manifest { active, previous, .. }) => {
-                            let settings = self.gate.settings_of_entry(&active);
+                            let settings = self.admission.settings_of_entry(&active);
                             // What stands in with the settings of another manifest has to give way.
                             if state.substitute.as_ref().is_some_and(|before| before.settings != settings) {
-                                state.standing = None;
+                                state.current = None;
                             }
                             state.substitute = Some(Substitute { name: Some(active.name), previous, settings });
                         }
                         None if self.at.is_manifest() => {}
-                        None => state.substitute = Some(Substitute::of_plain(&self.gate)),
+                        None => state.substitute = Some(Substitute::of_plain(&self.admission)),
                     }
                 }
                 state.rejected = Some(rejected);
@@ -321,14 +321,14 @@ impl PolicySource {
         state.demoted = None;
         state.rejected = shadow_rejected
             .map(|rejected| Rejected { reason: format!("the shadow policy: {}", rejected.reason), ..rejected });
-        let old = state.standing.take();
-        let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.active, &release) && old.stands_in.is_none());
+        let old = state.current.take();
+        let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.active, &release) && old.fallback.is_none());
         let before = match (attempt.manifest, &old) {
             (Some(Manifest { previous: Some(previous), .. }), _) => Before::Listed(Box::new(previous)),
             (Some(_), _) => Before::None,
             // A policy by itself: the one before it in this process.
             (None, Some(old)) if same => old.before.clone(),
-            (None, Some(old)) if old.stands_in.is_none() => Before::AtHand(Arc::clone(&old.active)),
+            (None, Some(old)) if old.fallback.is_none() => Before::AtHand(Arc::clone(&old.active)),
             (None, _) => Before::None,
         };
         // What is at hand needn't be loaded: the one that was active, or the one before it where the active one stays.
@@ -338,7 +338,7 @@ impl PolicySource {
                     Before::AtHand(release) if same => Some(release),
                     _ => None,
                 };
-                let settings = self.gate.settings_of_entry(&entry);
+                let settings = self.admission.settings_of_entry(&entry);
                 let at_hand =
                     [Some(&old.active), kept].into_iter().flatten().find(|it| it.is(&entry.sha256, &settings));
                 at_hand.map_or(Before::Listed(entry), |release| Before::AtHand(Arc::clone(release)))
@@ -358,27 +358,28 @@ impl PolicySource {
         state.substitute = None;
         state.changes += 1;
         let change = state.changes;
-        state.standing = Some(Standing { active: release, before, shadow, stands_in: None, change });
+        state.current = Some(CurrentPolicies { active: release, before, shadow, fallback: None, change });
     }
 
     /// What stands in at the start. Where the settings aren't known, because the manifest isn't, nothing does: they must
     /// not be made up.
     async fn substitute(
         &self,
-        by: StandIn,
+        by: Fallback,
         Substitute { name, previous, settings }: &Substitute,
         taken: &(dyn Fn(&str) -> Option<String> + Sync),
     ) -> Option<Arc<Release>> {
-        if by == StandIn::Previous {
+        if by == Fallback::Previous {
             let release = self.load(&Before::Listed(Box::new(previous.clone()?))).await?;
             return unserved(release, taken).ok();
         }
         let packaged = self.packaged.as_ref()?;
         let Ok(Fetched::Found { bytes, .. }) = packaged.get(None, COMPONENT).await else { return None };
-        let gate = Admission { key: None, settings: settings.clone(), cache: self.gate.cache.clone(), ..*self.gate };
-        let release = gate.activate(packaged, Offer::Plain(bytes), &[]).await.ok()?;
+        let admission =
+            Admission { key: None, settings: settings.clone(), cache: self.admission.cache.clone(), ..*self.admission };
+        let release = admission.activate(packaged, Revision::Plain(bytes), &[]).await.ok()?;
         let is_namesake = name.as_deref() == Some(release.policy().info().name.as_str());
-        if by == StandIn::Namesake && !is_namesake {
+        if by == Fallback::Namesake && !is_namesake {
             return None;
         }
         unserved(release, taken).ok()
@@ -388,34 +389,34 @@ impl PolicySource {
         match before {
             Before::None => None,
             Before::AtHand(release) => Some(Arc::clone(release)),
-            Before::Listed(entry) => load(&self.at, &self.gate, entry).await,
+            Before::Listed(entry) => load(&self.at, &self.admission, entry).await,
         }
     }
 
     /// The policies of a tick.
-    pub fn policies(&self, standing: &Standing) -> Policies {
+    pub fn policies(&self, current: &CurrentPolicies) -> Policies {
         Policies {
-            active: Arc::clone(&standing.active),
-            last_good: match &standing.before {
+            active: Arc::clone(&current.active),
+            last_good: match &current.before {
                 Before::None => None,
                 Before::AtHand(release) => Some(LastGood::at_hand(Arc::clone(release))),
                 Before::Listed(entry) => {
-                    let (at, gate, entry) = (self.at.clone(), Arc::clone(&self.gate), entry.clone());
+                    let (at, admission, entry) = (self.at.clone(), Arc::clone(&self.admission), entry.clone());
                     Some(LastGood::found_by(move || {
-                        let (at, gate, entry) = (at.clone(), Arc::clone(&gate), entry.clone());
-                        Box::pin(async move { load(&at, &gate, &entry).await })
+                        let (at, admission, entry) = (at.clone(), Arc::clone(&admission), entry.clone());
+                        Box::pin(async move { load(&at, &admission, &entry).await })
                     }))
                 }
             },
-            shadow: standing.shadow.clone(),
-            hold_removals: standing.stands_in.map(|_| PACKAGED.to_owned()),
+            shadow: current.shadow.clone(),
+            hold_removals: current.fallback.map(|_| PACKAGED.to_owned()),
         }
     }
 }
 
 /// Brings a release of a manifest back.
-async fn load(at: &Location, gate: &Admission, entry: &Entry) -> Option<Arc<Release>> {
-    match gate.activate(at, Offer::Listed(Box::new(entry.clone())), &[]).await {
+async fn load(at: &Location, admission: &Admission, entry: &Entry) -> Option<Arc<Release>> {
+    match admission.activate(at, Revision::Listed(Box::new(entry.clone())), &[]).await {
         Ok(release) => Some(release),
         Err(rejected) => {
             tracing::error!(source = %at, reason = %rejected, "the policy before it can't stand in either");
@@ -438,19 +439,19 @@ fn unserved(release: Arc<Release>, taken: &dyn Fn(&str) -> Option<String>) -> Re
 }
 
 /// The way from a document to its releases.
-async fn attempt(at: &Location, gate: &Admission, bytes: &Arc<Vec<u8>>, known: &[Arc<Release>]) -> Attempt {
+async fn attempt(at: &Location, admission: &Admission, bytes: &Arc<Vec<u8>>, known: &[Arc<Release>]) -> Attempt {
     let failed = |rejected| Attempt { active: Err(rejected), shadow: None, manifest: None };
     if !at.is_manifest() {
-        let active = gate.activate(at, Offer::Plain(bytes.to_vec()), known).await;
+        let active = admission.activate(at, Revision::Plain(bytes.to_vec()), known).await;
         return Attempt { active, shadow: None, manifest: None };
     }
     let manifest = match text::decode(bytes).map_err(str::to_owned).and_then(|text| Manifest::parse(&text)) {
         Ok(manifest) => manifest,
         Err(error) => return failed(Rejected::new(Step::Manifest, format!("{at}: {error}"))),
     };
-    let active = gate.activate(at, Offer::Listed(Box::new(manifest.active.clone())), known).await;
+    let active = admission.activate(at, Revision::Listed(Box::new(manifest.active.clone())), known).await;
     let shadow = match &manifest.shadow {
-        Some(shadow) => Some(gate.activate(at, Offer::Listed(Box::new(shadow.clone())), known).await),
+        Some(shadow) => Some(admission.activate(at, Revision::Listed(Box::new(shadow.clone())), known).await),
         None => None,
     };
     Attempt { active, shadow, manifest: Some(manifest) }

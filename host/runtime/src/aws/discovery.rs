@@ -57,12 +57,12 @@ pub struct RegionAnswer {
     /// Why the answer is incomplete.
     pub error: Option<AwsError>,
     /// Where it comes from.
-    pub seen: Seen,
+    pub origin: Origin,
 }
 
 /// How it's known what a region says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum Origin {
     /// It was read in this tick.
     Read,
     /// It said in this tick that the account doesn't use it.
@@ -108,7 +108,7 @@ impl Aws {
                 region: region.clone(),
                 entries: Vec::new(),
                 error: None,
-                seen: Seen::Remembered,
+                origin: Origin::Remembered,
             };
             answers.extend(left_out.into_iter().map(unused));
         } else {
@@ -149,10 +149,10 @@ impl Aws {
         for answer in &mut answers {
             let says = |error: &AwsError| is_not_opted_in(error, &answer.region, in_use);
             if answer.entries.is_empty() && answer.error.as_ref().is_some_and(says) {
-                (answer.error, answer.seen) = (None, Seen::Unused);
+                (answer.error, answer.origin) = (None, Origin::Unused);
             }
-            if answer.error.is_none() && answer.seen != Seen::Remembered {
-                self.known.unused.learn(account, listing, &answer.region, answer.seen == Seen::Read);
+            if answer.error.is_none() && answer.origin != Origin::Remembered {
+                self.known.unused.learn(account, listing, &answer.region, answer.origin == Origin::Read);
             }
         }
         answers
@@ -198,11 +198,11 @@ impl Aws {
         let mut entries = Vec::new();
         let read = self.pages(session, listing, region, &mut entries).await;
         let (_, operation) = listing.request(None).name();
-        let (seen, error) = match read {
-            Ok(seen) => (seen, None),
-            Err(error) => (Seen::Read, Some(error.while_doing(operation))),
+        let (origin, error) = match read {
+            Ok(origin) => (origin, None),
+            Err(error) => (Origin::Read, Some(error.while_doing(operation))),
         };
-        RegionAnswer { region: region.to_owned(), entries, error, seen }
+        RegionAnswer { region: region.to_owned(), entries, error, origin }
     }
 
     async fn pages(
@@ -211,13 +211,13 @@ impl Aws {
         listing: Listing,
         region: &str,
         entries: &mut Vec<Value>,
-    ) -> Result<Seen, AwsError> {
-        let mut seen = HashSet::new();
+    ) -> Result<Origin, AwsError> {
+        let mut origin = HashSet::new();
         let mut token = None;
         loop {
             let principal = Principal::Role(Arc::clone(session));
             let page = match self.call(Some(region), principal, listing.request(token)).await {
-                Err(error) if is_not_initialized(&error) && entries.is_empty() => return Ok(Seen::Unused),
+                Err(error) if is_not_initialized(&error) && entries.is_empty() => return Ok(Origin::Unused),
                 other => other?,
             };
             let list = listing.list();
@@ -234,8 +234,8 @@ impl Aws {
             }
             bad?;
             token = match page.get("nextToken").and_then(Value::as_str) {
-                None | Some("") => return Ok(Seen::Read),
-                Some(next) if !seen.insert(next.to_owned()) => {
+                None | Some("") => return Ok(Origin::Read),
+                Some(next) if !origin.insert(next.to_owned()) => {
                     return Err(AwsError::malformed("a page that leads back to one that was read"));
                 }
                 Some(next) => Some(next.to_owned()),

@@ -10,5 +10,5 @@ mod request;
 
 pub use document::Document;
 pub use join::join;
-pub use places::Places;
+pub use places::OutcomeLocations;
 pub use request::Merge;

@@ -19,16 +19,16 @@ const MAX_BYTES: u64 = 64 << 20;
 const AT_ONCE: usize = 16;
 
 /// The places that the operator allows.
-pub struct Places {
+pub struct OutcomeLocations {
     /// The prefix, and a place below it.
     below: Option<(String, Location)>,
 }
 
 /// One of them.
-pub struct Place(Location);
+pub struct OutcomeLocation(Location);
 
-impl Places {
-    /// Places below `OUTCOMES_PREFIX`, or none at all.
+impl OutcomeLocations {
+    /// OutcomeLocations below `OUTCOMES_PREFIX`, or none at all.
     pub fn new(prefix: Option<&str>, objects: Option<Arc<Objects>>) -> Self {
         let below = prefix.and_then(|prefix| {
             let first = Location::parse(&format!("{prefix}outcomes"), objects.as_ref()).ok()?;
@@ -38,14 +38,14 @@ impl Places {
     }
 
     /// The place that an event names at a JSON path.
-    pub fn at(&self, path: &str, uri: &str) -> Result<Place, Error> {
+    pub fn at(&self, path: &str, uri: &str) -> Result<OutcomeLocation, Error> {
         let Some((prefix, first)) = &self.below else {
             let message = "environment: OUTCOMES_PREFIX isn't set, so outcomes can neither be left nor merged: deploy \
                            with ScheduleTarget=state-machine";
             return Err(Error::new(ErrorKind::ConfigurationInvalid, message));
         };
         let place = uri.strip_prefix(prefix.as_str()).and_then(|rest| first.beside(rest).ok());
-        place.map(Place).ok_or_else(|| {
+        place.map(OutcomeLocation).ok_or_else(|| {
             let expected = "expected a URI below OUTCOMES_PREFIX, of letters, digits, '.', '_', '-' and '/'";
             invalid(path, &format!("{expected}, found {uri:?}"))
         })
@@ -54,8 +54,8 @@ impl Places {
     /// Reads the documents that are at these URIs; each with its URI, in their order.
     pub async fn documents(&self, uris: &[String]) -> Result<Vec<(String, Document)>, Error> {
         let places = uris.iter().map(|uri| Ok((uri.clone(), self.at("$.segments", uri)?)));
-        let places: Vec<(String, Place)> = places.collect::<Result<_, Error>>()?;
-        let read = |(uri, place): (String, Place)| async move {
+        let places: Vec<(String, OutcomeLocation)> = places.collect::<Result<_, Error>>()?;
+        let read = |(uri, place): (String, OutcomeLocation)| async move {
             let document = Document::parse(&place.get().await?);
             let document = document.map_err(|error| unavailable(format!("host: {uri}: isn't outcomes: {error}")))?;
             Ok((uri, document))
@@ -64,7 +64,7 @@ impl Places {
     }
 }
 
-impl Place {
+impl OutcomeLocation {
     async fn get(&self) -> Result<Vec<u8>, Error> {
         match self.0.get(None, MAX_BYTES).await {
             Ok(Fetched::Found { bytes, .. }) => Ok(bytes),

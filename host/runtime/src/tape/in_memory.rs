@@ -42,7 +42,7 @@ struct Account {
     read: usize,
     /// What becomes of its writes, one by one; then they are carried out.
     writes: VecDeque<Effect>,
-    seen: Seen,
+    seen: AccountCalls,
 }
 
 /// Recorded reads, and which of them were used.
@@ -62,7 +62,7 @@ enum Effect {
 
 /// What was asked about an account in one tick.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct AccountCalls {
     /// The calls to STS and DRS, with their answers, in order.
     pub heard: Vec<Exchange>,
     /// The writes, in order.
@@ -82,9 +82,9 @@ pub struct Writing {
 
 /// One tick as AWS saw it.
 #[derive(Debug, Default)]
-pub struct Turn {
+pub struct ObservedTick {
     /// What was asked about each account.
-    pub accounts: BTreeMap<String, Seen>,
+    pub accounts: BTreeMap<String, AccountCalls>,
     /// The table after it, by account id.
     pub table: BTreeMap<String, Item>,
     /// Reads that aren't on the tape.
@@ -123,7 +123,7 @@ impl InMemoryApi {
 
     /// What a tick did, since the last turn. The tape then begins anew; the table stays as it is, and nobody edits
     /// it again.
-    pub fn turn(&self) -> Turn {
+    pub fn observed_tick(&self) -> ObservedTick {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.scans.used.fill(false);
         let mut accounts = BTreeMap::new();
@@ -133,7 +133,7 @@ impl InMemoryApi {
             account.writes.clear();
             accounts.insert(id.clone(), std::mem::take(&mut account.seen));
         }
-        Turn { accounts, table: state.table.clone(), unknown: std::mem::take(&mut state.unknown) }
+        ObservedTick { accounts, table: state.table.clone(), unknown: std::mem::take(&mut state.unknown) }
     }
 }
 

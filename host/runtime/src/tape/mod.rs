@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::text::unmarked;
 
 pub use exchange::{Answer, Exchange, Failure, differences};
-pub use in_memory::{CONDITION_FAILED, InMemoryApi, Seen, Turn, Writing};
+pub use in_memory::{AccountCalls, CONDITION_FAILED, InMemoryApi, ObservedTick, Writing};
 pub use record::Recorder;
 pub use replay::{Asked, Matched, Played, ReplayApi};
 

@@ -71,7 +71,7 @@ impl Decided {
 }
 
 /// What came of an account so far.
-pub(super) enum Turn {
+pub(super) enum Step {
     /// It's decided.
     Decided(Box<Decided>),
     /// It would be emptied, and is decided when all others are.
@@ -127,14 +127,14 @@ struct Decision {
 impl Run {
     /// Decides one account in a task of its own, so that whatever happens to it happens to it alone.
     /// Accounts have their places for removals in the order in which they come here.
-    pub(super) fn spawn(self: &Arc<Self>, account: Account) -> impl Future<Output = Turn> + use<> {
+    pub(super) fn spawn(self: &Arc<Self>, account: Account) -> impl Future<Output = Step> + use<> {
         let (run, key) = (Arc::clone(self), account.key.clone());
         let place = run.removals.account();
         self.task(key, Duration::ZERO, async move { run.account(place, account).await })
     }
 
     /// Decides an account that waited for all others. The observations are made.
-    pub(super) fn spawn_last(self: &Arc<Self>, last: Last) -> impl Future<Output = Turn> + use<> {
+    pub(super) fn spawn_last(self: &Arc<Self>, last: Last) -> impl Future<Output = Step> + use<> {
         let Last { scope, by, took, .. } = last;
         let (run, key, name) = (Arc::clone(self), scope.target.id.to_string(), scope.target.name.clone());
         let scope = scope.decided_last(run.removals.account());
@@ -142,7 +142,7 @@ impl Run {
     }
 
     /// Runs an account's work in a task.
-    fn task<W>(self: &Arc<Self>, key: String, took: Duration, work: W) -> impl Future<Output = Turn> + use<W>
+    fn task<W>(self: &Arc<Self>, key: String, took: Duration, work: W) -> impl Future<Output = Step> + use<W>
     where
         W: Future<Output = Result<Done, Unready>> + Send + 'static,
     {
@@ -160,11 +160,11 @@ impl Run {
             match done {
                 Ok((account_name, outcome, by)) => {
                     let account = AccountOutcome { account_id: key, account_name, outcome };
-                    Turn::Decided(Box::new(Decided { account, by, took }))
+                    Step::Decided(Box::new(Decided { account, by, took }))
                 }
                 Err(unready) => {
                     let (scope, by) = *unready;
-                    Turn::Last(Box::new(Last { position: scope.leave_order(), scope, by, took }))
+                    Step::Last(Box::new(Last { position: scope.leave_order(), scope, by, took }))
                 }
             }
         }

@@ -6,7 +6,7 @@ use staging_sync_runtime::activation::PolicySource;
 use staging_sync_runtime::activation::manifest::Manifest;
 
 use crate::guest::Guest;
-use crate::{active, at, entry, folder, gate, look, publish, put, slot, version};
+use crate::{active, admission, at, entry, folder, publish, put, refresh, source, version};
 
 fn bad() -> Guest {
     Guest { version: "2.0.0", info: "unreachable".into(), ..Guest::default() }
@@ -15,12 +15,12 @@ fn bad() -> Guest {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_previous_policy_of_the_manifest_stands_in() {
     let folder = folder();
-    let slot = slot(&publish(folder.path(), &bad(), Some(&version("1.0.0")), None), gate());
-    let (standing, rejected) = look(&slot).await;
-    let standing = standing.expect("a standing");
-    assert_eq!(active(Some(&standing)), "1.0.0");
+    let source = source(&publish(folder.path(), &bad(), Some(&version("1.0.0")), None), admission());
+    let (current, rejected) = refresh(&source).await;
+    let current = current.expect("a current");
+    assert_eq!(active(Some(&current)), "1.0.0");
     assert_eq!(rejected.expect("a rejection").step.name(), "contract");
-    assert_eq!(slot.policies(&standing).hold_removals, None);
+    assert_eq!(source.policies(&current).hold_removals, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,18 +29,18 @@ async fn the_packaged_policy_stands_in_last_and_removes_nothing() {
     let packaged = folder.path().join("packaged.wasm");
     std::fs::write(&packaged, version("0.9.0").component()).expect("a component");
     let path = publish(folder.path(), &bad(), None, None);
-    let slot = PolicySource::new(at(&path), Arc::new(gate()), Some(at(&packaged)));
-    let (standing, rejected) = look(&slot).await;
-    let standing = standing.expect("a standing");
-    assert_eq!(active(Some(&standing)), "0.9.0");
+    let source = PolicySource::new(at(&path), Arc::new(admission()), Some(at(&packaged)));
+    let (current, rejected) = refresh(&source).await;
+    let current = current.expect("a current");
+    assert_eq!(active(Some(&current)), "0.9.0");
     assert!(rejected.is_some());
-    assert!(slot.policies(&standing).hold_removals.is_some_and(|reason| reason.contains("removes nothing")));
+    assert!(source.policies(&current).hold_removals.is_some_and(|reason| reason.contains("removes nothing")));
     // It stood in and nothing more: it's never the last good one.
     publish(folder.path(), &version("3.0.0"), None, None);
-    let standing = look(&slot).await.0.expect("a standing");
-    assert_eq!(active(Some(&standing)), "3.0.0");
-    assert!(slot.policies(&standing).last_good.is_none());
-    assert!(slot.policies(&standing).hold_removals.is_none());
+    let current = refresh(&source).await.0.expect("a current");
+    assert_eq!(active(Some(&current)), "3.0.0");
+    assert!(source.policies(&current).last_good.is_none());
+    assert!(source.policies(&current).hold_removals.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,13 +51,14 @@ async fn the_packaged_policy_stands_in_with_the_settings_of_the_one_that_it_stan
     let mut broken = entry(folder.path(), &bad());
     broken.settings = serde_json::json!({"externalIdTemplate": "x-{id}"}).as_object().cloned();
     let manifest = Manifest { active: broken, previous: None, shadow: None };
-    let slot = PolicySource::new(at(&put(folder.path(), &manifest.text())), Arc::new(gate()), Some(at(&packaged)));
-    let standing = look(&slot).await.0.expect("a standing");
-    assert_eq!(standing.active.settings(), r#"{"externalIdTemplate":"x-{id}"}"#);
+    let source =
+        PolicySource::new(at(&put(folder.path(), &manifest.text())), Arc::new(admission()), Some(at(&packaged)));
+    let current = refresh(&source).await.0.expect("a current");
+    assert_eq!(current.active.settings(), r#"{"externalIdTemplate":"x-{id}"}"#);
     // A component by itself has those of the environment, also where it can't be read.
-    let slot = PolicySource::new(at(&folder.path().join("nowhere.wasm")), Arc::new(gate()), Some(at(&packaged)));
-    let (standing, rejected) = look(&slot).await;
-    assert_eq!((active(standing.as_ref()), rejected.expect("a rejection").step.name()), ("0.9.0", "fetch"));
+    let source = PolicySource::new(at(&folder.path().join("nowhere.wasm")), Arc::new(admission()), Some(at(&packaged)));
+    let (current, rejected) = refresh(&source).await;
+    assert_eq!((active(current.as_ref()), rejected.expect("a rejection").step.name()), ("0.9.0", "fetch"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +67,7 @@ async fn nothing_stands_in_whose_settings_are_unknown() {
     let packaged = folder.path().join("packaged.wasm");
     std::fs::write(&packaged, version("0.9.0").component()).expect("a component");
     let path = put(folder.path(), "{");
-    let slot = PolicySource::new(at(&path), Arc::new(gate()), Some(at(&packaged)));
-    let (standing, rejected) = look(&slot).await;
-    assert_eq!((active(standing.as_ref()), rejected.expect("a rejection").step.name()), ("none", "manifest"));
+    let source = PolicySource::new(at(&path), Arc::new(admission()), Some(at(&packaged)));
+    let (current, rejected) = refresh(&source).await;
+    assert_eq!((active(current.as_ref()), rejected.expect("a rejection").step.name()), ("none", "manifest"));
 }

@@ -25,7 +25,7 @@ use serde_json::Value;
 use staging_sync_lab::Lab;
 use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::{Entry, Manifest};
-use staging_sync_runtime::activation::{Admission, PolicySource, Rejected, StandIn, Standing};
+use staging_sync_runtime::activation::{Admission, CurrentPolicies, Fallback, PolicySource, Rejected};
 use staging_sync_runtime::policy::{self, Cache, Limits};
 use staging_sync_runtime::{Event, Service, Tick};
 use tokio::time::{Duration, Instant};
@@ -85,7 +85,7 @@ fn put(folder: &Path, manifest: &str) -> PathBuf {
     path
 }
 
-fn gate() -> Admission {
+fn admission() -> Admission {
     let limits = Limits { fuel: 20_000_000, memory: 16 << 20, ..Limits::default() };
     Admission { limits, key: None, settings: "{}".into(), cache: Cache::none() }
 }
@@ -94,24 +94,24 @@ fn at(path: &Path) -> Location {
     Location::parse(path.to_str().expect("UTF-8"), None).expect("a location")
 }
 
-/// A slot in front of a path, without a packaged policy.
-fn slot(path: &Path, gate: Admission) -> PolicySource {
-    PolicySource::new(at(path), Arc::new(gate), None)
+/// A source in front of a path, without a packaged policy.
+fn source(path: &Path, admission: Admission) -> PolicySource {
+    PolicySource::new(at(path), Arc::new(admission), None)
 }
 
-/// What a slot goes by after a look, and why it doesn't follow its source.
-async fn look(slot: &PolicySource) -> (Option<Standing>, Option<Rejected>) {
+/// What a source goes by after a refresh, and why it doesn't follow its source.
+async fn refresh(source: &PolicySource) -> (Option<CurrentPolicies>, Option<Rejected>) {
     let until = Instant::now() + QUIET;
-    slot.look(until, until, &|_| None).await;
-    for by in StandIn::ALL {
-        slot.stand_in(by, &|_| None).await;
+    source.refresh(until, until, &|_| None).await;
+    for by in Fallback::ALL {
+        source.fall_back(by, &|_| None).await;
     }
-    (slot.standing().await.ok().flatten(), slot.rejected().await)
+    (source.current().await.ok().flatten(), source.rejected().await)
 }
 
-/// The version that a standing goes by.
-fn active(standing: Option<&Standing>) -> &str {
-    standing.map_or("none", |standing| standing.active.policy().info().version.as_str())
+/// The version that a current goes by.
+fn active(current: Option<&CurrentPolicies>) -> &str {
+    current.map_or("none", |current| current.active.policy().info().version.as_str())
 }
 
 /// A service in front of a lab, with its policy at a path.

@@ -56,7 +56,7 @@ enum Told {
 
 /// What a manifest offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Offer {
+struct Revision {
     number: usize,
     told: Told,
 }
@@ -71,7 +71,7 @@ enum Report {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Publish(Offer),
+    Publish(Revision),
     RollBack,
     /// The manifest is no JSON until the next one is published.
     Garble,
@@ -95,11 +95,11 @@ enum Active {
 enum Before {
     None,
     AtHand(usize),
-    Listed(Offer),
+    Listed(Revision),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Standing {
+struct CurrentPolicies {
     active: Active,
     before: Before,
     /// Whether a listed policy before it was needed, and loaded.
@@ -107,7 +107,7 @@ struct Standing {
 }
 
 /// What a manifest says: the active policy and the one before.
-type Listed = (Offer, Option<Offer>);
+type Listed = (Revision, Option<Revision>);
 
 /// The rules.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ struct Model {
 struct Host {
     /// The manifest that it follows.
     followed: Option<Listed>,
-    sync: Option<Standing>,
+    sync: Option<CurrentPolicies>,
     /// A good version that was refused because the other policy serves the operation.
     refused: Option<usize>,
     /// The last manifest of which no policy was good, where none was before.
@@ -134,19 +134,19 @@ struct Host {
 }
 
 impl Model {
-    fn is_good(&self, offer: Offer) -> bool {
-        offer.told == Told::Right && offer.number < 4 && !self.halved[offer.number]
+    fn is_good(&self, revision: Revision) -> bool {
+        revision.told == Told::Right && revision.number < 4 && !self.halved[revision.number]
     }
 
     /// Whether a host takes a version, which it may know already.
-    fn is_taken(&self, offer: Offer) -> bool {
+    fn is_taken(&self, revision: Revision) -> bool {
         let Host { sync, refused, .. } = &self.host;
-        let at_hand = sync.is_some_and(|standing| {
-            standing.active == Active::Version(offer.number) || standing.before == Before::AtHand(offer.number)
+        let at_hand = sync.is_some_and(|current| {
+            current.active == Active::Version(revision.number) || current.before == Before::AtHand(revision.number)
         });
-        match at_hand || *refused == Some(offer.number) {
-            true => offer.told == Told::Right,
-            false => self.is_good(offer),
+        match at_hand || *refused == Some(revision.number) {
+            true => revision.told == Told::Right,
+            false => self.is_good(revision),
         }
     }
 
@@ -156,11 +156,11 @@ impl Model {
 
     /// The packaged policy stands in for the sync, or nothing does.
     fn is_vacant(&self) -> bool {
-        self.host.sync.is_none_or(|standing| standing.active == Active::Packaged)
+        self.host.sync.is_none_or(|current| current.active == Active::Packaged)
     }
 
     /// Both sources are judged as they are now; the report is listed first.
-    fn look(&mut self) {
+    fn refresh(&mut self) {
         if self.report == Report::Fine || self.report == Report::TakesTheSync && self.is_vacant() {
             self.host.reporter = Some(Ok(self.report));
         }
@@ -170,8 +170,8 @@ impl Model {
             let good = self.is_taken(active);
             self.host.refused = (good && self.reporter_syncs()).then_some(active.number);
             if good && !self.reporter_syncs() {
-                let now = self.host.sync.map(|standing| standing.active);
-                let kept = self.host.sync.filter(|standing| standing.active == Active::Version(active.number));
+                let now = self.host.sync.map(|current| current.active);
+                let kept = self.host.sync.filter(|current| current.active == Active::Version(active.number));
                 let before = match previous {
                     Some(previous) if now == Some(Active::Version(previous.number)) => Before::AtHand(previous.number),
                     Some(previous) if kept.is_some_and(|it| it.before == Before::AtHand(previous.number)) => {
@@ -181,8 +181,8 @@ impl Model {
                     None => Before::None,
                 };
                 let active = Active::Version(active.number);
-                let standing = Standing { active, before, loaded: false };
-                self.host = Host { sync: Some(standing), followed: self.published, substitute: None, ..self.take() };
+                let current = CurrentPolicies { active, before, loaded: false };
+                self.host = Host { sync: Some(current), followed: self.published, substitute: None, ..self.take() };
             } else {
                 self.host.followed = None;
                 if self.is_vacant() {
@@ -191,7 +191,7 @@ impl Model {
                 }
             }
         }
-        self.stand_in();
+        self.fall_back();
     }
 
     fn take(&mut self) -> Host {
@@ -200,8 +200,8 @@ impl Model {
 
     /// Where the sync's source has no policy that was good: the one before it, else the packaged one; for the report
     /// the packaged one last.
-    fn stand_in(&mut self) {
-        let stands = |active| Some(Standing { active, before: Before::None, loaded: false });
+    fn fall_back(&mut self) {
+        let stands = |active| Some(CurrentPolicies { active, before: Before::None, loaded: false });
         if let Some((_, previous)) = self.host.substitute.filter(|_| self.is_vacant()) {
             self.host.sync = match previous.filter(|previous| self.is_good(*previous)) {
                 _ if self.reporter_syncs() => None,
@@ -221,8 +221,10 @@ impl Model {
         let none = || "{}".to_owned();
         match (self.host.sync, self.host.reporter) {
             (_, Some(Ok(Report::TakesTheSync))) => Some((REPORTER, none())),
-            (Some(Standing { active: Active::Version(number), .. }), _) => Some((VERSIONS[number], settings(number))),
-            (Some(Standing { active: Active::Packaged, .. }), _) => {
+            (Some(CurrentPolicies { active: Active::Version(number), .. }), _) => {
+                Some((VERSIONS[number], settings(number)))
+            }
+            (Some(CurrentPolicies { active: Active::Packaged, .. }), _) => {
                 let (active, _) = self.host.substitute.expect("what it stands in for");
                 Some((PACKAGED, settings(active.number)))
             }
@@ -233,7 +235,9 @@ impl Model {
 
     /// Whether a tick decides the account that some versions trap on.
     fn decides_all(&mut self) -> bool {
-        let Some(Standing { active: Active::Version(number), before, loaded }) = self.host.sync else { return true };
+        let Some(CurrentPolicies { active: Active::Version(number), before, loaded }) = self.host.sync else {
+            return true;
+        };
         if !traps(number) || self.reporter_syncs() {
             return true;
         }
@@ -242,7 +246,7 @@ impl Model {
             Before::AtHand(before) => !traps(before),
             Before::Listed(before) => {
                 let loaded = loaded || self.is_good(before);
-                self.host.sync.as_mut().expect("a standing").loaded = loaded;
+                self.host.sync.as_mut().expect("a current").loaded = loaded;
                 loaded && !traps(before.number)
             }
         }
@@ -283,7 +287,7 @@ impl World {
         self.folder.path().join(name)
     }
 
-    fn entry(&self, Offer { number, told }: Offer) -> Entry {
+    fn entry(&self, Revision { number, told }: Revision) -> Entry {
         let mut entry = entry(self.folder.path(), &guest(number));
         self.write(number);
         entry.settings = serde_json::from_str(&settings(number)).ok().filter(|_| number % 2 == 1);
@@ -316,12 +320,12 @@ impl World {
 
     async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match *step {
-            Step::Publish(offer) => {
-                let manifest = publish::published(self.manifest.clone(), self.entry(offer), false);
+            Step::Publish(revision) => {
+                let manifest = publish::published(self.manifest.clone(), self.entry(revision), false);
                 let before = self.model.published;
                 let candidates = before.into_iter().flat_map(|(active, previous)| [Some(active), previous]);
-                let previous = candidates.flatten().find(|before| before.number != offer.number);
-                self.publish(manifest.expect("a manifest"), (offer, previous));
+                let previous = candidates.flatten().find(|before| before.number != revision.number);
+                self.publish(manifest.expect("a manifest"), (revision, previous));
             }
             Step::RollBack => match (self.manifest.clone().map(publish::rolled_back), self.model.published) {
                 (Some(Ok(manifest)), Some((_, Some(previous)))) => self.publish(manifest, (previous, None)),
@@ -358,7 +362,7 @@ impl World {
             }
             Step::ReportTick => self.tick(REPORT).await?,
         }
-        self.model.look();
+        self.model.refresh();
         let release = self.service.release(SYNC).await.ok();
         let found = release.map(|release| (release.policy().info().version.clone(), release.settings().to_owned()));
         let expected = self.model.serves().map(|(version, settings)| (version.to_owned(), settings));
@@ -373,7 +377,7 @@ impl World {
             let set = serde_json::json!({"stagingAccounts": []}).as_object().cloned().unwrap_or_default();
             self.lab.update_item(&Mutate { key: Some(id(number)), set, ..Mutate::default() }).expect("an edit");
         }
-        self.model.look();
+        self.model.refresh();
         let serves = match operation {
             SYNC => self.model.serves().is_some(),
             _ => self.model.host.reporter == Some(Ok(Report::Fine)),
@@ -416,9 +420,9 @@ fn service(lab: &Lab, folder: &tempfile::TempDir) -> Service {
     Service::with_packaged(config, Arc::new(live), None, &path("packaged.wasm")).expect("a service")
 }
 
-fn offer() -> impl Strategy<Value = Offer> {
+fn offer() -> impl Strategy<Value = Revision> {
     let told = prop_oneof![6 => Just(Told::Right), 1 => Just(Told::Wrong), 1 => Just(Told::WithoutCases)];
-    (0..VERSIONS.len(), told).prop_map(|(number, told)| Offer { number, told })
+    (0..VERSIONS.len(), told).prop_map(|(number, told)| Revision { number, told })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -456,7 +460,7 @@ proptest! {
 /// The previous policy that a host has loaded is still at hand after the same manifest is written again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_is_written_again_leaves_the_previous_policy_at_hand() {
-    let publish = |number| Step::Publish(Offer { number, told: Told::Right });
+    let publish = |number| Step::Publish(Revision { number, told: Told::Right });
     let steps = vec![publish(2), publish(0), publish(0), Step::File(2, false), publish(2)];
     history(steps).await.expect("the model's answers");
 }

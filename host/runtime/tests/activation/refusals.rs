@@ -6,21 +6,21 @@ use std::io::Cursor;
 use minisign::KeyPair;
 use staging_sync_runtime::activation::manifest::{Cases, Entry, Manifest};
 use staging_sync_runtime::activation::signature::Key;
-use staging_sync_runtime::activation::{Admission, Rejected, StandIn};
+use staging_sync_runtime::activation::{Admission, Fallback, Rejected};
 use staging_sync_runtime::policy::memory::Budget;
 use staging_sync_runtime::policy::{self, Cache, Limits};
 
 use crate::guest::{Guest, RESULT};
-use crate::{active, entry, folder, gate, look, publish, put, slot, version};
+use crate::{active, admission, entry, folder, publish, put, refresh, source, version};
 
 /// What a manifest of one changed entry comes to.
-async fn refusal(gate: Admission, guest: &Guest, change: impl FnOnce(&std::path::Path, &mut Entry)) -> Rejected {
+async fn refusal(admission: Admission, guest: &Guest, change: impl FnOnce(&std::path::Path, &mut Entry)) -> Rejected {
     let folder = folder();
     let mut entry = entry(folder.path(), guest);
     change(folder.path(), &mut entry);
     let path = put(folder.path(), &Manifest { active: entry, previous: None, shadow: None }.text());
-    let (standing, rejected) = look(&slot(&path, gate)).await;
-    assert_eq!(active(standing.as_ref()), "none");
+    let (current, rejected) = refresh(&source(&path, admission)).await;
+    assert_eq!(active(current.as_ref()), "none");
     rejected.expect("a rejection")
 }
 
@@ -33,25 +33,29 @@ fn says(rejected: &Rejected, step: &str, what: &str) {
 async fn what_the_manifest_names_must_be_there_and_be_it() {
     let good = version("1.0.0");
     says(
-        &refusal(gate(), &good, |_, entry| entry.component = "other.wasm".into()).await,
+        &refusal(admission(), &good, |_, entry| entry.component = "other.wasm".into()).await,
         "fetch",
         "there's no such file",
     );
     for outside in ["../policy.wasm", "/etc/passwd", "s3://bucket/key", "a//b", ".hidden", ""] {
-        let rejected = refusal(gate(), &good, |_, entry| entry.component = outside.into()).await;
+        let rejected = refusal(admission(), &good, |_, entry| entry.component = outside.into()).await;
         says(&rejected, "manifest", "isn't a reference");
     }
-    let other = refusal(gate(), &good, |folder, entry| {
+    let other = refusal(admission(), &good, |folder, entry| {
         fs::write(folder.join(&entry.component), version("2.0.0").component()).expect("another component");
     });
     says(&other.await, "sha256", "and the manifest says");
-    says(&refusal(gate(), &good, |_, entry| entry.version = "9.9.9".into()).await, "contract", "the manifest calls it");
-    let large = refusal(gate(), &good, |folder, entry| {
+    says(
+        &refusal(admission(), &good, |_, entry| entry.version = "9.9.9".into()).await,
+        "contract",
+        "the manifest calls it",
+    );
+    let large = refusal(admission(), &good, |folder, entry| {
         let file = fs::File::create(folder.join(&entry.component)).expect("a file");
         file.set_len(100 << 20).expect("a large file");
     });
     says(&large.await, "fetch", "is larger than 64 MiB");
-    let random = refusal(gate(), &good, |folder, entry| {
+    let random = refusal(admission(), &good, |folder, entry| {
         let bytes: Vec<u8> = (0..10_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         entry.sha256 = policy::sha256(&bytes);
         fs::write(folder.join(&entry.component), bytes).expect("bytes");
@@ -72,7 +76,7 @@ async fn a_manifest_that_is_none_is_told_by_its_path() {
         (text[..text.len() / 2].to_owned(), "ends too early, is it cut off?"),
         ("[]".into(), "$: expected a manifest"),
     ] {
-        let (_, rejected) = look(&slot(&put(folder.path(), &manifest), gate())).await;
+        let (_, rejected) = refresh(&source(&put(folder.path(), &manifest), admission())).await;
         says(&rejected.expect("a rejection"), "manifest", what);
     }
 }
@@ -81,10 +85,10 @@ async fn a_manifest_that_is_none_is_told_by_its_path() {
 async fn settings_and_cases_are_judged_before_a_policy_goes_live() {
     let refuses = format!("(i32.store8 (i32.const {RESULT}) (i32.const 1))");
     let guest = Guest { validate_settings: refuses, ..version("1.0.0") };
-    says(&refusal(gate(), &guest, |_, _| ()).await, "settings", "POLICY_SETTINGS");
+    says(&refusal(admission(), &guest, |_, _| ()).await, "settings", "POLICY_SETTINGS");
     // Cases that another policy's summary is expected of.
     let good = version("1.0.0");
-    let rejected = refusal(gate(), &good, |folder, entry| {
+    let rejected = refusal(admission(), &good, |folder, entry| {
         let case = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin/cases/seed-scenario");
         let case = staging_sync_runtime::case::Case::read(&case).expect("a case");
         let text = staging_sync_runtime::case::bundle::text(&[case]).expect("a bundle");
@@ -92,14 +96,14 @@ async fn settings_and_cases_are_judged_before_a_policy_goes_live() {
         entry.cases = Some(Cases { file: "cases.json".into(), sha256: policy::sha256(text.as_bytes()) });
     });
     says(&rejected.await, "proof", "case seed-scenario: comes out differently");
-    let rejected = refusal(gate(), &good, |folder, entry| {
+    let rejected = refusal(admission(), &good, |folder, entry| {
         fs::write(folder.join("cases.json"), "{\"cases\": {\"x\": 1}}").expect("a file");
         let sha256 = policy::sha256(b"{\"cases\": {\"x\": 1}}");
         entry.cases = Some(Cases { file: "cases.json".into(), sha256 });
     });
     says(&rejected.await, "proof", "the cases: $.cases.x: invalid type");
     let endless = Guest { summarize: "(loop $for_ever (br $for_ever))".into(), ..version("1.0.0") };
-    let rejected = refusal(gate(), &endless, |_, _| ()).await;
+    let rejected = refusal(admission(), &endless, |_, _| ()).await;
     says(&rejected, "proof", "met its limit of 20000000 units of fuel");
 }
 
@@ -111,7 +115,7 @@ async fn only_what_is_signed_by_the_operators_key_runs() {
         let signature = minisign::sign(None, &keys.sk, entry.statement().as_bytes(), None, None);
         entry.signature = Some(signature.expect("a signature").to_string());
     };
-    let keyed = || Admission { key: Some(Key::parse(&public).expect("a key")), cache: Cache::none(), ..gate() };
+    let keyed = || Admission { key: Some(Key::parse(&public).expect("a key")), cache: Cache::none(), ..admission() };
     let good = version("1.0.0");
     says(&refusal(keyed(), &good, |_, _| ()).await, "signature", "isn't signed, and POLICY_PUBLIC_KEY is set");
     says(&refusal(keyed(), &good, |_, entry| sign(&other, entry)).await, "signature", "is by another key");
@@ -131,12 +135,12 @@ async fn only_what_is_signed_by_the_operators_key_runs() {
     let mut entry = entry(folder.path(), &good);
     sign(&secret, &mut entry);
     let path = put(folder.path(), &Manifest { active: entry, previous: None, shadow: None }.text());
-    assert_eq!(active(look(&slot(&path, keyed())).await.0.as_ref()), "1.0.0");
+    assert_eq!(active(refresh(&source(&path, keyed())).await.0.as_ref()), "1.0.0");
 
     // A component by itself has its signature beside it.
     let path = folder.path().join("policy.wasm");
     fs::write(&path, good.component()).expect("a component");
-    let (_, rejected) = look(&slot(&path, keyed())).await;
+    let (_, rejected) = refresh(&source(&path, keyed())).await;
     says(&rejected.expect("a rejection"), "signature", "policy.wasm.minisig");
 }
 
@@ -145,13 +149,13 @@ async fn an_operation_has_one_policy() {
     let folder = folder();
     let path = folder.path().join("policy.wasm");
     fs::write(&path, version("1.0.0").component()).expect("a component");
-    let slot = slot(&path, gate());
+    let source = source(&path, admission());
     let until = tokio::time::Instant::now() + crate::QUIET;
-    slot.look(until, until, &|_| Some("another 1.0.0".into())).await;
-    slot.stand_in(StandIn::Packaged, &|_| Some("another 1.0.0".into())).await;
-    let rejected = slot.rejected().await.expect("a rejection");
+    source.refresh(until, until, &|_| Some("another 1.0.0".into())).await;
+    source.fall_back(Fallback::Packaged, &|_| Some("another 1.0.0".into())).await;
+    let rejected = source.rejected().await.expect("a rejection");
     says(&rejected, "operations", "serves sync_staging_accounts, and another 1.0.0 serves it already");
-    assert!(slot.standing().await.is_err());
+    assert!(source.current().await.is_err());
 }
 
 /// What is wrong with another file than the manifest is looked at again, though the manifest is the same.
@@ -162,11 +166,11 @@ async fn a_component_that_was_half_copied_is_taken_when_it_is_whole() {
     let path = publish(folder.path(), &good, None, None);
     let component = folder.path().join(entry(folder.path(), &good).component);
     fs::write(&component, &good.component()[..1_000]).expect("half a component");
-    let slot = slot(&path, gate());
-    says(&look(&slot).await.1.expect("a rejection"), "sha256", "has SHA-256");
+    let source = source(&path, admission());
+    says(&refresh(&source).await.1.expect("a rejection"), "sha256", "has SHA-256");
     fs::write(&component, good.component()).expect("a component");
-    let (standing, rejected) = look(&slot).await;
-    assert_eq!((active(standing.as_ref()), rejected), ("1.0.0", None));
+    let (current, rejected) = refresh(&source).await;
+    assert_eq!((active(current.as_ref()), rejected), ("1.0.0", None));
 }
 
 /// A host that knows a component judges what a manifest says of it as one that doesn't.
@@ -175,8 +179,8 @@ async fn a_known_component_under_another_name_or_with_other_cases_is_refused_by_
     let folder = folder();
     let good = version("1.0.0");
     let path = publish(folder.path(), &good, None, None);
-    let warm = slot(&path, gate());
-    assert_eq!(active(look(&warm).await.0.as_ref()), "1.0.0");
+    let warm = source(&path, admission());
+    assert_eq!(active(refresh(&warm).await.0.as_ref()), "1.0.0");
     let bad_cases = b"no cases";
     fs::write(folder.path().join("cases.json"), bad_cases).expect("a file");
     let cases = Cases { file: "cases.json".into(), sha256: policy::sha256(bad_cases) };
@@ -186,19 +190,19 @@ async fn a_known_component_under_another_name_or_with_other_cases_is_refused_by_
         ("proof", Entry { cases: Some(cases), ..entry(folder.path(), &good) }),
     ] {
         put(folder.path(), &Manifest { active: wrong, previous: None, shadow: None }.text());
-        for (slot, name) in [(&warm, "warm"), (&slot(&path, gate()), "cold")] {
-            let rejected = look(slot).await.1.expect(name);
+        for (source, name) in [(&warm, "warm"), (&source(&path, admission()), "cold")] {
+            let rejected = refresh(source).await.1.expect(name);
             assert_eq!(rejected.step.name(), step, "{name}: {rejected}");
         }
-        assert_eq!(active(look(&warm).await.0.as_ref()), "1.0.0", "what was good goes on");
+        assert_eq!(active(refresh(&warm).await.0.as_ref()), "1.0.0", "what was good goes on");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_there_is_no_memory_to_compile_is_refused_before_it_is_tried() {
     let small = Box::leak(Box::new(Budget::of(128 << 20)));
-    let gate = Admission { limits: Limits { budget: small, ..Limits::default() }, ..gate() };
-    let rejected = refusal(gate, &version("1.0.0"), |_, _| ()).await;
+    let admission = Admission { limits: Limits { budget: small, ..Limits::default() }, ..admission() };
+    let rejected = refusal(admission, &version("1.0.0"), |_, _| ()).await;
     says(&rejected, "compile", "this process has 80 MiB for policies: raise the function's MemorySize to 512 MB");
 }
 
@@ -209,12 +213,12 @@ async fn a_signature_that_arrives_after_its_policy_is_found() {
     let bytes = version("1.0.0").component();
     let path = folder.path().join("policy.wasm");
     fs::write(&path, &bytes).expect("a policy");
-    let slot = slot(&path, Admission { key: Some(Key::parse(&pk.to_base64()).expect("a key")), ..gate() });
-    let (standing, rejected) = look(&slot).await;
-    assert_eq!(active(standing.as_ref()), "none");
+    let source = source(&path, Admission { key: Some(Key::parse(&pk.to_base64()).expect("a key")), ..admission() });
+    let (current, rejected) = refresh(&source).await;
+    assert_eq!(active(current.as_ref()), "none");
     says(&rejected.expect("a rejection"), "signature", "isn't signed");
     let signature = minisign::sign(None, &sk, Cursor::new(bytes), None, None).expect("a signature");
     fs::write(folder.path().join("policy.wasm.minisig"), signature.into_string()).expect("a signature");
-    let (standing, rejected) = look(&slot).await;
-    assert_eq!((active(standing.as_ref()), rejected), ("1.0.0", None));
+    let (current, rejected) = refresh(&source).await;
+    assert_eq!((active(current.as_ref()), rejected), ("1.0.0", None));
 }

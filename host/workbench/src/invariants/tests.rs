@@ -73,10 +73,10 @@ fn report(outcome: Outcome) -> Report {
 /// What is broken by an outcome, this write, and a region that names these.
 fn broken(outcome: Outcome, named: &[&str], read: Value, list: Value) -> Vec<(Invariant, String)> {
     let writes = vec![Writing { read: Some(read), list, done: true }];
-    let seen = Seen { heard: vec![names(named)], writes };
-    let turn = Turn { accounts: [(ID.to_owned(), seen)].into(), ..Turn::default() };
+    let seen = AccountCalls { heard: vec![names(named)], writes };
+    let observed = ObservedTick { accounts: [(ID.to_owned(), seen)].into(), ..ObservedTick::default() };
     let (report, regions) = (Ok(report(outcome)), ["r".to_owned()]);
-    let tick = Ticked { report: &report, turn: &turn, regions: &regions, operation: "another", dry_run: false };
+    let tick = Ticked { report: &report, observed: &observed, regions: &regions, operation: "another", dry_run: false };
     check(&tick).into_iter().map(|violation| (violation.invariant, violation.what)).collect()
 }
 
@@ -135,7 +135,7 @@ fn a_fault_stays_with_its_account() {
     assert_eq!(others(&usual, &usual, C), []);
     assert_eq!(others(&usual, &other, ID), []);
     assert_eq!(others(&usual, &other, C).len(), 1);
-    // Where removals wait for their turn, another account's turn may come.
+    // Where removals wait for their observed, another account's observed may come.
     let held = report(Outcome { held_reason: Some("wait".into()), ..skipped("one") });
     assert_eq!(others(&held, &other, C), []);
 }

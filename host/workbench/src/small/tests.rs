@@ -8,14 +8,14 @@ fn there_is_every_world_once_and_the_simplest_comes_first() {
     assert!(worlds.iter().is_sorted_by_key(SmallWorld::size));
     let nothing = SmallWorld {
         stored: vec![None, None],
-        says: [Says::Names(0); 2],
-        twist: Twist::None,
+        regions: [RegionState::Names(0); 2],
+        variant: AccountVariant::None,
         values: Values::default(),
     };
     assert_eq!(worlds[0], nothing);
     let texts: std::collections::BTreeSet<String> = worlds.iter().map(|world| format!("{world:?}")).collect();
     assert_eq!(texts.len(), worlds.len());
     // 3 ways to store each of 2, and each region says one of 4 sets, 4 that break off, or 8 others.
-    let plain = worlds.iter().filter(|world| world.twist == Twist::None).count();
+    let plain = worlds.iter().filter(|world| world.variant == AccountVariant::None).count();
     assert_eq!(plain, 3 * 3 * 16 * 16);
 }

@@ -8,7 +8,7 @@ use staging_sync_runtime::tape::{Answer, Exchange};
 
 /// What a region says. Sets of staging accounts are bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Says {
+pub(crate) enum RegionState {
     Names(u8),
     /// These, and that there's another page, which never comes.
     BreaksOff(u8),
@@ -23,7 +23,7 @@ pub(crate) enum Says {
     Malformed,
 }
 
-impl Says {
+impl RegionState {
     /// Whether AWS fails.
     pub fn fails(self) -> bool {
         !matches!(self, Self::Names(_) | Self::Uninitialized)

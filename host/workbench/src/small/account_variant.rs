@@ -2,7 +2,7 @@
 
 /// What is special about the account.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Twist {
+pub(crate) enum AccountVariant {
     None,
     Current,
     NoRole,
@@ -18,10 +18,10 @@ pub(crate) enum Twist {
     WriteDenied,
 }
 
-impl Twist {
+impl AccountVariant {
     /// Whether AWS fails, or the item isn't fit to be worked with.
     pub fn fails(self) -> bool {
-        use Twist::{AssumeDenied, AssumeThrottled, Deleted, ForeignRole, WriteDenied};
+        use AccountVariant::{AssumeDenied, AssumeThrottled, Deleted, ForeignRole, WriteDenied};
         matches!(self, ForeignRole | AssumeDenied | AssumeThrottled | Deleted | WriteDenied)
     }
 
