@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::fleet::Service;
 use crate::policy::action;
-use crate::server::{Reply, reply};
+use crate::reply::{Reply, reply};
+use crate::xml::{STS_NAMESPACE, escape};
 
 /// Why the lab couldn't do what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -111,17 +112,17 @@ impl AwsError {
         let mut answer = match service {
             Some(Service::Sts) => {
                 let side = if status < 500 { "Sender" } else { "Receiver" };
-                let (code, message) = (crate::sts::escape(&self.code), crate::sts::escape(&self.message));
+                let (code, message) = (escape(&self.code), escape(&self.message));
                 let body = format!(
                     "<ErrorResponse xmlns=\"{}\">\n  <Error>\n    <Type>{side}</Type>\n    <Code>{code}</Code>\n    \
                      <Message>{message}</Message>\n  </Error>\n  <RequestId>{request_id}</RequestId>\n\
                      </ErrorResponse>\n",
-                    crate::sts::NAMESPACE,
+                    STS_NAMESPACE,
                 );
                 reply(status, "text/xml", body)
             }
             Some(Service::S3) => {
-                let (code, message) = (crate::sts::escape(&self.code), crate::sts::escape(&self.message));
+                let (code, message) = (escape(&self.code), escape(&self.message));
                 let body = format!(
                     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
                      <Message>{message}</Message><RequestId>{request_id}</RequestId></Error>\n"

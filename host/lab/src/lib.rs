@@ -16,6 +16,7 @@ mod fleet;
 mod item;
 mod list;
 mod policy;
+mod reply;
 mod request;
 mod s3;
 mod server;
@@ -26,6 +27,7 @@ mod tls;
 mod upload;
 mod validate;
 mod world;
+mod xml;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -78,7 +80,7 @@ impl Lab {
         let world = Arc::new(World::new(fleet)?);
         let (stop, stopped) = watch::channel(false);
         let (authority, acceptor) = tls.map(|tls| (tls.authority, tls.acceptor)).unzip();
-        let server = tokio::spawn(server::serve(listener, acceptor, world.clone(), server::Stop(stopped)));
+        let server = tokio::spawn(server::serve(listener, acceptor, world.clone(), reply::Stop(stopped)));
         Ok(Self { world, address, authority, stop, server })
     }
 

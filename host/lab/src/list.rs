@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::bucket::Bucket;
 use crate::error::AwsError;
-use crate::sts::escape;
+use crate::xml::escape;
 
 /// The largest page, and the page unless the client asks for another.
 const PAGE_SIZE: usize = 1000;

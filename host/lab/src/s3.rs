@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 use crate::bucket::{Bucket, Conditions, Object, Reading, no_such_key};
 use crate::error::AwsError;
 use crate::list::{self, List};
-use crate::server::{Reply, reply};
+use crate::reply::{Reply, reply};
 use crate::upload::Upload;
 
 /// What is refused rather than passed over: an answer without it would be wrong.

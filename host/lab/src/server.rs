@@ -7,33 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::reply::{Reply, Stop, reply};
 use crate::world::{Cut, World};
-
-/// Resolves when the lab stops.
-#[derive(Clone)]
-pub(crate) struct Stop(pub watch::Receiver<bool>);
-
-impl Stop {
-    pub async fn stopped(&mut self) {
-        let _ = self.0.wait_for(|stop| *stop).await; // a lab that is gone has stopped
-    }
-}
-
-pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// The largest body that DynamoDB takes, and more than the others do.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -43,13 +30,6 @@ const LARGEST_UPLOAD: usize = 128 * 1024 * 1024;
 
 /// How long a stopping lab waits for clients that are in the middle of sending a request.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
-
-pub(crate) fn reply(status: u16, content_type: &'static str, body: String) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(body)));
-    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    reply
-}
 
 /// Serves until `stop` says so; then answers what is being processed, and ends what faults hold back.
 pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, world: Arc<World>, mut stop: Stop) {

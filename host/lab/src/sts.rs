@@ -1,6 +1,5 @@
 //! AWS STS (API reference: AssumeRole, GetCallerIdentity): the query protocol, forms in and XML out.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_smithy_types::DateTime;
@@ -10,8 +9,7 @@ use crate::error::AwsError;
 use crate::fleet::{Fleet, Service};
 use crate::policy::Policy;
 use crate::session::{Caller, Grant, Sessions};
-
-pub(crate) const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+use crate::xml::{STS_NAMESPACE, escape};
 
 /// The fields of a form; no `Debug`, because callers send secrets in some.
 pub(crate) struct Form(Vec<(String, String)>);
@@ -142,7 +140,7 @@ fn get_caller_identity(caller: &Caller, request_id: &str) -> String {
 
 fn respond(operation: &str, result: &str, request_id: &str) -> String {
     format!(
-        "<{operation}Response xmlns=\"{NAMESPACE}\">\n  <{operation}Result>\n{result}  </{operation}Result>\n  \
+        "<{operation}Response xmlns=\"{STS_NAMESPACE}\">\n  <{operation}Result>\n{result}  </{operation}Result>\n  \
          <ResponseMetadata>\n    <RequestId>{request_id}</RequestId>\n  </ResponseMetadata>\n\
          </{operation}Response>\n"
     )
@@ -185,25 +183,4 @@ fn invalid(member: &str, value: &str, constraint: &str) -> AwsError {
 
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
-}
-
-/// Text as XML content.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '<', '>', '"', '\'']) && !text.contains(char::is_control) {
-        return text.into();
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&apos;"),
-            '\n' | '\t' => escaped.push(c),
-            c if c.is_control() => escaped.push('\u{fffd}'), // XML has no way to write the others
-            c => escaped.push(c),
-        }
-    }
-    escaped.into()
 }

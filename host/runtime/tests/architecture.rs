@@ -141,3 +141,64 @@ fn modules_use_only_those_that_come_after_them() {
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
+
+/// Folders whose files use each other in one direction, and how a file names its neighbours there.
+const FOLDERS: [(&str, &str); 9] = [
+    ("cli/src", "crate::"),
+    ("cli/src/policy", "super::"),
+    ("lab/src", "crate::"),
+    ("runtime/src/aws", "super::"),
+    ("runtime/src/fanout", "super::"),
+    ("runtime/src/policy", "super::"),
+    ("runtime/src/tape", "super::"),
+    ("runtime/src/tick", "super::"),
+    ("workbench/src", "crate::"),
+];
+
+/// The neighbours that each file of a folder names, or each folder in it; tests left out.
+fn neighbours(folder: &Path, prefix: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut files: Vec<(String, PathBuf)> = Vec::new();
+    let mut left = vec![(None, folder.to_owned())];
+    while let Some((module, folder)) = left.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            let module: Option<String> = module.clone().or_else(|| Some(stem.clone()));
+            match path.is_dir() {
+                true => left.push((module, path)),
+                false if stem != "tests" => files.extend(module.map(|module| (module, path))),
+                false => {}
+            }
+        }
+    }
+    let names: BTreeSet<String> = files.iter().map(|(module, _)| module.clone()).collect();
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (module, file) in files.iter().filter(|(module, _)| !["mod", "lib", "main"].contains(&module.as_str())) {
+        let text = fs::read_to_string(file).expect("text");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+        let code: String = code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        let used = uses.entry(module.clone()).or_default();
+        for (place, _) in code.match_indices(prefix) {
+            let rest = &code[place + prefix.len()..];
+            let list = rest.strip_prefix('{').map(|rest| rest.split(';').next().unwrap_or_default());
+            let words = list.unwrap_or(rest).split(|c: char| !c.is_alphanumeric() && c != '_');
+            let words = words.take(if list.is_some() { usize::MAX } else { 1 });
+            used.extend(words.filter(|word| names.contains(*word) && *word != module).map(str::to_owned));
+        }
+    }
+    uses
+}
+
+#[test]
+fn files_of_a_folder_use_each_other_in_one_direction() {
+    for (folder, prefix) in FOLDERS {
+        let mut uses = neighbours(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder), prefix);
+        assert!(!uses.is_empty(), "{folder}");
+        // Whoever uses nobody any more is in no circle.
+        while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(module, _)| module.clone()) {
+            uses.remove(&free);
+            uses.values_mut().for_each(|used| drop(used.remove(&free)));
+        }
+        assert!(uses.is_empty(), "in {folder} these use each other in a circle, or who does: {uses:?}");
+    }
+}

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wit_parser::{Docs, Function, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner, WorldId, WorldItem};
 
-use super::wit::camel_case;
-
 const HEAD: &str =
     "// What wit/ says, for editors and for `npm run check`. `staging-sync policy build` makes it anew: don't edit it.
 ";
@@ -193,4 +191,15 @@ fn pascal_case(name: &str) -> String {
     let camel = camel_case(name);
     let mut letters = camel.chars();
     letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+}
+
+/// A name of a WIT package as JavaScript has it.
+pub fn camel_case(name: &str) -> String {
+    let mut words = name.split('-');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let mut letters = word.chars();
+        let upper = letters.next().map(|letter| letter.to_ascii_uppercase());
+        name + &upper.map(String::from).unwrap_or_default() + letters.as_str()
+    })
 }

@@ -8,7 +8,7 @@ use staging_sync_runtime::policy::{self, ComponentType, Import};
 use wit_parser::{Resolve, WorldId, WorldItem};
 
 use super::language::Language;
-use super::typescript;
+use super::typescript::{self, camel_case};
 
 /// The world that a policy implements.
 const WORLD: &str = "policy";
@@ -98,15 +98,4 @@ fn words(folder: &Path, language: Language) -> BTreeSet<String> {
         }
     }
     words
-}
-
-/// A name of a WIT package as JavaScript has it.
-pub fn camel_case(name: &str) -> String {
-    let mut words = name.split('-');
-    let first = words.next().unwrap_or_default().to_owned();
-    words.fold(first, |name, word| {
-        let mut letters = word.chars();
-        let upper = letters.next().map(|letter| letter.to_ascii_uppercase());
-        name + &upper.map(String::from).unwrap_or_default() + letters.as_str()
-    })
 }

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 
 use super::keychain::{Keychain, LONGEST};
 use super::limited_http_client::LimitedHttpClient;
-use super::sdk_api::stalled_streams;
+use super::patience::stalled_streams;
 use super::sdk_error::reasons;
 use super::transport;
 use crate::error::{Error, ErrorKind};

@@ -17,6 +17,7 @@ mod json;
 mod keychain;
 mod limited_http_client;
 pub mod pacing;
+mod patience;
 mod rate_limit;
 pub mod regions;
 mod roles;

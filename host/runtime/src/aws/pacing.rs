@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::call_limits::CallLimit;
 use super::calls::THROTTLED;
-use super::sdk_api::Patience;
+use super::patience::Patience;
 use super::{AwsError, Value};
 
 /// So long before the tick stops a call is given up, so that its account can still say why.

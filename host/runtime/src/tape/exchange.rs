@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::secrets;
+use super::placeholder::{self, EXTERNAL_ID};
 use crate::aws::{AwsError, Call, Principal, Request};
 
 /// A call to AWS and what came back.
@@ -170,7 +170,7 @@ fn compare(recorded: &Value, asked: &Value, path: &str, secret: bool, found: &mu
             for key in recorded.keys().chain(added) {
                 let null = Value::Null;
                 let (one, other) = (recorded.get(key).unwrap_or(&null), asked.get(key).unwrap_or(&null));
-                compare(one, other, &at(key), secret || key == secrets::EXTERNAL_ID, found);
+                compare(one, other, &at(key), secret || key == EXTERNAL_ID, found);
             }
         }
         (Value::Array(recorded), Value::Array(asked)) => {
@@ -180,7 +180,7 @@ fn compare(recorded: &Value, asked: &Value, path: &str, secret: bool, found: &mu
                 compare(one.unwrap_or(&null), other.unwrap_or(&null), &format!("{path}[{index}]"), secret, found);
             }
         }
-        (Value::String(one), Value::String(_)) if secret && secrets::is_placeholder(one) => {}
+        (Value::String(one), Value::String(_)) if secret && placeholder::is_placeholder(one) => {}
         _ if recorded == asked => {}
         _ => found.push(format!("{path}: {} on the tape, {} asked for", shown(recorded), shown(asked))),
     }

@@ -6,6 +6,7 @@
 pub mod anonymize;
 mod exchange;
 mod in_memory;
+mod placeholder;
 mod record;
 mod replay;
 mod secrets;

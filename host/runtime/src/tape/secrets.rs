@@ -5,29 +5,11 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::exchange::{Answer, Exchange};
-
-/// The attribute whose values are shared secrets.
-pub(super) const EXTERNAL_ID: &str = "externalId";
-
-/// What stands for an external id on a tape, with a number behind it.
-const PLACEHOLDER: &str = "external-id-";
-
-/// What stands for a token of a next page.
-const TOKEN: &str = "next-token-";
+use super::placeholder::{EXTERNAL_ID, PLACEHOLDER, TOKEN};
 
 /// The attributes of an item that the host reads; others may hold anything.
 const READ: [&str; 7] =
     ["accountId", "accountName", "isCurrentAccount", "roleArn", EXTERNAL_ID, "stagingAccounts", "updatedAt"];
-
-/// Whether a text stands for an external id.
-pub(super) fn is_placeholder(text: &str) -> bool {
-    text.strip_prefix(PLACEHOLDER).is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Whether a text stands for a token of a next page.
-pub(super) fn is_token(text: &str) -> bool {
-    text.strip_prefix(TOKEN).is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
-}
 
 /// Replaces external ids that AWS answered with, and page tokens, wherever they occur; drops the rest.
 pub(super) fn remove<'a>(exchanges: impl Iterator<Item = &'a mut Exchange>) {

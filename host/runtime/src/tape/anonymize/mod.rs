@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::exchange::{Answer, Exchange};
-use super::{Tape, read, secrets};
+use super::{Tape, placeholder, read};
 use crate::aws::SESSION_NAME;
 use crate::change::ADDED_BY;
 use names::Names;
@@ -234,12 +234,12 @@ impl Names<'_> {
             "addedBy" => self.of_kind("user", text),
             "discoveredFrom" => self.region(text),
             "addedAt" | "updatedAt" | "Expiration" if names::is_time(text) => text.to_owned(),
-            "externalId" if secrets::is_placeholder(text) => text.to_owned(),
+            "externalId" if placeholder::is_placeholder(text) => text.to_owned(),
             "externalId" => self.of_kind("external-id", text),
             "sourceServerID" => self.server(text),
             "arn" => self.server_arn(text),
             "status" if STATUSES.contains(&text) => text.to_owned(),
-            "nextToken" if secrets::is_token(text) => text.to_owned(),
+            "nextToken" if placeholder::is_token(text) => text.to_owned(),
             "nextToken" => self.of_kind("next-token", text),
             "RoleSessionName" if text == SESSION_NAME => text.to_owned(),
             _ => self.of_kind("text", text),

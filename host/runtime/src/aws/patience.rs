@@ -1,0 +1,57 @@
+//! How long AWS is waited for, and how often a call is tried.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+
+/// How long AWS is waited for. It's short because a tick comes every five minutes: what fails this time is
+/// done next time.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How often a call is tried in all.
+    pub attempts: u32,
+    /// The longest wait before the second try; the SDK doubles it for each further one, and waits a random
+    /// share of it.
+    pub first_backoff: Duration,
+    /// The longest wait before any try.
+    pub longest_backoff: Duration,
+    /// A connection that isn't made in this time won't be.
+    pub connect: Duration,
+    /// How long an answer may take to begin. DRS answers within a second or two; a page of a scan as well.
+    pub read: Duration,
+    /// How long a service in a region may answer nothing but throttling, before its calls are given up after `attempts`.
+    pub throttled: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            attempts: 4,
+            first_backoff: Duration::from_millis(200),
+            longest_backoff: Duration::from_secs(5),
+            connect: Duration::from_secs(3),
+            read: Duration::from_secs(10),
+            throttled: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Patience {
+    pub(super) fn retries(&self) -> RetryConfig {
+        RetryConfig::standard()
+            .with_max_attempts(self.attempts)
+            .with_initial_backoff(self.first_backoff)
+            .with_max_backoff(self.longest_backoff)
+    }
+
+    pub(super) fn timeouts(&self) -> TimeoutConfig {
+        TimeoutConfig::builder().connect_timeout(self.connect).read_timeout(self.read).build() // none for an operation or an attempt: they would count the wait for a permit
+    }
+}
+
+/// A request that waits for its permit sends nothing, and isn't stalled; an answer that stops coming is.
+pub(super) fn stalled_streams() -> StalledStreamProtectionConfig {
+    StalledStreamProtectionConfig::enabled().upload_enabled(false).build()
+}
