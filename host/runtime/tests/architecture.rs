@@ -197,7 +197,9 @@ fn files_of_a_folder_use_each_other_in_one_direction() {
         // Whoever uses nobody any more is in no circle.
         while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(module, _)| module.clone()) {
             uses.remove(&free);
-            uses.values_mut().for_each(|used| drop(used.remove(&free)));
+            for used in uses.values_mut() {
+                used.remove(&free);
+            }
         }
         assert!(uses.is_empty(), "in {folder} these use each other in a circle, or who does: {uses:?}");
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use staging_sync_runtime::bindings::types::AccountOutcome;
 use staging_sync_runtime::case::{Case, Run};
 use staging_sync_runtime::outcome::status_name;
-use staging_sync_runtime::tape::Exchange;
+use staging_sync_runtime::tape::{Exchange, differing_leaves};
 use staging_sync_runtime::text::counted;
 
 /// Two policies over some cases.
@@ -175,28 +175,10 @@ fn other_write(old: &Run, new: &Run, id: &str) -> Option<String> {
         asked.filter(|asked| asked.exchange.is_write()).map(|asked| asked.exchange.request.clone()).collect()
     };
     let (old, new) = (writes(old), writes(new));
-    let paths = changes(&json!(old), &json!(new), "");
-    (!paths.is_empty()).then(|| paths.into_iter().take(3).collect::<Vec<_>>().join("; "))
-}
-
-/// The leaves in which two values differ.
-fn changes(old: &Value, new: &Value, path: &str) -> Vec<String> {
-    match (old, new) {
-        (Value::Object(one), Value::Object(other)) => {
-            let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
-            keys.into_iter().flat_map(|key| changes(&old[key], &new[key], &format!("{path}.{key}"))).collect()
-        }
-        (Value::Array(one), Value::Array(other)) => {
-            let places = 0..one.len().max(other.len());
-            places.flat_map(|place| changes(&at(one, place), &at(other, place), &format!("{path}[{place}]"))).collect()
-        }
-        _ if old == new => Vec::new(),
-        _ => vec![format!("{path}: {old} -> {new}")],
-    }
-}
-
-fn at(list: &[Value], place: usize) -> Value {
-    list.get(place).cloned().unwrap_or_default()
+    let mut found = Vec::new();
+    differing_leaves(&json!(old), &json!(new), &mut |path, old, new| found.push(format!(".{path}: {old} -> {new}")));
+    found.truncate(3);
+    (!found.is_empty()).then(|| found.join("; "))
 }
 
 /// The reads that only one of two policies makes.

@@ -20,6 +20,9 @@ use crate::CommandError;
 /// How long an AWS call takes meanwhile. The program waits then, so that its processor time can be read.
 pub const LATENCY_MS: u64 = 80;
 
+/// The time that an invocation has.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
 const EVENT: &str = r#"{"operation": "sync_staging_accounts"}"#;
 
 /// No start takes longer, compiling a large policy included.
@@ -95,7 +98,7 @@ async fn start(package: &Package) -> Result<Start, CommandError> {
     let failed = |error: std::io::Error| CommandError(format!("bench: {}: {error}", package.bootstrap().display()));
     let fleet = fleet(&Size { accounts: 1, regions: 4, latency_ms: LATENCY_MS, concurrency: 128 });
     let lab = Lab::start(fleet).await.map_err(|error| CommandError(format!("lab: {error}")))?;
-    let mut api = RuntimeApi::start().await.map_err(failed)?;
+    let mut api = RuntimeApi::start(Some(TIMEOUT)).await.map_err(failed)?;
     let began = Instant::now();
     let mut program: Child = Command::new(package.bootstrap())
         .env_clear()
@@ -118,7 +121,7 @@ async fn start(package: &Package) -> Result<Start, CommandError> {
     };
     let (next, next_cpu) = (began.elapsed(), process::cpu(id));
     let Some(Asked::Next(event)) = asked else { return Err(ended()) };
-    let _ = event.send(EVENT);
+    let _ = event.send(EVENT.into());
     let mut done = None;
     tokio::select! {
         () = lab.wait_for_calls(|calls| !calls.is_empty()) => {}

@@ -1,11 +1,9 @@
 //! Objects: conditions, checksums, lists, and who may use the bucket where.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::config::HttpRequest;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
 use staging_sync_lab::{Fault, Lab};
 
 use crate::support::*;
@@ -259,51 +257,13 @@ async fn faults_strike_objects_too() {
     assert_eq!(get(&client, None).await.unwrap(), b"policy");
 }
 
-/// Changes a request, before or after it's signed.
-#[derive(Debug)]
-enum Change {
-    /// The bucket moves from the path into the host name.
-    Virtual,
-    /// Another body is sent than was signed.
-    Tampered,
-}
-
-impl Intercept for Change {
-    fn name(&self) -> &'static str {
-        "Change"
-    }
-
-    fn modify_before_signing(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        if let Self::Virtual = self {
-            let path = request.uri().replace(&format!("/{BUCKET}/"), "/");
-            request.set_uri(path)?;
-            request.headers_mut().insert("host", format!("{BUCKET}.localhost:4566"));
-        }
-        Ok(())
-    }
-
-    fn modify_before_transmit(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Self::Tampered = self {
-            *context.request_mut().body_mut() = b"evil".as_slice().into();
-        }
-        Ok(())
-    }
-}
-
-async fn changed(lab: &Lab, change: Change) -> Result<(), (u16, String)> {
+async fn changed(
+    lab: &Lab,
+    when: When,
+    change: impl Fn(&mut HttpRequest) + Send + Sync + 'static,
+) -> Result<(), (u16, String)> {
     let call = bucket(lab).put_object().bucket(BUCKET).key("changed").body(b"good".to_vec().into());
-    match call.customize().interceptor(change).send().await {
+    match call.customize().interceptor(Alter(when, change)).send().await {
         Ok(_) => Ok(()),
         error => Err(failure(error)),
     }
@@ -312,7 +272,7 @@ async fn changed(lab: &Lab, change: Change) -> Result<(), (u16, String)> {
 #[tokio::test]
 async fn a_body_that_was_signed_cannot_be_changed() {
     let lab = lab().await;
-    let refused = changed(&lab, Change::Tampered).await;
+    let refused = changed(&lab, When::Signed, |request| *request.body_mut() = b"evil".as_slice().into()).await;
     assert_eq!(refused, Err((403, "SignatureDoesNotMatch".into())));
     assert_eq!(lab.object("changed"), None);
 }
@@ -320,6 +280,11 @@ async fn a_body_that_was_signed_cannot_be_changed() {
 #[tokio::test]
 async fn buckets_in_the_host_name_are_understood() {
     let lab = lab().await;
-    changed(&lab, Change::Virtual).await.unwrap();
+    let moved = changed(&lab, When::BeforeSigning, |request| {
+        let path = request.uri().replace(&format!("/{BUCKET}/"), "/");
+        request.set_uri(path).unwrap();
+        request.headers_mut().insert("host", format!("{BUCKET}.localhost:4566"));
+    });
+    moved.await.unwrap();
     assert_eq!(lab.object("changed").unwrap(), "good");
 }

@@ -1,39 +1,18 @@
 //! What the lab makes of requests that aren't signed as they should be, or aren't requests at all.
 
-use aws_sdk_drs::config::{ConfigBag, Credentials, Intercept, RuntimeComponents};
-use aws_sdk_drs::error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
+use aws_sdk_drs::config::{Credentials, HttpRequest};
 use staging_sync_lab::Lab;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::*;
 
-/// Changes a request after it was signed.
-#[derive(Debug)]
-struct Tamper(&'static str, &'static str);
-
-impl Intercept for Tamper {
-    fn name(&self) -> &'static str {
-        "Tamper"
-    }
-
-    fn modify_before_transmit(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        match self.0 {
-            "uri" => request.set_uri(format!("{}{}", request.uri(), self.1))?,
-            name => drop(request.headers_mut().insert(name, self.1)),
-        }
-        Ok(())
-    }
-}
-
-async fn tampered(lab: &Lab, tamper: Tamper) -> (u16, String) {
+/// What a call comes to whose URI, or a header, is changed after it was signed.
+async fn tampered(lab: &Lab, name: &'static str, value: &'static str) -> (u16, String) {
+    let tamper = Alter(When::Signed, move |request: &mut HttpRequest| match name {
+        "uri" => request.set_uri(format!("{}{value}", request.uri())).unwrap(),
+        name => drop(request.headers_mut().insert(name, value)),
+    });
     let client = drs(lab, assume(lab, None).await, "eu-west-1");
     failure(client.list_staging_accounts().customize().interceptor(tamper).send().await)
 }
@@ -42,11 +21,11 @@ async fn tampered(lab: &Lab, tamper: Tamper) -> (u16, String) {
 async fn what_was_signed_cannot_be_changed() {
     let lab = lab().await;
     let wrong = (403, "InvalidSignatureException".to_owned());
-    assert_eq!(tampered(&lab, Tamper("uri", "?maxResults=1")).await, wrong);
-    assert_eq!(tampered(&lab, Tamper("x-amz-date", "20200101T000000Z")).await, wrong);
-    assert_eq!(tampered(&lab, Tamper("x-amz-user-agent", "other")).await, wrong);
+    assert_eq!(tampered(&lab, "uri", "?maxResults=1").await, wrong);
+    assert_eq!(tampered(&lab, "x-amz-date", "20200101T000000Z").await, wrong);
+    assert_eq!(tampered(&lab, "x-amz-user-agent", "other").await, wrong);
     let unknown = (403, "UnrecognizedClientException".to_owned());
-    assert_eq!(tampered(&lab, Tamper("x-amz-security-token", "other")).await, unknown);
+    assert_eq!(tampered(&lab, "x-amz-security-token", "other").await, unknown);
 }
 
 #[tokio::test]
@@ -73,25 +52,11 @@ async fn wrong_keys_are_refused_in_each_services_words() {
 }
 
 /// Replaces the body before it's signed.
-#[derive(Debug)]
-struct Body(&'static [u8]);
-
-impl Intercept for Body {
-    fn name(&self) -> &'static str {
-        "Body"
-    }
-
-    fn modify_before_signing(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        request.headers_mut().insert("content-length", self.0.len().to_string());
-        *request.body_mut() = self.0.into();
-        Ok(())
-    }
+fn body(body: &'static [u8]) -> Alter<impl Fn(&mut HttpRequest) + Send + Sync + 'static> {
+    Alter(When::BeforeSigning, move |request: &mut HttpRequest| {
+        request.headers_mut().insert("content-length", body.len().to_string());
+        *request.body_mut() = body.into();
+    })
 }
 
 #[tokio::test]
@@ -101,17 +66,17 @@ async fn well_signed_nonsense_is_refused_and_harms_nobody() {
     let known = br#"{"TableName": "drs-orchestration-target-accounts", "Key": {"accountId": {"S": 1}}}"#;
     let bodies = [b"null".as_slice(), b"[]", b"{", b"{\"TableName\": 1}", b"\xff\xfe", &[b'['; 9_000], known];
     for body in bodies {
-        let update = table(&lab).update_item().table_name(TABLE).customize().interceptor(Body(body)).send().await;
+        let update = table(&lab).update_item().table_name(TABLE).customize().interceptor(self::body(body)).send().await;
         assert_eq!(failure(update).0, 400, "{}", body.escape_ascii());
     }
     for body in [b"null".as_slice(), b"{", b"{\"maxResults\": \"x\"}", b"{\"maxResults\": -1}", b"\xff"] {
         let client = drs(&lab, session.clone(), "eu-west-1");
-        let servers = client.describe_source_servers().customize().interceptor(Body(body)).send().await;
+        let servers = client.describe_source_servers().customize().interceptor(self::body(body)).send().await;
         assert_eq!(failure(servers), (400, "ValidationException".into()), "{}", body.escape_ascii());
     }
     for body in [b"".as_slice(), b"Action=", b"Action=AssumeRole&RoleArn=%ff%zz", b"\xff=&&&=="] {
         let identity = sts(&lab, hub(&lab), "us-east-1").get_caller_identity();
-        assert_eq!(failure(identity.customize().interceptor(Body(body)).send().await).0, 400);
+        assert_eq!(failure(identity.customize().interceptor(self::body(body)).send().await).0, 400);
     }
     assert_eq!(table(&lab).scan().table_name(TABLE).send().await.unwrap().count(), 2);
 }

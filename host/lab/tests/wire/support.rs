@@ -2,9 +2,11 @@
 
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::config::{ConfigBag, HttpRequest, Intercept, RuntimeComponents};
+use aws_sdk_sts::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
 use staging_sync_lab::{Fleet, Lab};
 
 pub const TARGET: &str = "111122223333";
@@ -92,4 +94,53 @@ where
     let error = result.unwrap_err();
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     (status, error.code().unwrap_or("none").to_owned())
+}
+
+/// Changes a request, before or after it's signed.
+pub struct Alter<F>(pub When, pub F);
+
+/// When a request is changed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum When {
+    BeforeSigning,
+    Signed,
+}
+
+impl<F> std::fmt::Debug for Alter<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Alter({:?})", self.0)
+    }
+}
+
+impl<F: Fn(&mut HttpRequest) + Send + Sync> Alter<F> {
+    fn at(&self, when: When, context: &mut BeforeTransmitInterceptorContextMut<'_>) -> Result<(), BoxError> {
+        if self.0 == when {
+            self.1(context.request_mut());
+        }
+        Ok(())
+    }
+}
+
+impl<F: Fn(&mut HttpRequest) + Send + Sync> Intercept for Alter<F> {
+    fn name(&self) -> &'static str {
+        "Alter"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.at(When::BeforeSigning, context)
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.at(When::Signed, context)
+    }
 }

@@ -45,7 +45,7 @@ async fn a_tick_killed_at_any_call_leaves_every_item_whole() {
         let lab = Lab::start(fleet()).await.expect("a lab");
         let before = lab.plain_items().expect("items");
         let mut lambda = Lambda::start(&lab, &[("MAX_REMOVALS_PERCENT", "100")]).await;
-        lambda.api.send(sync_event());
+        lambda.api.send(sync_event()).await;
         lab.wait_for_calls(|arrived| arrived.len() >= calls).await;
         lambda.process.kill().await.expect("a running process");
 

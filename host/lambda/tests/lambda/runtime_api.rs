@@ -1,19 +1,12 @@
-//! Lambda's Runtime API, as far as a runtime client uses it: it hands out invocations and takes the answers.
-//!
-//! Source: "Using the Lambda runtime API" in the Lambda developer guide.
+//! A function's invocations, by the Runtime API that the benchmarks have as well.
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+#[path = "../../../cli/src/bench/runtime_api.rs"]
+mod api;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use std::time::Duration;
+
+use api::Asked;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::sync::{Mutex, mpsc};
 
 /// What an invocation came to.
 #[derive(Debug)]
@@ -28,68 +21,33 @@ pub enum Answer {
 pub struct RuntimeApi {
     /// `host:port`, for `AWS_LAMBDA_RUNTIME_API`.
     pub address: String,
-    events: mpsc::UnboundedSender<String>,
-    answers: mpsc::UnboundedReceiver<Answer>,
+    api: api::RuntimeApi,
 }
 
 impl RuntimeApi {
     /// Serves on a free port, with so much time for every invocation; `None` is a deadline of 1970, as emulators send it.
     pub async fn start(timeout: Option<Duration>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address").to_string();
-        let (events, waiting) = mpsc::unbounded_channel::<String>();
-        let (answered, answers) = mpsc::unbounded_channel();
-        let waiting = Arc::new(Mutex::new(waiting));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (waiting, answered) = (Arc::clone(&waiting), answered.clone());
-                let service =
-                    service_fn(move |request| serve(request, Arc::clone(&waiting), answered.clone(), timeout));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        Self { address, events, answers }
+        let api = api::RuntimeApi::start(timeout).await.expect("a free port");
+        Self { address: api.address.clone(), api }
     }
 
-    /// Hands out a payload, and waits for nothing.
-    pub fn send(&self, payload: impl ToString) {
-        self.events.send(payload.to_string()).expect("a server");
+    /// Hands out a payload, once the function asks for one.
+    pub async fn send(&mut self, payload: impl ToString) {
+        match self.api.asked().await.expect("a function") {
+            Asked::Next(event) => event.send(payload.to_string()).expect("a function that waits"),
+            Asked::Done(answer) => panic!("answered without an event: {answer:?}"),
+        }
     }
 
     /// Invokes the function with a payload, and waits for what it comes to.
     pub async fn invoke(&mut self, payload: impl ToString) -> Answer {
-        self.send(payload);
-        self.answers.recv().await.expect("an answer")
+        self.send(payload).await;
+        let value =
+            |body: hyper::body::Bytes| serde_json::from_slice(&body).unwrap_or_else(|_| panic!("JSON: {body:?}"));
+        match self.api.asked().await.expect("an answer") {
+            Asked::Done(Ok(body)) => Answer::Response(value(body)),
+            Asked::Done(Err(body)) => Answer::Error(value(body)),
+            Asked::Next(_) => panic!("asked again, and hasn't answered"),
+        }
     }
-}
-
-async fn serve(
-    request: Request<Incoming>,
-    waiting: Arc<Mutex<mpsc::UnboundedReceiver<String>>>,
-    answered: mpsc::UnboundedSender<Answer>,
-    timeout: Option<Duration>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let path = request.uri().path().to_owned();
-    if path.ends_with("/invocation/next") {
-        let event = waiting.lock().await.recv().await.expect("the test holds the other end");
-        let deadline = match timeout {
-            Some(timeout) => (SystemTime::now() + timeout).duration_since(SystemTime::UNIX_EPOCH).expect("after 1970"),
-            None => Duration::from_secs(600),
-        };
-        let response = Response::builder()
-            .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
-            .header("lambda-runtime-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793")
-            .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())
-            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:999988887777:function:sync")
-            .body(Full::from(event))
-            .expect("a response");
-        return Ok(response);
-    }
-    let body = request.into_body().collect().await.expect("a body").to_bytes();
-    let value = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("JSON at {path}: {body:?}"));
-    let answer = if path.ends_with("/response") { Answer::Response(value) } else { Answer::Error(value) };
-    answered.send(answer).expect("the test holds the other end");
-    Ok(Response::builder().status(202).body(Full::default()).expect("a response"))
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::difference::differing_leaves;
 use super::placeholder::{self, EXTERNAL_ID};
 use crate::aws::{AwsError, Call, Principal, Request};
 
@@ -158,32 +159,14 @@ pub(super) fn target(call: &Call) -> Option<String> {
 /// a tape doesn't hold is equal to any.
 pub fn differences(recorded: &Value, asked: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    compare(recorded, asked, "", false, &mut found);
+    differing_leaves(recorded, asked, &mut |path, recorded, asked| {
+        let mut members = path.split(['.', '[']);
+        let unknown = recorded.as_str().is_some_and(placeholder::is_placeholder) && asked.is_string();
+        if !(unknown && members.any(|member| member == EXTERNAL_ID)) {
+            found.push(format!("{path}: {} on the tape, {} asked for", shown(recorded), shown(asked)));
+        }
+    });
     found
-}
-
-fn compare(recorded: &Value, asked: &Value, path: &str, secret: bool, found: &mut Vec<String>) {
-    let at = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match (recorded, asked) {
-        (Value::Object(recorded), Value::Object(asked)) => {
-            let added = asked.iter().filter(|(key, _)| !recorded.contains_key(*key)).map(|(key, _)| key);
-            for key in recorded.keys().chain(added) {
-                let null = Value::Null;
-                let (one, other) = (recorded.get(key).unwrap_or(&null), asked.get(key).unwrap_or(&null));
-                compare(one, other, &at(key), secret || key == EXTERNAL_ID, found);
-            }
-        }
-        (Value::Array(recorded), Value::Array(asked)) => {
-            for index in 0..recorded.len().max(asked.len()) {
-                let (one, other) = (recorded.get(index), asked.get(index));
-                let null = Value::Null;
-                compare(one.unwrap_or(&null), other.unwrap_or(&null), &format!("{path}[{index}]"), secret, found);
-            }
-        }
-        (Value::String(one), Value::String(_)) if secret && placeholder::is_placeholder(one) => {}
-        _ if recorded == asked => {}
-        _ => found.push(format!("{path}: {} on the tape, {} asked for", shown(recorded), shown(asked))),
-    }
 }
 
 fn shown(value: &Value) -> String {

@@ -4,6 +4,7 @@
 //! holds, and `anonymize` makes a tape fit for others' eyes.
 
 pub mod anonymize;
+mod difference;
 mod exchange;
 mod in_memory;
 mod placeholder;
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 
 use crate::text::unmarked;
 
+pub use difference::differing_leaves;
 pub use exchange::{Answer, Exchange, Failure, differences};
 pub use in_memory::{AccountCalls, CONDITION_FAILED, InMemoryApi, ObservedTick, Writing};
 pub use record::Recorder;
