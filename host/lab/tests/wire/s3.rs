@@ -1,9 +1,9 @@
 //! Objects: conditions, checksums, lists, and who may use the bucket where.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::HttpRequest;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use staging_sync_lab::{Fault, Lab};
 
 use crate::support::*;

@@ -1,6 +1,7 @@
 //! What the lab makes of requests that aren't signed as they should be, or aren't requests at all.
 
-use aws_sdk_drs::config::{Credentials, HttpRequest};
+use aws_sdk_drs::config::Credentials;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use staging_sync_lab::Lab;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
