@@ -227,9 +227,10 @@ async fn simulate(arguments: &Arguments, shape: Shape, policy: &Policy) -> Resul
         }
         let throttled = cloud.state().first_throttled;
         let throttled = throttled.map(|(at, service)| (service, (at - began).as_secs_f64()));
+        // Throttling that it gets through with isn't what keeps it from getting through.
         tick.limit = match throttled {
+            _ if tick.deferred > 0 && tick.failed == 0 => Some("the Lambda's timeout".into()),
             Some((service, after)) => Some(format!("{service} throttles after {after:.1} s")),
-            None if tick.deferred > 0 => Some("the Lambda's timeout".into()),
             None => None,
         };
         ticks.push(tick);
