@@ -1,4 +1,4 @@
-//! `--account`: which target accounts a command is about.
+//! `--account`: the target accounts that a command works on.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use staging_sync_runtime::account::AccountId;
 
 #[derive(Args)]
 pub struct Accounts {
-    /// Only these target accounts: a comma list, or the option more than once.
+    /// Process only these target accounts, as a comma-separated list. You can repeat this option.
     #[arg(long = "account", value_name = "ID", value_parser = account_id, value_delimiter = ',')]
     accounts: Vec<AccountId>,
 }
 
 impl Accounts {
-    /// The accounts that are named; none where all are meant.
+    /// The named accounts; `None` for all accounts.
     pub fn named(self) -> Option<BTreeSet<AccountId>> {
         (!self.accounts.is_empty()).then(|| BTreeSet::from_iter(self.accounts))
     }

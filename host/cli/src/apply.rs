@@ -1,4 +1,4 @@
-//! `staging-sync apply`: makes exactly the changes of a plan, where they still fit.
+//! `staging-sync apply`: exactly the changes of a plan, if they still fit.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -20,24 +20,24 @@ use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 #[command(
-    after_long_help = "Each account is read again, and written only if its stored list is still the one that was read for the \
-                       plan. What is kept stays as it's stored. Nothing is decided anew: no role is assumed, and DRS isn't \
-                       asked. Applying a plan twice changes nothing the second time.\n\nA plan is applied to the table and in \
-                       the region that it was made for. It holds the external ids of new entries, so keep its file to \
-                       yourself: it's written with mode 0600."
+    after_long_help = "`apply` reads each account again, and writes it only if its stored list hasn't changed since the plan was \
+                       made. Entries that stay aren't touched. `apply` decides nothing: it assumes no role and doesn't ask DRS. \
+                       Applying a plan twice is a no-op.\n\nYou can apply a plan only to the table and in the region that it \
+                       was made for. The plan contains the external ids of new entries, so keep the file private. It's written \
+                       with mode 0600."
 )]
 pub struct Arguments {
-    /// The plan, as `tick --dry-run --out` wrote it.
+    /// The plan that `tick --dry-run --out` wrote.
     plan: PathBuf,
     #[command(flatten)]
     accounts: Accounts,
-    /// Compares, and writes nothing. So does DRY_RUN=true.
+    /// Compare, but write nothing, as with DRY_RUN=true.
     #[arg(long)]
     dry_run: bool,
-    /// Prints the result as JSON. The default where stdout isn't a terminal.
+    /// Print the result as JSON. This is the default if stdout isn't a terminal.
     #[arg(long)]
     json: bool,
-    /// Prints the result as a table. The default on a terminal.
+    /// Print the result as a table. This is the default on a terminal.
     #[arg(long, conflicts_with = "json")]
     table: bool,
 }
@@ -57,8 +57,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     ] {
         if planned != found {
             return Err(CommandError(format!(
-                "{} at $.{what}: is for {what} {planned}, and the environment names {found}: set {variable}={planned}, or \
-                 plan again here",
+                "{} at $.{what}: the plan is for {what} {planned}, but the environment names {found}: set \
+                 {variable}={planned}, or make a new plan here",
                 path.display()
             )));
         }
@@ -79,13 +79,16 @@ fn read(path: &Path) -> Result<Plan, CommandError> {
     Plan::read(&text).map_err(|problem| CommandError(format!("{} {problem}", path.display())))
 }
 
-/// Leaves only the accounts that are named.
+/// Keeps only the named accounts.
 fn only(plan: &mut Plan, named: &BTreeSet<AccountId>, path: &Path) -> Result<(), CommandError> {
     let planned: BTreeSet<&AccountId> = plan.accounts.iter().map(|account| &account.account_id).collect();
     let unknown: Vec<&str> = named.iter().filter(|id| !planned.contains(id)).map(AccountId::as_str).collect();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
-        return Err(CommandError(format!("{}: changes nothing in {unknown}, which --account names", path.display())));
+        return Err(CommandError(format!(
+            "{}: the plan has no change for {unknown}, which --account names",
+            path.display()
+        )));
     }
     plan.accounts.retain(|account| named.contains(&account.account_id));
     Ok(())

@@ -11,14 +11,14 @@ use crate::{CommandError, Exit, policy_arg, table};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The one policy.
+    /// The first policy.
     old: PathBuf,
-    /// The other policy.
+    /// The second policy.
     new: PathBuf,
     /// Cases, directories of cases, or names in plugin/cases, as for `staging-sync test`.
     #[arg(value_name = "CASES")]
     cases: Vec<String>,
-    /// How to say it: markdown is for a pull request.
+    /// The output format. `markdown` is for pull requests.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }

@@ -1,4 +1,4 @@
-//! `staging-sync demo`: the whole job on this machine, told step by step.
+//! `staging-sync demo`: two ticks and a change of policies on this machine, step by step.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::{CommandError, Exit, hot_swap, lab, policy_arg, table, tick};
 pub struct Arguments {
     #[command(flatten)]
     policy: policy_arg::Choice,
-    /// The fleet: a JSON file, see `staging-sync lab`.
+    /// The fleet, as a JSON file. See `staging-sync lab`.
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
 }

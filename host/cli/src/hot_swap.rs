@@ -17,7 +17,7 @@ use crate::{CommandError, table, tick};
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-west-2";
 
-/// Puts a policy at the head of the manifest, as `staging-sync policy publish` does.
+/// Makes a policy the active one of the manifest, as `staging-sync policy publish` does.
 pub async fn publish(at: &Location, policy: &Policy, bytes: &[u8], settings: Value) -> Result<(), CommandError> {
     let settings = settings.as_object().cloned().filter(|settings| *settings != Map::new());
     let entry = Entry::of(policy.info(), bytes, settings);
@@ -34,7 +34,7 @@ async fn change(
     Ok(publish::replace(at, stored.as_ref().map(|stored| stored.version.as_str()), &manifest).await?)
 }
 
-/// Another rule, a broken policy, and the way back.
+/// Another rule, a broken policy, and a rollback.
 pub async fn run(
     lab: &Lab,
     service: &Service,
@@ -48,7 +48,7 @@ pub async fn run(
         }
     });
     println!(
-        "\nPolicies change while the host runs. Meanwhile {ACCOUNT} uses no staging account in {REGION} any more."
+        "\nPolicies change while the host runs. Meanwhile, {ACCOUNT} no longer uses a staging account in {REGION}."
     );
     println!("\nA rule that removes nothing is published:");
     publish(at, policy, bytes, json!({"removals": "none"})).await?;
@@ -62,7 +62,7 @@ pub async fn run(
     one_tick(service).await
 }
 
-/// A tick over the one account, and by which policy.
+/// Runs a tick over the one account, and prints which policy decided it.
 async fn one_tick(service: &Service) -> Result<(), CommandError> {
     let mut event = Event::of("sync_staging_accounts");
     event.account_ids = AccountId::parse(ACCOUNT).map(|id| BTreeSet::from([id]));

@@ -1,4 +1,4 @@
-//! `staging-sync lab`: a fleet on loopback, for trying things out with any AWS client.
+//! `staging-sync lab`: a fleet on loopback, for experiments with any AWS client.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -14,27 +14,28 @@ use tokio::process::Command;
 
 use crate::{CommandError, Exit};
 
-/// The fleet of `staging-sync demo`, and of `staging-sync lab` where no other is named.
+/// The fleet of `staging-sync demo`, and the default of `staging-sync lab`.
 const DEMO_FLEET: &str = include_str!("../../lab/fleets/demo.json");
 
 #[derive(Args)]
 #[command(after_help = "\
-A COMMAND gets the lab's environment and nothing of the shell's AWS one: no AWS_ variable, no profile. The lab ends with it, \
-and the exit code is the command's.")]
+COMMAND gets the lab's environment, and none of the AWS variables and profiles of your shell. The lab ends when the command \
+ends, and returns its exit code.")]
 pub struct Arguments {
-    /// The fleet: a JSON file. Without one, that of the demo.
+    /// The fleet, as a JSON file. Default: the fleet of the demo.
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
-    /// The port on 127.0.0.1, 0 to 65535; 0 takes a free one.
+    /// The port on 127.0.0.1, 0 to 65535. 0 selects a free port.
     #[arg(long, default_value_t = 4566, value_name = "PORT")]
     port: u16,
-    /// Speak TLS, by an authority made for this lab; its certificate is in the file that AWS_CA_BUNDLE is set to.
+    /// Serve TLS with a certificate authority that is created for this lab. AWS_CA_BUNDLE names the file with its
+    /// certificate.
     #[arg(long)]
     tls: bool,
-    /// Writes the exports to a file too, in one step, once it listens.
+    /// Also write the variables to this file, atomically, once the lab listens.
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Runs this command against the lab, on a free port.
+    /// Run this command against the lab, on a free port.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -48,7 +49,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         false => Lab::start_on(fleet, port).await,
     };
     let lab = lab.map_err(|error| match error {
-        Error::Bind { .. } => CommandError(format!("lab: {error}: choose another port with --port")),
+        Error::Bind { .. } => CommandError(format!("lab: {error}: select another port with --port")),
         error => CommandError(format!("lab: {error}")),
     })?;
     let bundle = lab.authority().map(Bundle::write).transpose()?;
@@ -66,7 +67,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         return exit;
     }
     println!(
-        "# DynamoDB, S3, STS and DRS at {}; policies go to s3://{bucket}; use it from another shell with:",
+        "# DynamoDB, S3, STS and DRS at {}; bucket for policies: s3://{bucket}; to use the lab from another shell, run:",
         lab.url()
     );
     print!("{lines}");

@@ -1,4 +1,4 @@
-//! The command line, for operators and policy authors. stdout is data, stderr is talk.
+//! The command line, for operators and policy authors. Results go to stdout, messages to stderr.
 
 #[macro_use]
 mod output;
@@ -50,18 +50,18 @@ const COMMIT: &str = match option_env!("STAGING_SYNC_COMMIT") {
 static LONG_VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{VERSION} (commit {COMMIT}, WIT {})", contract::PACKAGE));
 
-/// What a command came to, and so the exit code.
+/// The outcome of a command, which determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: all is well.
+    /// 0: success.
     Success,
-    /// 1: it ran, and something in it failed.
+    /// 1: the command ran, but something in it failed.
     Failed,
-    /// That of a command that was run for the user.
+    /// The exit code of a command that was run for the user.
     Of(u8),
 }
 
-/// Why a command could not do its work: exit code 2.
+/// The reason that a command couldn't run: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CommandError(pub String);
@@ -72,14 +72,14 @@ impl From<staging_sync_runtime::Error> for CommandError {
     }
 }
 
-/// Keeps the stored staging accounts of AWS DRS target accounts true.
+/// Keep the stored staging accounts of AWS DRS target accounts up to date.
 #[derive(Parser)]
 #[command(version, long_version = LONG_VERSION.as_str())]
 struct Arguments {
-    /// Errors only: no other log lines, no progress, no word of what was done. RUST_LOG outweighs it.
+    /// Print only errors: no other log lines, no progress, no status messages. RUST_LOG overrides this option.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     quiet: bool,
-    /// More log lines on stderr: -v what happens, -vv every AWS call. RUST_LOG outweighs it.
+    /// Print more log lines to stderr: -v what happens, -vv every AWS call. RUST_LOG overrides this option.
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     verbose: u8,
     #[command(subcommand)]
@@ -88,29 +88,29 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows two ticks over a fleet on this machine: no AWS account is needed.
+    /// Run two ticks over a fleet on this machine. You don't need an AWS account.
     Demo(demo::Arguments),
-    /// Runs one tick against the AWS that the environment points to.
+    /// Run one tick against AWS as configured in your environment.
     Tick(tick::Arguments),
-    /// Makes the changes that a dry run planned, where they still fit.
+    /// Apply the changes that a dry run planned, if they still fit.
     Apply(apply::Arguments),
-    /// Checks whether ticks can run here, and says what to do where they can't. Changes nothing.
+    /// Check whether ticks can run in your environment, and what to do if they can't. Changes nothing.
     Doctor(doctor::Arguments),
-    /// Runs a tick at once and then every so often, until SIGTERM or SIGINT.
+    /// Run a tick immediately and then at each interval, until SIGTERM or SIGINT.
     Serve(serve::Arguments),
-    /// Serves a fleet on loopback as DynamoDB, S3, STS and DRS, until it's interrupted.
+    /// Serve a fleet on loopback as DynamoDB, S3, STS and DRS, until interrupted.
     Lab(lab::Arguments),
-    /// Measures ticks over a fleet on this machine, against the least time that their AWS calls can take.
+    /// Measure ticks over a fleet on this machine, and compare them with the least time that their AWS calls can take.
     Bench(bench::Arguments),
-    /// Runs one tick like `tick`, by default without writing, and keeps it as a case.
+    /// Run one tick like `tick`, by default without writing, and save it as a case.
     Record(record::Arguments),
-    /// Runs ticks of any size in simulated time: how long they take, what they cost, which limit they meet first.
+    /// Run ticks of any size in simulated time: how long they take, what they cost, which limit they reach first.
     Simulate(simulate::Arguments),
-    /// Lets a policy decide a case, without AWS, and prints the summary.
+    /// Run a policy on a recorded case, without AWS, and print the summary.
     Replay(replay::Arguments),
-    /// Tells whether a policy decides the cases as they expect, or keeps the invariants under faults.
+    /// Check whether a policy decides cases as expected, or keeps the invariants under faults.
     Test(test::Arguments),
-    /// Tells what two policies decide differently on the same cases.
+    /// Show what two policies decide differently on the same cases.
     Compare(compare::Arguments),
     /// Build, inspect, publish and roll back policies.
     Policy(policy::Arguments),
@@ -137,16 +137,14 @@ fn main() -> ExitCode {
     let code = runtime.block_on(run(arguments));
     runtime.shutdown_background(); // a policy that is being compiled isn't waited for
     if let Some(error) = output::finish() {
-        eprintln!(
-            "staging-sync: stdout can't be written: {error}; the command ran to its end, so what it changed stays changed"
-        );
+        eprintln!("staging-sync: can't write to stdout: {error}; the command ran to its end, so its changes are made");
         return ExitCode::from(2);
     }
     code
 }
 
 async fn run(arguments: Arguments) -> ExitCode {
-    // These show all there is to say themselves. What libraries warn of ends in our own errors.
+    // These print everything themselves. What libraries warn of ends in our own errors.
     let quiet = match &arguments.command {
         Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Simulate(_) => true,
         Command::Test(_) | Command::Compare(_) | Command::Doctor(_) => true,

@@ -11,10 +11,10 @@ use crate::{CommandError, Exit, help};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The command whose page is shown, like `policy publish`; without one it's the program's.
+    /// The command whose page to show, such as `policy publish`. Default: the page of the program.
     #[arg(value_name = "COMMAND", conflicts_with = "dir")]
     command: Vec<String>,
-    /// Writes the page of every command to this directory instead.
+    /// Write the pages of all commands to this directory instead.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -32,8 +32,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     for name in &arguments.command {
         command = command.find_subcommand(name).ok_or_else(|| {
             let known: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-            let known = if known.is_empty() { "none below it".to_owned() } else { known.join(", ") };
-            CommandError(format!("man: {} has no command {name:?}: there's {known}", command.get_name()))
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            CommandError(format!("man: {} has no command {name:?}: expected {known}", command.get_name()))
         })?;
     }
     let page = page(command, &arguments.command.join(" ")).map_err(|error| CommandError(format!("man: {error}")))?;

@@ -1,4 +1,4 @@
-//! Output of the program: stdout and stderr, either of which may end before the program does.
+//! The program's output: stdout and stderr, either of which may be closed before the program ends.
 //!
 //! A closed pipe ends quietly, as in `staging-sync tick --json | head -1`: what was to be done is done, and the exit code
 //! says how it went. Whatever else keeps stdout from being written, like a full disk, is an error of the program.

@@ -1,4 +1,4 @@
-//! The file of a plan: for its owner alone, and there as a whole or not at all.
+//! The plan file: readable only by its owner, and written atomically.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -25,7 +25,7 @@ impl PlanFile {
             Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
             Err(error) => return Err(unable(&error)),
             Ok(found) if found.is_file() => path.to_owned(),
-            Ok(_) => return Err(unable(&"isn't a file: --out takes the path of a file to write or to replace")),
+            Ok(_) => return Err(unable(&"isn't a file: --out expects the path of a file to write or replace")),
         };
         let mut part = path.clone().into_os_string();
         part.push(format!(".{}", std::process::id()));

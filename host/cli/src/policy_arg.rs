@@ -1,4 +1,4 @@
-//! The policy that a command works with, unless it runs as the environment says.
+//! The policy of a command that doesn't use the policy of the environment.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::CommandError;
 
 #[derive(Args)]
 pub struct Choice {
-    /// The policy; by default `policy.wasm` beside this program.
+    /// The policy. Default: `policy.wasm` beside this program.
     #[arg(long, env = "POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ impl Choice {
     }
 }
 
-/// Loads a policy with the limits that it has by default: they decide how a case comes out.
+/// Loads a policy with the default limits, because limits can change the result of a case.
 pub async fn load(path: &Path) -> Result<Policy, CommandError> {
     Ok(Policy::load(path, Limits::default()).await?)
 }

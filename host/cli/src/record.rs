@@ -1,4 +1,4 @@
-//! `staging-sync record`: one tick against the AWS that the environment points to, kept as a case.
+//! `staging-sync record`: one tick against AWS as configured in the environment, saved as a case.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use crate::{CommandError, Exit, table, tick};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The case's directory, new or empty.
+    /// The directory of the case, new or empty.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// What situation it is, in one line.
+    /// A description of the situation, in one line.
     #[arg(long, value_name = "TEXT", default_value = "")]
     about: String,
-    /// Records writes without making them. The default.
+    /// Record writes without making them. This is the default.
     #[arg(long, conflicts_with = "write")]
     dry_run: bool,
-    /// Makes the writes.
+    /// Make the writes.
     #[arg(long)]
     write: bool,
-    /// Replaces account ids, names, messages and whatever isn't known to be harmless; the same one by the same one
-    /// everywhere. What is left is listed on stderr.
+    /// Replace account ids, names, messages and everything else that isn't known to be harmless, consistently across
+    /// the case. Whatever is kept is listed on stderr.
     #[arg(long)]
     anonymize: bool,
-    /// Keeps the parts of account and host names that match, where the policy decides by them: `^(prod|test)-`.
+    /// Keep the matching parts of account and host names, if the policy decides by them: `^(prod|test)-`.
     #[arg(long, value_name = "REGEX", requires = "anonymize")]
     keep_names: Option<Regex>,
-    /// An event in JSON, as the Lambda gets it.
+    /// The event, as JSON, as the Lambda function receives it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
     event: String,
 }
@@ -63,14 +63,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     println!("{}", table::json(&recorded.result));
     say!("recorded in {}", arguments.out.display());
     for left in &recorded.left {
-        say!("left as it was: {left}");
+        say!("not anonymized: {left}");
     }
 
-    // A tape is worth something only if it gives what was seen.
+    // A tape is useful only if its replay reproduces the tick.
     let again = recorded.case(&arguments.out).run(policy).await.map_err(CommandError)?;
     let mut problems = again.problems();
     if again.result() != recorded.result {
-        problems.push("its replay comes to another summary; see it with `staging-sync test`".into());
+        problems.push("its replay returns a different summary; run `staging-sync test` to see it".into());
     }
     for problem in &problems {
         eprintln!("staging-sync: {}: {problem}", arguments.out.display());

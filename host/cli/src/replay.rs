@@ -1,4 +1,4 @@
-//! `staging-sync replay`: what a policy decides on a tape.
+//! `staging-sync replay`: the decisions of a policy on a tape.
 
 use std::path::PathBuf;
 

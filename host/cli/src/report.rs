@@ -1,4 +1,4 @@
-//! Invariants that didn't hold: how they are told, and the cases that are written of them.
+//! Reports of broken invariants, and the cases that are written for them.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use staging_sync_workbench::faults::Broken;
 use staging_sync_workbench::invariants::Violation;
 use staging_sync_workbench::judge;
 
-/// Where the cases are written, unless something else is said.
+/// The default directory of these cases.
 pub const DIR: &str = "broken-cases";
 
 /// Writes what happens as a case without an expectation, for people to look into.

@@ -1,4 +1,4 @@
-//! `staging-sync schema`: JSON schemas of the files that people and programs write, for editors and for other tools.
+//! `staging-sync schema`: JSON schemas of the files that people and programs write, for editors and other tools.
 
 use clap::{Args, ValueEnum};
 
@@ -6,24 +6,24 @@ use crate::Exit;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// What the schema is of.
+    /// The kind of file.
     kind: Kind,
 }
 
 /// A kind of file.
 #[derive(Clone, Copy, ValueEnum)]
 enum Kind {
-    /// What `lab` and `demo` serve.
+    /// The fleet that `lab` and `demo` serve.
     Fleet,
-    /// `tape.json` of a case.
+    /// The `tape.json` of a case.
     Tape,
-    /// What starts a tick: the Lambda's payload, `--event`, `event.json` of a case.
+    /// The event that starts a tick: the Lambda function's payload, `--event`, the `event.json` of a case.
     Event,
-    /// What a tick answers, and `summary.json` of a case.
+    /// The summary that a tick returns: the `summary.json` of a case.
     Summary,
-    /// What `tick --dry-run --out` writes, and `apply` takes.
+    /// The plan that `tick --dry-run --out` writes and `apply` reads.
     Plan,
-    /// The manifest of policies.
+    /// The manifest that names the active policy.
     Manifest,
 }
 

@@ -1,4 +1,4 @@
-//! Summaries and tables as people read them.
+//! Tables of summaries and target accounts, for people.
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
@@ -86,14 +86,14 @@ fn shadow(shadow: &Shadow) -> String {
     let Shadow { compared, different, failed, not_compared, .. } = shadow;
     let mut line = format!("\nshadow: {}: ", printable(policy));
     line += &match different {
-        0 => format!("decides all of {compared} as the active policy"),
+        0 => format!("same decisions as the active policy for all {compared} accounts"),
         _ => {
             let more = if *different > shadow.differing.len() { ", ..." } else { "" };
             let named = printable(&shadow.differing.join(", "));
-            format!("decides {different} of {compared} differently: {named}{more} (-v: how)")
+            format!("different decisions for {different} of {compared} accounts: {named}{more} (-v shows them)")
         }
     };
-    for (count, what) in [(failed, "failed on"), (not_compared, "not compared:")] {
+    for (count, what) in [(failed, "failed on"), (not_compared, "didn't compare")] {
         if *count > 0 {
             line += &format!(", {what} {count}");
         }

@@ -1,4 +1,4 @@
-//! `staging-sync test`: whether a policy decides the cases as they expect.
+//! `staging-sync test`: a check whether a policy decides cases as expected.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,21 +19,21 @@ const AT_ONCE: usize = 8;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Cases, directories of cases, or names in plugin/cases: a part of a name, or with * and ? all of it.
+    /// Cases, directories of cases, or names in plugin/cases: a part of a name, or the whole name with wildcards * and ?.
     #[arg(value_name = "CASES")]
     cases: Vec<String>,
     #[command(flatten)]
     policy: policy_arg::Choice,
-    /// Takes what comes out as expected: rewrites summary.json and the writes in tape.json.
+    /// Accept the actual results as expected: rewrite summary.json, and the writes in tape.json.
     #[arg(long)]
     bless: bool,
-    /// Tries every case with every fault that its calls can have, and tells whether the invariants hold.
+    /// Run every case with every fault that its calls can have, and check whether the invariants hold.
     #[arg(long, conflicts_with = "bless")]
     faults: bool,
-    /// Where cases of broken invariants are written.
+    /// The directory for cases in which an invariant breaks.
     #[arg(long, value_name = "DIR", default_value = report::DIR, requires = "faults")]
     out: PathBuf,
-    /// Writes a JUnit report as well.
+    /// Also write a JUnit report.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -132,11 +132,11 @@ async fn line(dir: &Path, policy: &Policy, way: &Way) -> Line {
     Line { name: case.name, about, took: began.elapsed(), verdict }
 }
 
-/// Reads a case whose expectation is about to be rewritten: one that can't be read is no obstacle.
+/// Reads a case whose expectation is about to be rewritten, even if the expectation can't be read.
 fn read_to_bless(dir: &Path) -> Result<Case, String> {
     Case::read(dir).or_else(|error| {
         let case = Case::read_undecided(dir)?; // whatever else is wrong with it
-        say!("{error}: what comes out takes its place");
+        say!("{error}: the actual result replaces it");
         Ok(case)
     })
 }

@@ -1,4 +1,4 @@
-//! `staging-sync tick`: one tick against the AWS that the environment points to.
+//! `staging-sync tick`: one tick against AWS as configured in the environment.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -17,28 +17,28 @@ use crate::{CommandError, Exit, output, table};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Decides, and writes nothing.
+    /// Decide, but write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Prints the summary as JSON, as the Lambda returns it. The default where stdout isn't a terminal.
+    /// Print the summary as JSON, as the Lambda function returns it. This is the default if stdout isn't a terminal.
     #[arg(long)]
     json: bool,
-    /// Prints the summary as a table. The default on a terminal.
+    /// Print the summary as a table. This is the default on a terminal.
     #[arg(long, conflicts_with = "json")]
     table: bool,
     #[command(flatten)]
     accounts: Accounts,
-    /// Writes what a dry run would change to a file, to be reviewed and then applied by `staging-sync apply`. The file has
-    /// the external ids of new entries, and mode 0600.
+    /// Write the changes of a dry run to a plan file, which you can review and then apply with `staging-sync apply`. The
+    /// file contains the external ids of new entries, and has mode 0600.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// An event in JSON, as the Lambda gets it; the other options add to it.
+    /// The event, as JSON, as the Lambda function receives it. The other options add to it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
     event: String,
-    /// Refuses to run where a configured policy isn't followed, because it was rejected.
+    /// Don't run if a configured policy was rejected.
     #[arg(long)]
     strict: bool,
-    /// Stops in time to report after so many seconds, as the Lambda does before its time-out.
+    /// Finish and report within this time, as the Lambda function does before its timeout.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
 }
@@ -46,7 +46,7 @@ pub struct Arguments {
 /// The value of `--event`.
 pub fn json_event(text: &str) -> Result<Value, CommandError> {
     serde_json::from_str(text::unmarked(text))
-        .map_err(|error| CommandError(format!("EventInvalid: --event isn't JSON: {error}")))
+        .map_err(|error| CommandError(format!("EventInvalid: --event: isn't valid JSON: {error}")))
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
@@ -79,7 +79,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         };
         out.finish(&plan.text())?;
         let changed = text::counted(plan.accounts.len(), "account");
-        say!("{}: a plan that changes {changed}; `staging-sync apply` makes the changes", path.display());
+        say!("{}: wrote a plan that changes {changed}; to make the changes, run `staging-sync apply`", path.display());
     }
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
     if table {
@@ -90,26 +90,26 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     Ok(if report.counts.failed > 0 || report.policy_rejected.is_some() { Exit::Failed } else { Exit::Success })
 }
 
-/// The file of a plan, if the tick makes one.
+/// The plan file, which only a dry run can write.
 fn plan_file(path: &Path, event: &Event, config: &Config) -> Result<PlanFile, CommandError> {
     match event.dry_run == Some(true) || config.dry_run {
         true => PlanFile::create(path),
         false => Err(CommandError(
-            "--out needs --dry-run (or DRY_RUN=true): a tick that writes leaves nothing to plan".into(),
+            "--out requires --dry-run (or DRY_RUN=true): a tick that writes leaves nothing to plan".into(),
         )),
     }
 }
 
-/// Fails where a policy was rejected, whoever would decide instead.
+/// Fails if a policy was rejected, even if another one would decide instead.
 pub async fn strict(service: &Service) -> Result<(), CommandError> {
     service.prepare().await?;
     match service.rejected().await.into_iter().next() {
         None => Ok(()),
-        Some(rejected) => Err(CommandError(format!("no tick is run: policy rejected: {rejected}"))),
+        Some(rejected) => Err(CommandError(format!("no tick was run: policy rejected: {rejected}"))),
     }
 }
 
-/// Runs a tick with a line on stderr that says how far it is, where stderr is a terminal.
+/// Runs a tick with a progress bar on stderr, if stderr is a terminal.
 pub async fn with_progress(
     tick: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> Result<Report, Error>,
 ) -> Result<Report, CommandError> {

@@ -1,4 +1,4 @@
-//! What the operator set: the environment variables, read once.
+//! The host's configuration: the environment variables, read once.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,45 +11,50 @@ use crate::policy::Limits;
 /// The variables that a host reads, besides the AWS SDK's own and `RUST_LOG`: what each means, and its default.
 pub const VARIABLES: [(&str, &str); 16] = [
     ("TARGET_ACCOUNTS_TABLE", "The DynamoDB table of target accounts. Required."),
-    ("DRS_REGIONS", "The regions to ask, a comma list. Default: every DRS region of the partition of AWS_REGION."),
+    (
+        "DRS_REGIONS",
+        "The regions to ask, as a comma-separated list. Default: every DRS region of the partition of AWS_REGION.",
+    ),
     (
         "POLICY",
-        "A policy or a manifest, as a path or an s3:// URI; or a comma list of them. Default: policy.wasm beside \
-                the program.",
+        "A policy or a manifest, as a path or an s3:// URI; or a comma-separated list of them. Default: policy.wasm \
+         beside the program.",
     ),
-    ("POLICY_SETTINGS", "Settings of policies whose manifest has none, JSON. Default: {}."),
-    ("POLICY_PUBLIC_KEY", "A minisign public key, or its file, that configured policies must be signed with."),
+    ("POLICY_SETTINGS", "Settings, as JSON, for policies whose manifest has none. Default: {}."),
+    ("POLICY_PUBLIC_KEY", "A minisign public key, or its file. Configured policies must be signed with it."),
     (
         "POLICY_STAND_IN",
-        "Whether the packaged policy decides where a configured one is rejected at the start: packaged or \
-                         none. Default: packaged.",
+        "What decides if a configured policy is rejected at the start: packaged (the packaged policy, which then \
+         removes nothing) or none. Default: packaged.",
     ),
     (
         "POLICY_FUEL",
-        "What one instance of a policy may compute, in wasmtime's units, 1000000 to 1000000000000. Default: 500000000.",
+        "What one instance of a policy may compute, in wasmtime's fuel units, 1000000 to 1000000000000. Default: 500000000.",
     ),
     ("POLICY_MEMORY_MIB", "The memory of one instance of a policy, 1 to 4096 MiB. Default: 64."),
     (
         "RESCUE_LIMIT",
-        "So many accounts of a tick may a policy fail on before the one before it goes on, 1 to 1000000. Default: 3.",
+        "The number of accounts in a tick that a policy may fail on before the previous policy takes over, 1 to 1000000. \
+         Default: 3.",
     ),
-    ("MAX_CONCURRENCY", "AWS calls under way at once, 1 to 4096. Default: 128."),
+    ("MAX_CONCURRENCY", "The maximum number of concurrent AWS calls, 1 to 4096. Default: 128."),
     (
         "MAX_REMOVALS_PERCENT",
-        "Share of the target accounts that may lose staging accounts in one tick, or 3 accounts \
-                              where that is more; 0 to 100, 0 means none. Default: 20.",
+        "The share of the target accounts that may lose staging accounts in one tick, or 3 accounts if that is more. \
+         0 to 100; 0 means none. Default: 20.",
     ),
     (
         "REGION_RECHECK_TICKS",
-        "After so many ticks a region that an account doesn't use is asked again, 1 to 10000; 1 asks always. Default: 12.",
+        "The number of ticks after which a region that an account doesn't use is asked again, 1 to 10000; 1 asks all regions \
+         in every tick. Default: 12.",
     ),
-    ("DRY_RUN", "true: decide, and write nothing, whatever the event says. Default: false."),
+    ("DRY_RUN", "true: decide, but write nothing, whatever the event says. Default: false."),
     (
         "DEADLINE_MARGIN_SECONDS",
-        "Nothing is started or written in this last part of an invocation, 0 to 600. Default: 10.",
+        "The last part of an invocation, in which nothing is started or written, 0 to 600. Default: 10.",
     ),
-    ("OUTCOMES_PREFIX", "The s3://bucket/prefix/ below which segments leave their outcomes. Default: no fan-out."),
-    ("AWS_REGION", "The region of the table; the AWS SDK's other variables and files count as well."),
+    ("OUTCOMES_PREFIX", "The s3://bucket/prefix/ under which segments store their outcomes. Default: no fan-out."),
+    ("AWS_REGION", "The region of the table. The AWS SDK's other variables and files work as well."),
 ];
 
 /// The host's settings.

@@ -1,4 +1,4 @@
-//! The host of a measured tick, in a process of its own: one tick for each line on stdin, its figures on stdout.
+//! The host of measured ticks, in its own process: one tick for each line on stdin, its figures on stdout.
 
 use std::io::Write;
 use std::time::Instant;

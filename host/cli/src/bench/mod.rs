@@ -1,4 +1,4 @@
-//! `staging-sync bench`: how fast ticks and cold starts are, against a lab that answers as slowly as AWS.
+//! `staging-sync bench`: the time of ticks and cold starts, against a lab with the latency of AWS.
 //!
 //! A time says little without its floor: the tick's AWS calls, each of which takes `latency`, in rounds of
 //! `MAX_CONCURRENCY`. What is above it is the host's own doing. Calls are counted as well, and must be as many as a
@@ -24,29 +24,29 @@ use ticks::{Measured, Size};
 pub struct Arguments {
     #[command(flatten)]
     policy: policy_arg::Choice,
-    /// How many target accounts; each of a comma list is measured by itself; 1 to 100000.
+    /// The number of target accounts, 1 to 100000. Each number of a comma-separated list is measured separately.
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000],
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     accounts: Vec<u32>,
-    /// How many regions each of them is asked in, 1 to 8.
+    /// The number of regions in which each account is asked, 1 to 8.
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=8))]
     regions: u8,
-    /// How long every AWS call takes; each of a comma list is measured by itself.
+    /// The time of an AWS call, in ms. Each number of a comma-separated list is measured separately.
     #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [0, 80])]
     latency_ms: Vec<u64>,
     /// `MAX_CONCURRENCY`, 1 to 4096.
     #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
     concurrency: u32,
-    /// How many cold starts of the Lambda's program are measured, with a precompiled policy and without each.
+    /// The number of cold starts of the Lambda function's program to measure, each with and without a precompiled policy.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     starts: u32,
-    /// The Lambda's program. By default the one beside this program.
+    /// The Lambda function's program. Default: `bootstrap` beside this program.
     #[arg(long, value_name = "FILE")]
     bootstrap: Option<PathBuf>,
-    /// Takes seconds instead of minutes: two small sizes and one start, for the counts of calls.
+    /// Measure only two small sizes and one start, in seconds instead of minutes, to check the number of calls.
     #[arg(long, conflicts_with_all = ["accounts", "latency_ms", "starts"])]
     short: bool,
-    /// Writes all figures to a file.
+    /// Write all figures to a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Runs the ticks of one size for another `bench`, so that their memory is a host's alone.
@@ -105,7 +105,7 @@ fn bootstrap(named: Option<PathBuf>) -> Option<PathBuf> {
     if beside.exists() {
         return Some(beside);
     }
-    say!("there's no bootstrap beside this program to measure starts of: name one with --bootstrap");
+    say!("no cold starts are measured: there's no `bootstrap` beside this program; name one with --bootstrap");
     None
 }
 

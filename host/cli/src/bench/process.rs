@@ -1,4 +1,4 @@
-//! What the kernel says of processes and the machine, in `/proc`.
+//! Figures of processes and of the machine, from `/proc`.
 
 use std::fs;
 use std::time::Duration;

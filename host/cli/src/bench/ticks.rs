@@ -99,7 +99,7 @@ pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, Comman
         let before = lab.items().map_err(in_lab)?;
         stdin.write_all(b"\n").await.map_err(failed)?;
         let line = lines.next_line().await.map_err(failed)?;
-        let line = line.ok_or_else(|| CommandError(format!("bench: the {tick} tick failed; its message is above")))?;
+        let line = line.ok_or_else(|| CommandError(format!("bench: the {tick} tick failed; see the message above")))?;
         let ticked: Ticked = serde_json::from_str(&line)
             .map_err(|error| CommandError(format!("bench: expected a tick's figures: {error}")))?;
         let after = lab.items().map_err(in_lab)?;

@@ -1,4 +1,4 @@
-//! Checks of the way to AWS: credentials, clock, table.
+//! Checks of the access to AWS: credentials, clock, table.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ const AT_ONCE: usize = 4;
 const REFUSED: u64 = 300;
 const WORTH_A_WORD: u64 = 60;
 
-/// AWS, and who this is there.
+/// AWS, and the caller's identity.
 pub struct Known {
     pub live: Arc<SdkApi>,
     pub caller: Caller,
@@ -44,34 +44,34 @@ pub async fn credentials() -> ([Check; 2], Option<Known>) {
     }
 }
 
-/// What to do where STS doesn't say who this is.
+/// The remedy if STS doesn't identify the caller.
 fn mend(error: &AwsError) -> &'static str {
     match error.code.as_str() {
-        "ExpiredToken" | "ExpiredTokenException" => "sign in again: these credentials have ended",
+        "ExpiredToken" | "ExpiredTokenException" => "sign in again: these credentials have expired",
         "InvalidClientTokenId" | "UnrecognizedClientException" => {
-            "use other credentials: AWS doesn't know these (deleted, or of another partition)"
+            "use other credentials: AWS doesn't know these (they were deleted, or belong to another partition)"
         }
         "SignatureDoesNotMatch" | "InvalidSignatureException" | "RequestExpired" => {
-            "see the clock below; if it's right, the secret key isn't that of the access key"
+            "see the check of the clock; if the clock is right, the secret key doesn't belong to the access key"
         }
         AwsError::NETWORK | AwsError::TIMEOUT | AwsError::NOT_SENT => {
-            "check AWS_ENDPOINT_URL, proxies (HTTPS_PROXY, NO_PROXY) and the way out of this network"
+            "check AWS_ENDPOINT_URL, the proxy (HTTPS_PROXY, NO_PROXY) and the network's access to AWS"
         }
-        _ => "try `aws sts get-caller-identity` in the same environment",
+        _ => "run `aws sts get-caller-identity` in the same environment",
     }
 }
 
 /// A clock that is so many seconds ahead of AWS's.
 fn clock(ahead: Option<i64>) -> Check {
     const NAME: &str = "clock";
-    const NEXT: &str = "set this machine's clock, by NTP for example: AWS refuses signatures that are 5 minutes off";
+    const NEXT: &str = "set this machine's clock, for example with NTP: AWS refuses signatures that are 5 minutes off";
     let Some(ahead) = ahead else { return Check::behind(NAME, "credentials") };
     let off = ahead.unsigned_abs();
     let found = format!("{off} seconds {} of AWS", if ahead < 0 { "behind" } else { "ahead" });
     match off {
         REFUSED.. => Check::failed(NAME, found, NEXT),
         WORTH_A_WORD.. => Check::warning(NAME, found, NEXT),
-        _ => Check::ok(NAME, "less than a minute off that of AWS"),
+        _ => Check::ok(NAME, "less than a minute off"),
     }
 }
 
@@ -90,13 +90,15 @@ pub async fn table(live: &SdkApi, host: &Aws, table: &str, permissions: &mut Per
         Ok(key) if key == [right] => (Check::ok(NAME, format!("{table}, key accountId (S), {items}")), true),
         Ok(key) => {
             let key: Vec<String> = key.iter().map(|one| format!("{} ({})", one.name, one.kind)).collect();
-            let found = format!("{table} has the key {}, expected accountId (S) alone", key.join(", "));
-            let next = "set TARGET_ACCOUNTS_TABLE to the platform's table of target accounts: a key can't be changed";
+            let found = format!("{table} has the key {}; expected only accountId (S)", key.join(", "));
+            let next = "set TARGET_ACCOUNTS_TABLE to the platform's table of target accounts; the key of a table can't be changed";
             (Check::failed(NAME, found, next), false)
         }
         Err(error) => {
-            let found =
-                format!("{table}, {items}; its key wasn't read (DescribeTable: {}), and a tick needn't", error.code);
+            let found = format!(
+                "{table}, {items}; its key couldn't be read (DescribeTable: {}), which ticks don't need",
+                error.code
+            );
             (Check::ok(NAME, found), true)
         }
     }
@@ -105,12 +107,12 @@ pub async fn table(live: &SdkApi, host: &Aws, table: &str, permissions: &mut Per
 fn mend_table(error: &AwsError) -> &'static str {
     match error.code.as_str() {
         "ResourceNotFoundException" => {
-            "set TARGET_ACCOUNTS_TABLE and AWS_REGION to where the table is; `aws dynamodb list-tables` lists them"
+            "set TARGET_ACCOUNTS_TABLE and AWS_REGION to the table's name and region; `aws dynamodb list-tables` lists tables"
         }
         code if code.starts_with("AccessDenied") => {
-            "allow dynamodb:Scan on the table; `staging-sync policy inspect --iam` prints what is needed"
+            "allow dynamodb:Scan on the table; `staging-sync policy inspect --iam` prints the permissions that a tick needs"
         }
-        _ => "see the error; a tick would fail the same way",
+        _ => "see the error; a tick would fail with the same error",
     }
 }
 

@@ -1,4 +1,4 @@
-//! One check of the doctor: what it's about, how it went, what was found, and what to do next.
+//! A check of the doctor: its subject, status, findings, and what to do next.
 
 use serde_json::{Value, json};
 use staging_sync_runtime::text::printable;
@@ -6,13 +6,13 @@ use staging_sync_runtime::text::printable;
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// As it should be.
+    /// No problem was found.
     Ok,
-    /// Ticks run, and something isn't as it should be.
+    /// Ticks run, but there is a problem.
     Warning,
-    /// Ticks fail, or fail for an account.
+    /// Ticks fail, or an account fails.
     Failed,
-    /// It couldn't be told.
+    /// The check couldn't run.
     NotChecked,
 }
 
@@ -56,7 +56,11 @@ impl Check {
 
     /// A check that another one stands in the way of.
     pub fn behind(name: &'static str, other: &'static str) -> Self {
-        Self::not_checked(name, format!("the check of {other} didn't succeed"), format!("see {other}"))
+        Self::not_checked(
+            name,
+            format!("depends on the check of {other}, which didn't succeed"),
+            format!("see {other}"),
+        )
     }
 
     /// The check on a line, and what to do next on another one.

@@ -1,4 +1,4 @@
-//! Checks of what the host itself needs: settings, certificates, a policy, and what it reads from S3.
+//! Checks of the host's own needs: settings, certificates, a policy, and the objects that it reads from S3.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Settings {
 /// Variables, region and endpoints. That no table is named is found by the check of the table.
 pub async fn environment() -> (Check, Option<Settings>) {
     const NAME: &str = "environment";
-    const NEXT: &str = "set what is named here; `staging-sync tick --help` lists all variables";
+    const NEXT: &str = "set the named variables; `staging-sync tick --help` lists all variables";
     const MISTYPED: &str = "correct DRS_REGIONS, unless the region is newer than this program";
     let region = match aws::region_and_endpoints().await {
         Ok(region) => region,
@@ -58,12 +58,12 @@ pub async fn environment() -> (Check, Option<Settings>) {
     }
 }
 
-/// Whom connections to AWS trust; whether that is anybody.
+/// The certificates that connections to AWS trust, and whether there are any.
 pub async fn certificates() -> (Check, bool) {
     match aws::certificates().await {
         Ok(found) => (Check::ok("certificates", found), true),
         Err(error) => {
-            let next = "install the certificates of authorities, or set AWS_CA_BUNDLE to a PEM file that has them";
+            let next = "install CA certificates, or set AWS_CA_BUNDLE to a PEM file that contains them";
             (Check::failed("certificates", error.message, next), false)
         }
     }
@@ -82,7 +82,8 @@ impl AwsApi for Nowhere {
 /// The policy as a host loads it, its settings judged by it.
 pub async fn policy(settings: &Settings, live: Option<&Arc<SdkApi>>) -> (Check, Option<Arc<Release>>) {
     const NAME: &str = "policy";
-    const NEXT: &str = "mend POLICY or POLICY_SETTINGS; `staging-sync policy inspect` and `policy status` say more";
+    const NEXT: &str =
+        "fix POLICY or POLICY_SETTINGS; for details, run `staging-sync policy inspect` or `staging-sync policy status`";
     let config = settings.config.clone();
     let on_s3 = config.policies.iter().any(|policy| is_s3(policy));
     let objects = match (on_s3, live) {
@@ -108,7 +109,7 @@ pub async fn policy(settings: &Settings, live: Option<&Arc<SdkApi>>) -> (Check, 
     let found = format!("{release}, with settings {}", release.settings());
     let check = match service.rejected().await.as_slice() {
         [] => Check::ok(NAME, found),
-        rejected => Check::failed(NAME, format!("rejected: {}; {found} decides", rejected.join("; ")), NEXT),
+        rejected => Check::failed(NAME, format!("rejected: {}; decided by {found}", rejected.join("; ")), NEXT),
     };
     (check, Some(release))
 }
@@ -116,7 +117,7 @@ pub async fn policy(settings: &Settings, live: Option<&Arc<SdkApi>>) -> (Check, 
 /// What is read from S3: configured policies, and the outcomes of segments.
 pub async fn bucket(settings: &Settings) -> Check {
     const NAME: &str = "bucket";
-    const NEXT: &str = "check the URI, and that these credentials may s3:GetObject there";
+    const NEXT: &str = "check the URI, and allow these credentials s3:GetObject on it";
     let policies = settings.config.policies.iter().filter(|policy| is_s3(policy)).cloned();
     // No segment leaves outcomes under this name.
     let outcomes = settings.config.outcomes_prefix.as_ref().map(|prefix| format!("{prefix}staging-sync-doctor"));
@@ -136,7 +137,7 @@ pub async fn bucket(settings: &Settings) -> Check {
         };
         match found {
             Ok(Fetched::Missing) if must_exist => {
-                return Check::failed(NAME, format!("{at}: there's no such object"), NEXT);
+                return Check::failed(NAME, format!("{at}: the object doesn't exist"), NEXT);
             }
             Ok(_) => read.push(at),
             // Who may read and not list is told this of what isn't there, as the function is.
@@ -149,8 +150,8 @@ pub async fn bucket(settings: &Settings) -> Check {
         unclear => Check::warning(
             NAME,
             unclear.join("; "),
-            "nothing, if these credentials may not list the bucket: S3 then says so of an object that isn't there; otherwise \
-             allow s3:GetObject and s3:PutObject below OUTCOMES_PREFIX",
+            "if these credentials may not list the bucket, nothing: S3 then returns AccessDenied for missing objects; \
+             otherwise, allow s3:GetObject and s3:PutObject under OUTCOMES_PREFIX",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! `staging-sync doctor`: whether ticks can run here, check by check, and what to do where they can't.
+//! `staging-sync doctor`: checks whether ticks can run in this environment, with a remedy for each problem.
 
 mod aws;
 mod check;
@@ -19,20 +19,20 @@ use crate::{CommandError, Exit, table};
 use check::{Check, Status};
 use permissions::Permissions;
 
-/// What the stack's schedule can be looked at with: no SDK of EventBridge is in this program.
+/// The command that shows the stack's schedule; this program doesn't contain the EventBridge SDK.
 const LOOK_AT_SCHEDULE: &str = "aws events list-rules --query \"Rules[?contains(Name, 'staging-account-sync')].[Name, State, \
                                 ScheduleExpression]\" --output table";
 
 #[derive(Args)]
 #[command(
-    after_long_help = "Nothing is changed. Whether the table can be written is found out by an update whose condition can't hold. \
-                       What is checked are the credentials of this environment: to check what the function may do, run it as \
-                       the function's role."
+    after_long_help = "`doctor` changes nothing. To check whether the table can be written, it sends an update whose \
+                       condition can't be true. It uses the credentials of your environment: to check what the function may do, \
+                       run it with the function's role."
 )]
 pub struct Arguments {
     #[command(flatten)]
     accounts: Accounts,
-    /// Prints the checks as JSON.
+    /// Print the checks as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -56,7 +56,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     Ok(if failed > 0 { Exit::Failed } else { Exit::Success })
 }
 
-/// All checks, in the order in which to mend what they find.
+/// All checks, in the order in which to fix what they find.
 async fn checks(accounts: Accounts) -> Vec<Check> {
     let (environment, settings) = host::environment().await;
     let (certificates, trusted) = host::certificates().await;
@@ -73,7 +73,7 @@ async fn checks(accounts: Accounts) -> Vec<Check> {
             live
         }
     };
-    // What stands in the way of whatever asks AWS.
+    // The check that blocks all checks that call AWS.
     let blocked = unreachable.or(known.is_none().then_some("credentials"));
 
     let (policy, release) = match &settings {
@@ -97,8 +97,8 @@ async fn checks(accounts: Accounts) -> Vec<Check> {
             checks.push(Check::behind("bucket", blocked));
         }
     }
-    let unknown = "this program asks EventBridge nothing";
-    checks.push(Check::not_checked("schedule", unknown, format!("look at the deployed rule: {LOOK_AT_SCHEDULE}")));
+    let unknown = "this program doesn't call EventBridge";
+    checks.push(Check::not_checked("schedule", unknown, format!("check the deployed rule: {LOOK_AT_SCHEDULE}")));
     checks
 }
 

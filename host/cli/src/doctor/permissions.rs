@@ -1,4 +1,4 @@
-//! What the checks show of the permissions that a tick needs.
+//! The permissions that a tick needs, as far as the other checks show them.
 
 use std::collections::BTreeMap;
 
@@ -74,11 +74,11 @@ impl Permissions {
         }
         let list =
             |title: &str, actions: &[String]| (!actions.is_empty()).then(|| format!("{title} {}", actions.join(", ")));
-        let found = [list("denied", &denied), list("not shown", &unclear), list("allowed", &allowed)];
+        let found = [list("denied", &denied), list("unknown", &unclear), list("allowed", &allowed)];
         let found = found.into_iter().flatten().collect::<Vec<_>>().join("; ");
         if !denied.is_empty() {
             let next = format!(
-                "allow what is denied: what is of dynamodb and sts to {}, what is of drs to the target account's role; \
+                "allow the denied actions: those of dynamodb and sts for {}, those of drs for the target account's role; \
                  `staging-sync policy inspect --iam` prints both policies",
                 caller.arn
             );
@@ -86,7 +86,7 @@ impl Permissions {
         }
         match unclear.is_empty() {
             true => Check::ok(NAME, found),
-            false => Check::warning(NAME, found, "mend what the other checks found, and run this again"),
+            false => Check::warning(NAME, found, "fix what the other checks found, and run the command again"),
         }
     }
 }

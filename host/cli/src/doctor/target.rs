@@ -1,4 +1,4 @@
-//! Checks of target accounts: that one's role can be assumed, and that DRS answers it in a region.
+//! Checks of target accounts: whether the role can be assumed, and whether DRS answers in a region.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,8 +40,7 @@ impl Targets<'_> {
                     vec![none, Check::behind(REGION, ROLE)]
                 }
                 Err(error) => {
-                    let failed =
-                        Check::failed(ROLE, format!("AWS: {error}"), "see the error; a tick would fail as well");
+                    let failed = Check::failed(ROLE, format!("AWS: {error}"), "see the error; a tick would fail too");
                     vec![failed, Check::behind(REGION, ROLE)]
                 }
             };
@@ -89,7 +88,7 @@ impl Targets<'_> {
             }
             Err(error) => return Err(Check::failed(ROLE, format!("AWS: {error}"), "see the error")),
         };
-        let next = format!("mend the item of {id}; a tick fails or skips the account until then");
+        let next = format!("fix the item of {id}; until then, ticks fail or skip the account");
         let target = Target::read(&item).map_err(|bad| Check::failed(ROLE, format!("{id}: {}", bad.problem), &next))?;
         if target.is_current {
             let found = format!("{id} is the current account, which ticks skip");
@@ -99,7 +98,7 @@ impl Targets<'_> {
             Ok(role) => Ok((target, role)),
             Err(error) => {
                 let found = match error {
-                    RoleError::Missing => "no role ARN is stored, so ticks skip it".to_owned(),
+                    RoleError::Missing => "no role ARN is stored, so ticks skip the account".to_owned(),
                     RoleError::Foreign(found) => found,
                 };
                 Err(Check::failed(ROLE, format!("{id}: {found}"), next))
@@ -109,8 +108,8 @@ impl Targets<'_> {
 
     async fn account(&self, target: &Target, role: &Role, permissions: &mut Permissions) -> Vec<Check> {
         let Some(&listing) = self.access.listings.first() else {
-            let none = Check::ok(ROLE, "not needed: the policy asks nothing of target accounts");
-            return vec![none, Check::ok(REGION, "not needed: the policy asks nothing of target accounts")];
+            let none = Check::ok(ROLE, "not needed: the policy makes no calls to target accounts");
+            return vec![none, Check::ok(REGION, "not needed: the policy makes no calls to target accounts")];
         };
         let policy: Arc<str> = self.access.session_policy().to_string().into();
         let request = Request::AssumeRole {
@@ -123,15 +122,15 @@ impl Targets<'_> {
         permissions.tried("sts:AssumeRole", assumed.as_ref().err());
         if let Err(error) = assumed {
             let next = format!(
-                "see that the role exists in {}, that it trusts {} under the externalId of the item, and that these credentials \
-                 may sts:AssumeRole on it",
+                "check that the role exists in {}, that it trusts {} with the externalId of the item, and that these \
+                 credentials are allowed to sts:AssumeRole it",
                 target.id, self.caller.arn
             );
             let failed = Check::failed(ROLE, format!("AWS: {}: {error}", role.arn), next);
             return vec![failed, Check::behind(REGION, ROLE)];
         }
         let stored = if role.external_id.is_some() { "the stored external id" } else { "no external id" };
-        let assumed = Check::ok(ROLE, format!("{} is assumed, with {stored}", role.arn));
+        let assumed = Check::ok(ROLE, format!("assumed {} with {stored}", role.arn));
         let session = Arc::new(Session { role: role.clone(), policy });
         vec![assumed, self.region(target, session, listing, permissions).await]
     }
@@ -153,9 +152,9 @@ impl Targets<'_> {
         let answer = self.live.call(&call).await;
         // Both are answers of somebody who was let in, or isn't needed.
         let unused = answer.as_ref().err().and_then(|error| match error {
-            error if is_not_initialized(error) => Some("DRS isn't initialized there, which is an empty answer"),
+            error if is_not_initialized(error) => Some("DRS isn't initialized there, which counts as an empty answer"),
             error if is_not_opted_in(error, &region, &in_use) => {
-                Some("the account isn't opted in there, which is an empty answer")
+                Some("the account isn't opted in there, which counts as an empty answer")
             }
             _ => None,
         });
@@ -169,15 +168,15 @@ impl Targets<'_> {
                 None => Check::failed(
                     REGION,
                     format!("{region} of {id}: expected a list of {list} from DRS"),
-                    "see what answers instead of AWS: a proxy, or AWS_ENDPOINT_URL",
+                    "find out what answers instead of AWS, for example a proxy or AWS_ENDPOINT_URL",
                 ),
             },
             (Err(error), None) => Check::failed(
                 REGION,
                 format!("AWS: {region} of {id}: {error}"),
                 format!(
-                    "allow {action} in the role of {id}, also in policies of the organization; a region that isn't to be asked \
-                     doesn't belong in DRS_REGIONS"
+                    "allow {action} for the role of {id}, in the organization's policies as well; if no account uses the \
+                     region, remove it from DRS_REGIONS"
                 ),
             ),
         }

@@ -1,6 +1,6 @@
-//! What the help and the manual say of a command besides its options: exit status, environment, examples.
+//! The parts of help and manual besides the options: exit status, environment, examples.
 //!
-//! Both are made of the pages in `pages`, so neither says what the other doesn't.
+//! Both are generated from `pages`, so they say the same.
 
 mod pages;
 
@@ -10,12 +10,12 @@ use staging_sync_runtime::config;
 
 pub use pages::{PAGES, Page};
 
-/// A group of variables that commands have in common.
+/// A group of variables that several commands read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variables {
     /// Those of a tick.
     Tick,
-    /// Those by which a host judges a policy.
+    /// Those that affect whether a host accepts a policy.
     Host,
     /// The policy that a command works with.
     Policy,
@@ -64,20 +64,20 @@ impl Variables {
         match self {
             Self::Tick => of_host(&[]),
             Self::Host => of_host(&["POLICY_SETTINGS", "POLICY_PUBLIC_KEY", "POLICY_FUEL", "POLICY_MEMORY_MIB"]),
-            Self::Policy => one("POLICY", "The policy, where --policy doesn't name it. Default: policy.wasm beside the program."),
+            Self::Policy => one("POLICY", "The policy, if you don't set --policy. Default: policy.wasm beside the program."),
             Self::Aws => vec![
-                ("AWS_PROFILE", "As for the AWS CLI, with all that the SDK reads: credentials, AWS_REGION, AWS_CONFIG_FILE, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT.".into()),
-                ("AWS_CA_BUNDLE", "A PEM file of the only certificate authorities to trust. Default: the system's.".into()),
-                ("HTTPS_PROXY", "A proxy for AWS; HTTP_PROXY for endpoints without TLS, and NO_PROXY for hosts that need none.".into()),
+                ("AWS_PROFILE", "The profile, as for the AWS CLI. The AWS SDK's other variables work as well: credentials, AWS_REGION, AWS_CONFIG_FILE, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT.".into()),
+                ("AWS_CA_BUNDLE", "A PEM file with the only certificate authorities to trust. Default: the system's.".into()),
+                ("HTTPS_PROXY", "A proxy for AWS. Set HTTP_PROXY for endpoints without TLS, and NO_PROXY for hosts that need no proxy.".into()),
             ],
             Self::Password => one("POLICY_KEY_PASSWORD", "The password of the secret key. Default: none."),
-            Self::Listen => one("LISTEN", "Where /healthz and /metrics are served, if --listen doesn't say it. Default: 127.0.0.1:8080."),
-            Self::Cache => one("TMPDIR", "Where compiled policies are kept, in a folder of this user's own. Default: /tmp."),
-            Self::Log => log("warnings of our own and errors of the libraries", log_filter::COMMAND),
-            Self::ServiceLog => log("info and above of our own and warnings of the libraries, as in the Lambda", log_filter::SERVICE),
+            Self::Listen => one("LISTEN", "The address of /healthz and /metrics, if you don't set --listen. Default: 127.0.0.1:8080."),
+            Self::Cache => one("TMPDIR", "The directory for compiled policies, in a private subdirectory of the user. Default: /tmp."),
+            Self::Log => log("warnings of this program and errors of libraries", log_filter::COMMAND),
+            Self::ServiceLog => log("info of this program and warnings of libraries, as in the Lambda function", log_filter::SERVICE),
             Self::NoLog => log("none", log_filter::NONE),
             Self::Pager => vec![
-                ("MANPAGER", "What shows a page on a terminal; PAGER where it isn't set. Default: man's.".into()),
+                ("MANPAGER", "The program that shows a page on a terminal. If it isn't set, PAGER is used. Default: the pager of man.".into()),
             ],
         }
     }
@@ -85,7 +85,7 @@ impl Variables {
 
 fn log(default: &str, filter: &str) -> Vec<(&'static str, String)> {
     let text = format!(
-        "Which log lines are written, like warn,staging_sync=debug. It outweighs -q and -v. Default: {default} ({filter})."
+        "Which log lines are written, for example warn,staging_sync=debug. Overrides -q and -v. Default: {default} ({filter})."
     );
     vec![("RUST_LOG", text)]
 }

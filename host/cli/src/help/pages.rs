@@ -2,11 +2,11 @@
 
 use super::Variables::{self, Aws, Cache, Host, Listen, Log, NoLog, Pager, Password, Policy, ServiceLog, Tick};
 
-/// What is said of a command.
+/// The documentation of a command.
 pub struct Page {
-    /// Its name without the program's; empty for the program.
+    /// The command's name without the program's; empty for the program.
     pub command: &'static str,
-    /// Each exit code, and what it says.
+    /// Each exit code, and its meaning.
     pub exit: &'static [(u8, &'static str)],
     /// The variables that it reads.
     pub variables: &'static [Variables],
@@ -14,26 +14,29 @@ pub struct Page {
     pub examples: &'static [(&'static str, &'static str)],
 }
 
-/// Exit codes of commands that can only work or not.
-const DONE: &[(u8, &str)] = &[(0, "done"), (2, "could not be done")];
+/// Exit codes of commands that succeed or fail as a whole.
+const DONE: &[(u8, &str)] = &[(0, "success"), (2, "error")];
 
 /// Exit codes of a tick.
 const TICK: &[(u8, &str)] =
-    &[(0, "done"), (1, "done but some account failed or a configured policy was rejected"), (2, "could not be done")];
+    &[(0, "success"), (1, "some accounts failed or a configured policy was rejected"), (2, "error")];
 
 /// Exit codes of a change of a manifest.
-const CHANGED: &[(u8, &str)] =
-    &[(0, "done, or nothing to do"), (1, "done, but not in the manifest's history"), (2, "nothing was changed")];
+const CHANGED: &[(u8, &str)] = &[
+    (0, "success, or nothing to do"),
+    (1, "changed, but not recorded in the manifest's history"),
+    (2, "error, nothing was changed"),
+];
 
-/// All of them.
+/// The pages of all commands.
 pub const PAGES: &[Page] = &[
     Page {
         command: "",
         exit: TICK,
         variables: &[Tick, Aws, Cache, Log],
         examples: &[
-            ("staging-sync demo", "what it does, on this machine"),
-            ("staging-sync lab -- staging-sync tick --table", "one tick against a lab of its own"),
+            ("staging-sync demo", "try it on this machine"),
+            ("staging-sync lab -- staging-sync tick --table", "one tick against a lab"),
             ("staging-sync tick --dry-run", "what a tick would change in AWS"),
         ],
     },
@@ -42,8 +45,8 @@ pub const PAGES: &[Page] = &[
         exit: DONE,
         variables: &[Policy, Cache, NoLog],
         examples: &[
-            ("staging-sync demo", "with the policy that is packaged"),
-            ("staging-sync demo --policy policy.wasm", "with another one"),
+            ("staging-sync demo", "with the packaged policy"),
+            ("staging-sync demo --policy policy.wasm", "with another policy"),
         ],
     },
     Page {
@@ -53,109 +56,130 @@ pub const PAGES: &[Page] = &[
         examples: &[
             ("staging-sync tick --dry-run", "what would change, as a table on a terminal"),
             ("staging-sync tick --dry-run --out plan.json", "what would change, as a plan for `staging-sync apply`"),
-            ("staging-sync tick --json", "the summary, as the Lambda returns it"),
-            ("staging-sync tick --account 111122223333", "one account alone"),
-            ("POLICY=policy.wasm staging-sync tick --strict -v", "by this policy or not at all, with all log lines"),
+            ("staging-sync tick --json", "the summary, as the Lambda function returns it"),
+            ("staging-sync tick --account 111122223333", "only one account"),
+            ("POLICY=policy.wasm staging-sync tick --strict -v", "with this policy or not at all, and more log lines"),
         ],
     },
     Page {
         command: "apply",
         exit: &[
             (0, "the table is as planned"),
-            (1, "some accounts no longer fit or failed, and the others are applied"),
+            (1, "some accounts no longer fit or failed; the others are applied"),
             (2, "nothing could be applied"),
         ],
         variables: &[Tick, Aws, Log],
         examples: &[
-            ("staging-sync apply plan.json --dry-run", "whether a plan of `tick --dry-run --out` still fits"),
-            ("staging-sync apply plan.json", "exactly its changes"),
+            ("staging-sync apply plan.json --dry-run", "check whether a plan still fits"),
+            ("staging-sync apply plan.json", "make exactly the changes of the plan"),
         ],
     },
     Page {
         command: "doctor",
-        exit: &[(0, "no check failed; warnings are no failure"), (1, "one failed"), (2, "it couldn't run")],
+        exit: &[
+            (0, "no check failed (a warning isn't a failure)"),
+            (1, "a check failed"),
+            (2, "the command couldn't run"),
+        ],
         variables: &[Tick, Aws, Cache, Log],
         examples: &[
-            ("staging-sync doctor", "whether ticks can run here, and what to do where they can't"),
-            ("staging-sync doctor --account 111122223333 --json", "with the role of this account, for scripts"),
+            ("staging-sync doctor", "check whether ticks can run in your environment"),
+            ("staging-sync doctor --account 111122223333 --json", "check the role of this account, for scripts"),
         ],
     },
     Page {
         command: "serve",
-        exit: &[(0, "stopped"), (1, "stopped by a second signal in the middle of a tick"), (2, "could not be started")],
+        exit: &[(0, "stopped"), (1, "stopped by a second signal in the middle of a tick"), (2, "couldn't start")],
         variables: &[Listen, Tick, Aws, Cache, ServiceLog],
         examples: &[
             ("staging-sync serve --every 5m", "a tick every five minutes"),
-            ("staging-sync serve --every 5m --log plain --listen 127.0.0.1:9090", "lines for people, another port"),
+            (
+                "staging-sync serve --every 5m --log plain --listen 127.0.0.1:9090",
+                "human-readable log lines, another port",
+            ),
         ],
     },
     Page {
         command: "lab",
-        exit: &[(0, "done"), (2, "could not be started; with COMMAND the exit code is that of COMMAND")],
+        exit: &[(0, "success"), (2, "couldn't start; with COMMAND, the exit code is that of COMMAND")],
         variables: &[Log],
         examples: &[
-            ("staging-sync lab -- staging-sync tick", "one tick against a lab of its own"),
+            ("staging-sync lab -- staging-sync tick", "one tick against a lab"),
             (
                 "staging-sync lab --env-file lab.env &",
-                "a lab for other shells: `. ./lab.env` there, once the file is there",
+                "a lab for other shells: once the file exists, run `. ./lab.env` there",
             ),
         ],
     },
     Page {
         command: "bench",
-        exit: &[(0, "done"), (2, "could not be done, or a tick made other calls than it needs")],
+        exit: &[(0, "success"), (2, "error, or a tick made other calls than it needs")],
         variables: &[Policy, Cache, Log],
         examples: &[
             ("staging-sync bench --accounts 300 --latency-ms 100", "one size"),
-            ("staging-sync bench --short", "in seconds, for the counts of calls"),
+            ("staging-sync bench --short", "check only the number of calls, in seconds"),
         ],
     },
     Page {
         command: "record",
-        exit: &[(0, "done"), (1, "done but some account failed, or the replay differs"), (2, "could not be done")],
+        exit: &[(0, "success"), (1, "recorded, but some accounts failed or the replay differs"), (2, "error")],
         variables: &[Tick, Aws, Cache, NoLog],
         examples: &[
             (
                 "staging-sync record --out cases/mine --about 'A region is down'",
-                "a case of what is now; writes nothing",
+                "record the current situation, and write nothing to the table",
             ),
-            ("staging-sync record --out cases/shared --anonymize --keep-names '^prod-'", "fit for others' eyes"),
+            (
+                "staging-sync record --out cases/shared --anonymize --keep-names '^prod-'",
+                "record a case that you can share",
+            ),
         ],
     },
     Page {
         command: "simulate",
-        exit: &[(0, "every tick gets to all accounts"), (1, "one doesn't"), (2, "it couldn't be simulated")],
+        exit: &[(0, "every tick reaches all accounts"), (1, "a tick doesn't"), (2, "error")],
         variables: &[Policy, Cache, NoLog],
         examples: &[
-            ("staging-sync simulate --accounts 10000 --segments 4", "how long it takes, and what it costs"),
+            ("staging-sync simulate --accounts 10000 --segments 4", "how long a tick takes, and what it costs"),
             (
                 "staging-sync simulate --accounts 20000 --throttle sts=100 --fit",
-                "what is enough for it, and costs least",
+                "the cheapest memory and segments that are enough",
             ),
         ],
     },
     Page {
         command: "replay",
-        exit: &[(0, "done"), (1, "done, and it asked for other than is on the tape"), (2, "could not be done")],
+        exit: &[
+            (0, "success"),
+            (1, "the policy asked for something that isn't on the tape, or left something over"),
+            (2, "error"),
+        ],
         variables: &[Policy, Cache, NoLog],
         examples: &[("staging-sync replay cases/seed-scenario --policy policy.wasm", "the summary of a case")],
     },
     Page {
         command: "test",
-        exit: &[(0, "all as expected"), (1, "some differ or are broken"), (2, "for some it couldn't be told")],
+        exit: &[
+            (0, "all cases are as expected"),
+            (1, "some cases differ, or break an invariant"),
+            (2, "some cases couldn't be checked"),
+        ],
         variables: &[Policy, Cache, NoLog],
         examples: &[
-            ("staging-sync test cases --policy policy.wasm", "whether all cases come out as they say"),
-            ("staging-sync test cases --policy policy.wasm --bless", "takes what comes out as expected"),
-            ("staging-sync test cases --policy policy.wasm --faults --junit faults.xml", "with every fault, for CI"),
+            ("staging-sync test cases --policy policy.wasm", "compare all cases with their summaries"),
+            ("staging-sync test cases --policy policy.wasm --bless", "accept the actual results as expected"),
+            (
+                "staging-sync test cases --policy policy.wasm --faults --junit faults.xml",
+                "check the invariants under every fault, for CI",
+            ),
         ],
     },
     Page {
         command: "compare",
-        exit: &[(0, "nothing differs"), (1, "something does"), (2, "a case or a policy can't be read")],
+        exit: &[(0, "no decision differs"), (1, "some decisions differ"), (2, "a case or a policy can't be read")],
         variables: &[Cache, NoLog],
         examples: &[
-            ("staging-sync compare policy.wasm policy.wasm cases", "nothing, for these are the same"),
+            ("staging-sync compare policy.wasm policy.wasm cases", "no difference, because both are the same"),
             ("staging-sync compare old.wasm new.wasm cases --format markdown", "for a pull request"),
         ],
     },
@@ -175,7 +199,7 @@ pub const PAGES: &[Page] = &[
         examples: &[
             (
                 "staging-sync completions bash > ~/.local/share/bash-completion/completions/staging-sync",
-                "for bash with the package bash-completion, from the next shell on",
+                "for bash with the package bash-completion, in new shells",
             ),
             (
                 "staging-sync completions zsh > ~/.zfunc/_staging-sync",
@@ -192,14 +216,14 @@ pub const PAGES: &[Page] = &[
         variables: &[Pager],
         examples: &[
             ("staging-sync man policy publish", "the page of a command"),
-            ("staging-sync man --dir ~/.local/share/man/man1", "all pages, where man finds them"),
+            ("staging-sync man --dir ~/.local/share/man/man1", "install all pages where man finds them"),
         ],
     },
     Page {
         command: "policy",
         exit: DONE,
         variables: &[],
-        examples: &[("staging-sync policy inspect policy.wasm", "what a policy is, and what it may do")],
+        examples: &[("staging-sync policy inspect policy.wasm", "show what a policy is, and what it may do")],
     },
     Page {
         command: "policy new",
@@ -207,34 +231,38 @@ pub const PAGES: &[Page] = &[
         variables: &[],
         examples: &[
             ("staging-sync policy new my-policy", "a project in Rust"),
-            ("staging-sync policy new my-python-policy --lang python", "or in JavaScript, or in Python"),
+            ("staging-sync policy new my-python-policy --lang python", "a project in Python; JavaScript works as well"),
         ],
     },
     Page {
         command: "policy build",
         exit: DONE,
         variables: &[],
-        examples: &[("staging-sync policy build my-policy", "makes my-policy/policy.wasm")],
+        examples: &[("staging-sync policy build my-policy", "write my-policy/policy.wasm")],
     },
     Page {
         command: "policy inspect",
-        exit: &[(0, "this host can run it"), (1, "it can't"), (2, "it isn't WebAssembly or couldn't be read")],
+        exit: &[
+            (0, "this host can run the policy"),
+            (1, "it can't"),
+            (2, "the file isn't WebAssembly or can't be read"),
+        ],
         variables: &[Host, Cache, Log],
         examples: &[
-            ("staging-sync policy inspect policy.wasm", "what it is, and what it may do"),
-            ("staging-sync policy inspect policy.wasm --iam", "the least IAM policies that it needs"),
+            ("staging-sync policy inspect policy.wasm", "show what the policy is, and what it may do"),
+            ("staging-sync policy inspect policy.wasm --iam", "print the least IAM policies that it needs"),
         ],
     },
     Page {
         command: "policy verify",
-        exit: &[(0, "all invariants hold"), (1, "one is broken"), (2, "it couldn't be told")],
+        exit: &[(0, "all invariants hold"), (1, "an invariant breaks"), (2, "error")],
         variables: &[Cache, NoLog],
         examples: &[
-            ("staging-sync policy verify policy.wasm --staging-accounts 1", "in the smallest worlds"),
+            ("staging-sync policy verify policy.wasm --staging-accounts 1", "only in the smallest worlds"),
             ("staging-sync policy verify policy.wasm --settings '{\"removals\": \"own\"}'", "with these settings"),
             (
                 "staging-sync policy verify policy.wasm --staging-accounts 1 --cases cases --invariants verify.json",
-                "with the names of these cases, and without what doesn't apply",
+                "with the names of these cases, and without the invariants that don't apply",
             ),
         ],
     },
@@ -242,44 +270,54 @@ pub const PAGES: &[Page] = &[
         command: "policy measure",
         exit: DONE,
         variables: &[Cache, Log],
-        examples: &[("staging-sync policy measure policy.wasm --accounts 10", "size, compile time, time an account")],
+        examples: &[("staging-sync policy measure policy.wasm --accounts 10", "size, compile time, time per account")],
     },
     Page {
         command: "policy encode",
         exit: DONE,
         variables: &[],
-        examples: &[("staging-sync policy encode policy.core.wasm --out policy.wasm", "a component of a core module")],
+        examples: &[(
+            "staging-sync policy encode policy.core.wasm --out policy.wasm",
+            "encode a core module as a component",
+        )],
     },
     Page {
         command: "policy precompile",
         exit: DONE,
         variables: &[],
-        examples: &[("staging-sync policy precompile policy.wasm", "makes policy.cwasm, for a package")],
+        examples: &[("staging-sync policy precompile policy.wasm", "write policy.cwasm, for a package")],
     },
     Page {
         command: "policy publish",
         exit: CHANGED,
         variables: &[Host, Password, Aws, Cache, Log],
         examples: &[
-            ("staging-sync policy publish policy.wasm --to live/policy.json", "in a folder"),
+            ("staging-sync policy publish policy.wasm --to live/policy.json", "publish to a directory"),
             (
                 "staging-sync policy publish policy.wasm --to s3://policies/live/policy.json --settings settings.json --cases cases",
-                "in a bucket, with its settings and with what it must decide",
+                "publish to a bucket, with settings, and with cases that the policy must pass",
             ),
         ],
     },
     Page {
         command: "policy status",
-        exit: &[(0, "a host would take all of them"), (1, "it would reject one"), (2, "it couldn't be read")],
+        exit: &[
+            (0, "a host would accept all policies"),
+            (1, "it would reject a policy"),
+            (2, "the manifest can't be read"),
+        ],
         variables: &[Host, Aws, Cache, Log],
-        examples: &[("staging-sync policy status s3://policies/live/policy.json", "what a host would do with it")],
+        examples: &[(
+            "staging-sync policy status s3://policies/live/policy.json",
+            "check whether a host would accept the policies",
+        )],
     },
     Page {
         command: "policy log",
         exit: DONE,
         variables: &[Aws, Log],
         examples: &[
-            ("staging-sync policy log s3://policies/live/policy.json", "who changed what, when, and on what proof"),
+            ("staging-sync policy log s3://policies/live/policy.json", "who changed what, when, and with which proof"),
             (
                 "staging-sync policy log s3://policies/live/policy.json --json",
                 "with the whole manifest after each change",
@@ -290,23 +328,26 @@ pub const PAGES: &[Page] = &[
         command: "policy promote",
         exit: CHANGED,
         variables: &[Host, Aws, Cache, Log],
-        examples: &[("staging-sync policy promote s3://policies/live/policy.json", "the shadow decides")],
+        examples: &[(
+            "staging-sync policy promote s3://policies/live/policy.json",
+            "make the shadow policy the active one",
+        )],
     },
     Page {
         command: "policy withdraw",
         exit: CHANGED,
         variables: &[Host, Aws, Cache, Log],
-        examples: &[("staging-sync policy withdraw s3://policies/live/policy.json", "no shadow any more")],
+        examples: &[("staging-sync policy withdraw s3://policies/live/policy.json", "remove the shadow policy")],
     },
     Page {
         command: "policy rollback",
         exit: CHANGED,
         variables: &[Host, Aws, Cache, Log],
         examples: &[
-            ("staging-sync policy rollback s3://policies/live/policy.json", "the previous one decides again"),
+            ("staging-sync policy rollback s3://policies/live/policy.json", "make the previous policy active again"),
             (
                 "staging-sync policy rollback s3://policies/live/policy.json --to-change 1 --dry-run",
-                "what it would be as of an earlier change",
+                "show the manifest as it was after an earlier change",
             ),
         ],
     },
@@ -314,6 +355,9 @@ pub const PAGES: &[Page] = &[
         command: "policy keygen",
         exit: DONE,
         variables: &[Password],
-        examples: &[("staging-sync policy keygen --out policy", "policy.key to sign with, policy.pub for hosts")],
+        examples: &[(
+            "staging-sync policy keygen --out policy",
+            "write policy.key for signing, and policy.pub for hosts",
+        )],
     },
 ];

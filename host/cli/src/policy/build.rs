@@ -1,4 +1,4 @@
-//! `staging-sync policy build`: makes a component of a policy project, whatever its language.
+//! `staging-sync policy build`: a component from a policy project in any language.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The project's folder, as `staging-sync policy new` makes it.
+    /// The project's directory, as created by `staging-sync policy new`.
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// Where the component goes; by default `policy.wasm` in the project's folder.
+    /// The file to write the component to. Default: `policy.wasm` in the project's directory.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -29,7 +29,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     let folder = &arguments.folder;
     let unable = |what: String| CommandError(format!("{}: {what}", folder.display()));
     if !folder.is_dir() {
-        return Err(unable("there is no such folder".into()));
+        return Err(unable("the directory doesn't exist".into()));
     }
     let out = arguments.out.clone().unwrap_or_else(|| folder.join("policy.wasm"));
     // Which invariants don't apply to the policy goes with it.
@@ -46,20 +46,20 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
         Some(language @ (Language::Javascript | Language::Python)) => {
             let script = folder.join("build.sh");
             if !script.is_file() {
-                return Err(unable("it has no build.sh, by which such a policy is built".into()));
+                return Err(unable("has no build.sh, which builds a policy in this language".into()));
             }
             // The toolchain says itself what is wrong with a WIT package; here it's read for what is told beside.
             let wit = Wit::of(folder).ok();
             if let Some(wit) = &wit
                 && wit.refresh_types(folder).map_err(unable)?
             {
-                say!("{}: types/ made anew, as wit/ has changed", folder.display());
+                say!("{}: updated types/, because wit/ has changed", folder.display());
             }
             bash(Command::new("bash").arg(script).arg(&out)).map_err(unable)?;
             for (name, actions) in wit.iter().flat_map(|wit| wit.unused(folder, language)) {
                 say!(
-                    "{}: imports {name}, which no file in src/ names: comment it out in wit/, or `policy inspect --iam` \
-                     asks for {actions}",
+                    "{}: imports {name}, but no file in src/ uses it: comment it out in wit/, or the policy needs {actions} \
+                     (see `policy inspect --iam`)",
                     folder.display()
                 );
             }
@@ -67,8 +67,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
         }
         None => {
             let marks = [Language::Rust, Language::Javascript, Language::Python].map(Language::mark);
-            let what = format!("isn't a policy project: it has none of {}", marks.join(", "));
-            Err(unable(format!("{what}; `staging-sync policy new` starts one")))
+            let what = format!("isn't a policy project: expected one of {}", marks.join(", "));
+            Err(unable(format!("{what}; to create a project, run `staging-sync policy new`")))
         }
     }
 }
@@ -78,9 +78,9 @@ fn bash(command: &mut Command) -> Result<(), String> {
     let status = command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err("could not be built; the reason is above".into()),
+        Ok(_) => Err("the build failed; see the messages above".into()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err("needs bash to be built: 'apt-get install bash', or your system's way".into())
+            Err("the build needs bash: install it, for example with `apt-get install bash`".into())
         }
         Err(error) => Err(format!("bash: {error}")),
     }

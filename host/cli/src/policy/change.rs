@@ -1,5 +1,4 @@
-//! `staging-sync policy promote`, `rollback` and `withdraw`: another policy of the manifest or of its history becomes
-//! active, or the shadow goes.
+//! `staging-sync policy promote`, `rollback` and `withdraw`: changes of a manifest that need no new policy.
 
 use clap::Args;
 use staging_sync_runtime::activation::Revision;
@@ -14,9 +13,9 @@ use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The manifest: a path or an `s3://` URI.
+    /// The manifest, as a path or an `s3://` URI.
     manifest: String,
-    /// The public key that hosts ask for, or its file.
+    /// The public key that hosts verify policies with, or its file.
     #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
     public_key: Option<String>,
     #[command(flatten)]
@@ -27,7 +26,7 @@ pub struct Arguments {
 pub struct Promote {
     #[command(flatten)]
     arguments: Arguments,
-    /// Also where the active policy serves an operation that the shadow doesn't.
+    /// Promote even if the active policy serves an operation that the shadow policy doesn't.
     #[arg(long)]
     replace: bool,
 }
@@ -36,33 +35,34 @@ pub struct Promote {
 pub struct Rollback {
     #[command(flatten)]
     arguments: Arguments,
-    /// Go back, or forward again, to the policy with this SHA-256 (8 digits or more), with its settings, cases and
-    /// signature as they were. By default: to the previous policy.
+    /// Return to the policy with this SHA-256 (8 digits or more), with its settings, cases and signature as they were.
+    /// Default: the previous policy.
     #[arg(long, value_name = "DIGEST", conflicts_with = "to_change")]
     to: Option<String>,
-    /// Restore the manifest as it was after this change, by its number in `policy log`, the shadow included.
+    /// Restore the manifest as it was after this change, including the shadow policy. `policy log` lists the numbers.
     #[arg(long, value_name = "NUMBER")]
     to_change: Option<u64>,
 }
 
-/// The shadow becomes active.
+/// Makes the shadow policy active.
 pub async fn promote(Promote { arguments, replace }: Promote) -> Result<Exit, CommandError> {
     let (at, stored) = source::manifest(&arguments.manifest).await?;
     let manifest = promoted(stored.manifest.clone()).map_err(|error| CommandError(format!("{at}: {error}")))?;
     change(&arguments, &at, &stored, &manifest, Kind::Promote, !replace).await
 }
 
-/// The shadow goes, whatever the active policy is like.
+/// Removes the shadow policy, whatever the state of the active policy.
 pub async fn withdraw(arguments: Arguments) -> Result<Exit, CommandError> {
     let (at, stored) = source::manifest(&arguments.manifest).await?;
     let mut manifest = stored.manifest.clone();
-    let shadow = manifest.shadow.take().ok_or_else(|| CommandError(format!("{at}: has no shadow to withdraw")))?;
-    let said = format!("{} decides in the shadow no more from the next tick on", source::title(&shadow));
+    let shadow =
+        manifest.shadow.take().ok_or_else(|| CommandError(format!("{at}: has no shadow policy to withdraw")))?;
+    let said = format!("from the next tick on, {} no longer runs as shadow policy", source::title(&shadow));
     let before = (Some(&stored.manifest), Some(stored.version.as_str()));
     make(&at, before, &manifest, Kind::Withdraw, &arguments.note, &said).await
 }
 
-/// An earlier policy becomes active again, or a later one.
+/// Makes an earlier or later policy of the history active.
 pub async fn rollback(Rollback { arguments, to, to_change }: Rollback) -> Result<Exit, CommandError> {
     let (at, stored) = source::manifest(&arguments.manifest).await?;
     let unable = |error: String| CommandError(format!("{at}: {error}"));
@@ -80,10 +80,10 @@ pub async fn rollback(Rollback { arguments, to, to_change }: Rollback) -> Result
         }
     };
     if manifest == stored.manifest {
-        say!("{at}: {} decides already: nothing to do", source::title(&manifest.active));
+        say!("{at}: nothing to do: {} is already active", source::title(&manifest.active));
         return Ok(Exit::Success);
     }
-    change(&arguments, &at, &stored, &manifest, Kind::Rollback, false).await // the way back is never closed
+    change(&arguments, &at, &stored, &manifest, Kind::Rollback, false).await // a rollback is always possible
 }
 
 /// Changes a manifest, if hosts would take what becomes active; and, where it's asked for, if that serves as much as what
@@ -99,14 +99,17 @@ async fn change(
     let admission = source::admission(arguments.public_key.as_deref())?;
     let title = source::title(&manifest.active);
     let release = admission.activate(at, Revision::Listed(Box::new(manifest.active.clone())), &[]).await;
-    let release = release
-        .map_err(|rejected| CommandError(format!("{at}: is as it was, for no host would take {title}: {rejected}")))?;
+    let release = release.map_err(|rejected| {
+        CommandError(format!("{at}: not changed, because hosts would reject {title}: {rejected}"))
+    })?;
     if serves_as_much {
         let operations = &release.policy().info().operations;
         source::serves_as_much(at, &stored.manifest.active, &title, operations, admission.limits).await?;
     }
-    let again = if kind == Kind::Rollback { "again " } else { "" };
-    let said = format!("{title} decides {again}from the next tick on");
+    let said = match kind {
+        Kind::Rollback => format!("{title} is active again from the next tick on"),
+        _ => format!("{title} is active from the next tick on"),
+    };
     let before = (Some(&stored.manifest), Some(stored.version.as_str()));
     make(at, before, manifest, kind, &arguments.note, &said).await
 }

@@ -1,4 +1,4 @@
-//! `staging-sync policy encode`: makes a component of a core module.
+//! `staging-sync policy encode`: a component from a core module.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,12 @@ use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The core module, for instance from `plugin/build.sh`.
+    /// The core module, for example from `plugin/build.sh`.
     module: PathBuf,
-    /// Where the component goes.
+    /// The file to write the component to.
     #[arg(long, short, value_name = "FILE", default_value = "policy.wasm")]
     out: PathBuf,
-    /// The invariants that don't apply to the policy, a verify.json: put into the component, for `policy verify`.
+    /// A verify.json with the invariants that don't apply to the policy. It's embedded in the component, for `policy verify`.
     #[arg(long, value_name = "FILE")]
     invariants: Option<PathBuf>,
 }
@@ -26,7 +26,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     encode(&arguments.module, &arguments.out, arguments.invariants.as_deref())
 }
 
-/// Makes a component of the core module in a file, in another file, with a `verify.json` in it.
+/// Encodes the core module in a file as a component in another file, with an embedded `verify.json`.
 pub fn encode(module: &Path, out: &Path, invariants: Option<&Path>) -> Result<Exit, CommandError> {
     let component =
         encode::component(&read(module)?).map_err(|error| CommandError(format!("{}: {error}", module.display())))?;
@@ -50,6 +50,6 @@ fn with_invariants(component: &[u8], file: &Path) -> Result<Vec<u8>, CommandErro
 
 fn write(component: &[u8], out: &Path) -> Result<Exit, CommandError> {
     text::write_whole(out, component).map_err(|error| CommandError(format!("{}: {error}", out.display())))?;
-    say!("{}: a component of {} KiB", out.display(), component.len().div_ceil(1024));
+    say!("{}: wrote a component of {} KiB", out.display(), component.len().div_ceil(1024));
     Ok(Exit::Success)
 }

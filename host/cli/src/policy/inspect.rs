@@ -1,4 +1,4 @@
-//! `staging-sync policy inspect`: what a policy is, what it may do, and whether this host can run it.
+//! `staging-sync policy inspect`: a policy's identity, permissions and settings, and whether this host can run it.
 
 use std::path::PathBuf;
 
@@ -17,10 +17,10 @@ use crate::{CommandError, Exit, table};
 pub struct Arguments {
     /// The policy: a component, or a core module that is to become one.
     policy: PathBuf,
-    /// Prints all of it as JSON, the schema of its settings included.
+    /// Print everything as JSON, including the schema of the settings.
     #[arg(long)]
     json: bool,
-    /// Prints the least IAM policies that its imports need, as JSON.
+    /// Print the least IAM policies that its imports need, as JSON.
     #[arg(long, conflicts_with = "json")]
     iam: bool,
 }
@@ -99,7 +99,7 @@ fn text(found: &Value) -> String {
     let size = found["bytes"].as_u64().unwrap_or_default().div_ceil(1024);
     lines.push(("file", format!("{}: a {} of {size} KiB", word(&found["file"]), word(&found["kind"]))));
     lines.push(("sha256", word(&found["sha256"])));
-    lines.push(("package", found["package"].as_str().unwrap_or("none of this project's").to_owned()));
+    lines.push(("package", found["package"].as_str().unwrap_or("not one of staging-sync").to_owned()));
     for served in found["operations"].as_array().into_iter().flatten() {
         lines.push(("operation", format!("{} ({})", word(&served["name"]), word(&served["title"]))));
     }
@@ -117,7 +117,9 @@ fn text(found: &Value) -> String {
     }
     if let Some(memory) = found["instanceMemoryBytes"].as_f64() {
         let (memory, size) = (memory / f64::from(1 << 20), &found["memorySizeMB"]);
-        let memory = format!("{memory:.1} MiB an instance; MemorySize: {size} MB is enough to compile it and be quick");
+        let memory = format!(
+            "{memory:.1} MiB per instance; set MemorySize to {size} MB to compile and run it without waiting for memory"
+        );
         lines.push(("memory", memory));
     }
     lines.push(("runs here", if found["runnable"] == true { "yes" } else { "no" }.into()));

@@ -12,7 +12,7 @@ use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Where the keys go: NAME.key (secret) and NAME.pub, as minisign has them.
+    /// The name of the key files: NAME.key (secret) and NAME.pub, in minisign's format.
     #[arg(long, value_name = "NAME", default_value = "policy")]
     out: PathBuf,
 }
@@ -31,24 +31,22 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     write(&public_path, &public, 0o644)?;
     let line = public.lines().last().unwrap_or_default();
     say!(
-        "{}: the secret key{}",
+        "{}: wrote the secret key{}",
         secret_path.display(),
         match protected {
             true => ", protected by POLICY_KEY_PASSWORD",
-            false => ", without a password: set POLICY_KEY_PASSWORD for one; keep it where only publishers are",
+            false => ", without a password (POLICY_KEY_PASSWORD sets one); keep it where only publishers have access",
         }
     );
-    say!("{}: the public key; hosts that have it run only what is signed:", public_path.display());
+    say!("{}: wrote the public key; hosts with this variable run only signed policies:", public_path.display());
     println!("POLICY_PUBLIC_KEY={line}");
     Ok(Exit::Success)
 }
 
-/// Writes a file that isn't there yet: a key that is lost can't be made again.
+/// Writes a new file, because a lost key can't be recreated.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), CommandError> {
     let unable = |error: std::io::Error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            CommandError(format!("{}: is there already, and isn't overwritten", path.display()))
-        }
+        ErrorKind::AlreadyExists => CommandError(format!("{}: already exists, and wasn't overwritten", path.display())),
         _ => CommandError(format!("{}: {error}", path.display())),
     };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(unable)?;

@@ -1,4 +1,4 @@
-//! The languages that a policy can be written in, and the files that a new project in each begins with.
+//! The languages that a policy can be written in, and the initial files of a project in each.
 //!
 //! They are the default policy's own files, so nothing is written twice, and what is tested here is what a
 //! new project gets.

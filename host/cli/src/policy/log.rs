@@ -12,9 +12,9 @@ use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The manifest: a path or an `s3://` URI.
+    /// The manifest, as a path or an `s3://` URI.
     manifest: String,
-    /// Print the changes as JSON, each with the whole manifest afterwards.
+    /// Print the changes as JSON, each with the complete manifest after it.
     #[arg(long)]
     json: bool,
 }
@@ -25,12 +25,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let history = history::read(&at).await?;
     let last = history.records().last();
     match (&found, last) {
-        (Found::Nothing, None) => return Err(CommandError(format!("{at}: there's no such manifest"))),
-        (Found::Nothing, Some(_)) => eprintln!("{at}: the manifest itself is gone"),
+        (Found::Nothing, None) => return Err(CommandError(format!("{at}: the manifest doesn't exist"))),
+        (Found::Nothing, Some(_)) => eprintln!("{at}: the manifest was deleted; its history remains"),
         (Found::Broken(broken), _) => eprintln!("{at}: the manifest can't be read now: {}", broken.error),
         (Found::Manifest(stored), _) if last.is_none_or(|last| last.manifest != stored.manifest) => {
             let title = source::title(&stored.manifest.active);
-            eprintln!("{at}: was changed since without a record; now {title} decides");
+            eprintln!("{at}: was changed later without a record; {title} is active now");
         }
         (Found::Manifest(_), _) => {}
     }

@@ -1,4 +1,4 @@
-//! `staging-sync policy measure`: what policies cost, side by side, without AWS and without a network.
+//! `staging-sync policy measure`: the cost of policies, side by side, without AWS and without a network.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The policies.
+    /// The policies to measure.
     #[arg(required = true)]
     policies: Vec<PathBuf>,
-    /// How many target accounts each decides, one after another. Every one of them changes. 1 to 100000.
+    /// The number of target accounts that each policy decides, one after another, 1 to 100000. Every account changes.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     accounts: u32,
-    /// Prints the figures as JSON.
+    /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +51,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         println!("{}", table::json(&figures.collect()));
         return Ok(Exit::Success);
     }
-    let mut table = table::table(&["POLICY", "SIZE", "COMPILED IN", "AN ACCOUNT"]);
+    let mut table = table::table(&["POLICY", "SIZE", "COMPILE TIME", "PER ACCOUNT"]);
     for cost in &costs {
         table.add_row([
             cost.policy.clone(),
@@ -75,7 +75,7 @@ async fn measure(path: &Path, accounts: u32) -> Result<Cost, CommandError> {
     let loaded = Policy::from_bytes(&bytes, config.limits).await?;
     let load = began.elapsed();
     let Some(operation) = loaded.info().operations.first().map(|operation| operation.name.clone()) else {
-        return Err(CommandError(format!("{policy}: it serves no operation")));
+        return Err(CommandError(format!("{policy}: the policy serves no operation")));
     };
     let runtime = Arc::new(Runtime::with(config, loaded, Arc::new(Canned { accounts })).await?);
     let began = Instant::now();

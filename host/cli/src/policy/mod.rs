@@ -1,4 +1,4 @@
-//! `staging-sync policy`: what policy authors need.
+//! `staging-sync policy`: commands for policy authors.
 
 mod build;
 mod change;
@@ -33,38 +33,38 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts a policy project of your own, from the default policy.
+    /// Create a policy project, as a copy of the default policy.
     New(new::Arguments),
-    /// Builds a policy project as a component.
+    /// Build a policy project into a component.
     Build(build::Arguments),
-    /// Shows what a policy is, what it imports (all that it may do), and whether this host can run it.
+    /// Show what a policy is, what it imports (all that it may do), and whether this host can run it.
     Inspect(inspect::Arguments),
-    /// Judges a policy in every small world by the invariants, and shows the smallest in which one breaks.
+    /// Check the invariants in every small world, and show the smallest world in which one breaks.
     Verify(verify::Arguments),
-    /// Measures policies: size, compile time, time an account.
+    /// Measure policies: size, compile time, time per account.
     Measure(measure::Arguments),
-    /// Makes a component of a core module that was built against the WIT package.
+    /// Encode a core module that was built against the WIT package as a component.
     Encode(encode::Arguments),
-    /// Compiles a policy ahead, for a package.
+    /// Compile a policy ahead of time, for a package.
     Precompile(precompile::Arguments),
-    /// Publishes a policy: hosts whose POLICY is this manifest take it on their next tick.
+    /// Publish a policy: hosts whose POLICY is this manifest use it from their next tick on.
     Publish(publish::Arguments),
-    /// Shows what a manifest names, and what a host would do with it.
+    /// Show the policies of a manifest, and whether a host would accept them.
     Status(status::Arguments),
-    /// Shows every change of a manifest: when, by whom, what.
+    /// Show every change of a manifest: when, by whom, and what.
     Log(log::Arguments),
-    /// Makes the policy in the shadow the active one.
+    /// Make the shadow policy the active one.
     Promote(change::Promote),
-    /// Takes the policy in the shadow out of the manifest.
+    /// Remove the shadow policy from the manifest.
     Withdraw(change::Arguments),
-    /// Makes the previous policy the active one again, or any other of the manifest's history.
+    /// Make the previous policy active again, or any other policy in the manifest's history.
     Rollback(change::Rollback),
-    /// Makes a pair of keys to sign policies with.
+    /// Generate a key pair to sign policies with.
     Keygen(keygen::Arguments),
 }
 
 impl Arguments {
-    /// Whether it's about `verify`, whose ticks are nobody's news.
+    /// Whether the command is `verify`, whose ticks aren't logged.
     pub fn is_verify(&self) -> bool {
         matches!(self.command, Command::Verify(_))
     }
@@ -93,9 +93,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
 fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     let unable = |what: String| CommandError(format!("{}: {what}", path.display()));
     if path.is_dir() {
-        return Err(unable(
-            "is a folder: expected a .wasm file, like the one that `staging-sync policy build` makes".into(),
-        ));
+        return Err(unable("is a directory; expected a .wasm file, such as `staging-sync policy build` writes".into()));
     }
     std::fs::read(path).map_err(|error| unable(error.to_string()))
 }

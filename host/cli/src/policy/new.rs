@@ -1,4 +1,4 @@
-//! `staging-sync policy new`: a policy project of one's own.
+//! `staging-sync policy new`: a new policy project.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The project's folder; its last part becomes the policy's name.
+    /// The project's directory. Its name becomes the policy's name.
     folder: PathBuf,
-    /// The language that it is written in.
+    /// The programming language.
     #[arg(long, value_enum, default_value = "rust")]
     lang: Language,
 }
@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
         Err(error) => return Err(unable(folder, &error.to_string())),
     };
     if !empty {
-        return Err(unable(folder, "there is something in it already: name a folder that isn't there yet"));
+        return Err(unable(folder, "isn't empty: name a new or an empty directory"));
     }
     let mut files = language.project(&name);
     files.push((".gitignore", IGNORED.to_owned()));
@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
         write(&at, text).map_err(|error| unable(&at, &error.to_string()))?;
     }
     let shown = folder.display();
-    say!("{shown}: a policy in {} files. Next: staging-sync policy build {shown}", files.len());
+    say!("{shown}: created a policy project of {} files. Next: staging-sync policy build {shown}", files.len());
     Ok(Exit::Success)
 }
 
@@ -51,7 +51,7 @@ fn name(folder: &Path) -> Result<String, String> {
     if name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(fits) && name.len() <= 64 {
         return Ok(name.to_owned());
     }
-    Err("the folder's name becomes the policy's: expected small letters, digits, - and _, and a letter first".into())
+    Err("the directory's name becomes the policy's name: expected lower-case letters, digits, - and _, starting with a letter".into())
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
@@ -72,16 +72,16 @@ fn readme(name: &str, language: Language) -> String {
     format!(
         "# {name}
 
-A policy for staging-sync. It begins as a copy of the default policy: change what is to be different.
+A policy for staging-sync. It starts as a copy of the default policy.
 
-- `wit/policy.wit`: the contract with the host, all that a policy can do.
-- `src/`: `decide` is one account from top to bottom; `skip`, `settings`, `diff` and `summary` are what it uses.
-- `cases/`: recorded situations and what must come out of them; `staging-sync record` makes more.
-- `verify.json`, if the policy's operation isn't the sync: the invariants that don't apply to it, and why, like
+- `wit/policy.wit`: the contract with the host, which is all that a policy can do.
+- `src/`: `decide` decides one account, and uses `skip`, `settings` and `diff`. `summary` makes the summary.
+- `cases/`: recorded situations and their expected results. `staging-sync record` adds more.
+- `verify.json`, only if the policy's operation isn't the sync: the invariants that don't apply, and the reason, such as
   `{{\"doesNotApply\": {{\"settled\": \"It goes on, one step a tick\"}}}}`.
 
 ```sh
-staging-sync policy build       # makes policy.wasm
+staging-sync policy build       # writes policy.wasm
 staging-sync policy inspect policy.wasm
 staging-sync test cases --policy policy.wasm
 staging-sync policy verify policy.wasm
@@ -100,16 +100,16 @@ fn types(language: Language) -> &'static str {
         Language::Rust => "",
         Language::Javascript => {
             "
-A policy may do what it imports, and this toolchain imports every function in `wit/policy.wit`, called or not: comment out
-there what you don't call. `policy build` then makes `types/policy.d.ts` anew, by which editors and `npm run check` know the
-host's functions and records.
+A policy may do what it imports. This toolchain imports every function in `wit/policy.wit`, whether you call it or not, so
+comment out the functions that you don't call. `policy build` then updates `types/policy.d.ts`, from which editors and
+`npm run check` know the host's functions and records.
 "
         }
         Language::Python => {
             "
-A policy may do what it imports, and this toolchain imports every function in `wit/policy.wit`, called or not: comment out
-there what you don't call. The build makes `target/bindings`, by which editors and mypy know the host's functions and
-records (`pyproject.toml` tells them).
+A policy may do what it imports. This toolchain imports every function in `wit/policy.wit`, whether you call it or not, so
+comment out the functions that you don't call. The build writes `target/bindings`, from which editors and mypy know the
+host's functions and records (see `pyproject.toml`).
 "
         }
     }

@@ -10,12 +10,12 @@ use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The policy: a component, or a core module.
+    /// The policy, as a component or a core module.
     policy: PathBuf,
-    /// Where the compiled form goes: beside the packaged policy.wasm, as policy.cwasm.
+    /// The file to write the compiled policy to. In a package, it's policy.cwasm beside policy.wasm.
     #[arg(long, short, value_name = "FILE", default_value = "policy.cwasm")]
     out: PathBuf,
-    /// The architecture that it will run on.
+    /// The architecture to compile for.
     #[arg(long, default_value = std::env::consts::ARCH, value_parser = ["x86_64", "aarch64"])]
     target: String,
 }

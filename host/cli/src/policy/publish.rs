@@ -1,4 +1,4 @@
-//! `staging-sync policy publish`: a policy goes live on the next tick, or into the shadow.
+//! `staging-sync policy publish`: a new active or shadow policy, from the next tick on.
 
 use std::path::{Path, PathBuf};
 
@@ -21,40 +21,39 @@ use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The policy: a path or an `s3://` URI of a component or of a core module.
+    /// The policy, as a path or an `s3://` URI of a component or a core module.
     policy: String,
-    /// The manifest, new or there already: a path or an `s3://` URI that ends in .json. The component goes beside
-    /// it.
+    /// The new or existing manifest, as a path or an `s3://` URI that ends in .json. The component is stored beside it.
     #[arg(long, value_name = "URI")]
     to: String,
-    /// The policy's settings: a JSON file. Default: those of the active policy; if it has none, hosts use
+    /// The policy's settings, as a JSON file. Default: the settings of the active policy. If it has none, hosts use
     /// POLICY_SETTINGS.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Publish without settings, even if the active policy has some: hosts use POLICY_SETTINGS.
+    /// Publish without settings, even if the active policy has some. Hosts then use POLICY_SETTINGS.
     #[arg(long, conflicts_with = "settings")]
     no_settings: bool,
-    /// What the policy must decide before a host takes it: a directory of cases. They run here first, under the
-    /// published settings; a case with a settings.json under its own. Default: those of the active policy, if
+    /// A directory of cases that the policy must pass before a host accepts it. They also run now. A case uses its own
+    /// settings.json if it has one, and the published settings otherwise. Default: the cases of the active policy, if
     /// it has any. The built-in cases always run.
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
-    /// Publish without cases, even if the active policy has some: only the built-in ones run.
+    /// Publish without cases, even if the active policy has some. Only the built-in cases run.
     #[arg(long, conflicts_with = "cases")]
     no_cases: bool,
-    /// The secret key to sign with; its password, if it has one, in POLICY_KEY_PASSWORD.
+    /// The secret key to sign with. If it has a password, set POLICY_KEY_PASSWORD.
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
-    /// The public key that hosts ask for, or its file: what it doesn't verify isn't published.
+    /// The public key that hosts verify policies with, or its file. A policy that it doesn't verify isn't published.
     #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
     public_key: Option<String>,
-    /// Lets it decide beside the active policy, without effect.
+    /// Run the policy beside the active one, without effect, to compare their decisions.
     #[arg(long)]
     shadow: bool,
-    /// Also where the active policy serves an operation that this one doesn't.
+    /// Publish even if the active policy serves an operation that this policy doesn't.
     #[arg(long)]
     replace: bool,
-    /// Also over a manifest that can't be read: what is whole in it stays, and the broken file is kept beside it.
+    /// Publish even if the manifest can't be read. Its intact parts are kept, and the broken file is saved beside it.
     #[arg(long)]
     repair: bool,
     #[command(flatten)]
@@ -99,7 +98,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Entry { cases: cases.as_ref().map(|(cases, _)| cases.clone()), ..Entry::of(info, &bytes, settings) };
     if let Some(key) = &arguments.sign {
         let public_key = source::signing_key(key)?.sign(&mut entry).map_err(CommandError)?;
-        say!("signed; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
+        say!("signed the policy; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
     }
     source::admission(arguments.public_key.as_deref())?.signed(&entry).map_err(publish::Unchanged::from)?;
     let note = &arguments.note;
@@ -112,7 +111,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     if let Some(before) = &before {
         let there = if arguments.shadow { before.shadow.as_ref() } else { Some(&before.active) };
         if there.is_some_and(|there| *there == entry) {
-            say!("{to}: {} is there already: nothing to do", source::title(&entry));
+            say!("{to}: nothing to do: {} is already published", source::title(&entry));
             return Ok(Exit::Success);
         }
     }
@@ -130,12 +129,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let (kind, said) = match arguments.shadow {
         true => {
             let said = format!(
-                "{title} decides in the shadow from the next tick on; the log says where it differs\nnext: staging-sync \
-                 policy promote {to}, or withdraw {to}"
+                "{title} runs as shadow policy from the next tick on; the log shows where its decisions differ\nnext: \
+                 staging-sync policy promote {to}, or staging-sync policy withdraw {to}"
             );
             (Kind::Shadow, said)
         }
-        false => (Kind::Publish, format!("{title} decides from the next tick on")),
+        false => (Kind::Publish, format!("{title} is active from the next tick on")),
     };
     make(&to, (before.as_ref(), found.version()), &manifest, kind, note, &said).await
 }
@@ -151,8 +150,8 @@ impl Arguments {
             return Ok((None, "POLICY_SETTINGS".into()));
         };
         let (title, text) = (source::title(active), Value::Object(kept.clone()).to_string());
-        say!("settings: {text}, as {title} has them; --settings FILE or --no-settings publishes others");
-        Ok((Some(kept), format!("the settings of {title}, which --settings FILE or --no-settings replaces")))
+        say!("settings: kept from {title}: {text}; to change them, use --settings FILE or --no-settings");
+        Ok((Some(kept), format!("the settings of {title} (to change them, use --settings FILE or --no-settings)")))
     }
 
     /// The cases to prove the policy on besides the built-in ones, if any.
@@ -165,10 +164,10 @@ impl Arguments {
         let title = source::title(active);
         let text = fetch_cases(to, kept).await.map_err(|error| {
             CommandError(format!(
-                "{to}: the cases of {title}: {error}; --cases DIR or --no-cases publishes without them"
+                "{to}: the cases of {title}: {error}; to publish without them, use --cases DIR or --no-cases"
             ))
         })?;
-        say!("cases: those of {title}; --cases DIR or --no-cases publishes others");
+        say!("cases: kept from {title}; to change them, use --cases DIR or --no-cases");
         Ok(Some(text))
     }
 }
@@ -176,7 +175,7 @@ impl Arguments {
 /// Puts a file beside the manifest, and says where it was damaged there.
 async fn keep(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), CommandError> {
     if let Some(at) = publish::keep(to, name, bytes).await? {
-        say!("{at}: wasn't what its name says, and is repaired");
+        say!("{at}: repaired, because its content didn't match the digest in its name");
     }
     Ok(())
 }
@@ -184,12 +183,12 @@ async fn keep(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), CommandEr
 /// Keeps a broken manifest beside its place, and says what of it stays.
 async fn repair(to: &Location, broken: &Broken) -> Result<(), CommandError> {
     say!("{to}: the manifest can't be read: {}", broken.error);
-    say!("{to}: it is kept as {}", broken.keep(to).await?);
+    say!("{to}: the broken manifest is saved as {}", broken.keep(to).await?);
     let remains = &broken.remains;
     for (name, entry) in [("active", &remains.active), ("previous", &remains.previous), ("shadow", &remains.shadow)] {
         match entry {
-            Some(entry) => say!("{to}: its {name} policy could be read: {}", source::title(entry)),
-            None => say!("{to}: it has no {name} policy that could be read"),
+            Some(entry) => say!("{to}: kept its {name} policy: {}", source::title(entry)),
+            None => say!("{to}: found no readable {name} policy"),
         }
     }
     Ok(())
@@ -198,7 +197,9 @@ async fn repair(to: &Location, broken: &Broken) -> Result<(), CommandError> {
 async fn bytes(at: &Location) -> Result<Vec<u8>, CommandError> {
     match at.get(None, COMPONENT).await.map_err(|error| CommandError(error.message))? {
         Fetched::Found { bytes, .. } => Ok(bytes),
-        _ => Err(CommandError(format!("{at}: there's no such policy; `staging-sync policy build` makes one"))),
+        _ => {
+            Err(CommandError(format!("{at}: the policy doesn't exist; to build one, run `staging-sync policy build`")))
+        }
     }
 }
 
@@ -212,7 +213,7 @@ fn cases(dir: &Path) -> Result<Vec<u8>, CommandError> {
     let found = find::find(&[dir.to_string_lossy().into_owned()]).map_err(CommandError)?;
     let cases: Vec<Case> = found.iter().map(|dir| Case::read(dir)).collect::<Result<_, _>>().map_err(CommandError)?;
     for case in cases.iter().filter(|case| case.pins_settings) {
-        say!("case {} runs under its own settings.json, not under the published settings", case.name);
+        say!("case {} uses its own settings.json, not the published settings", case.name);
     }
     Ok(bundle::text(&cases).map_err(CommandError)?.into_bytes())
 }

@@ -1,4 +1,4 @@
-//! A change of a manifest by somebody: made, recorded in its history, and told with the way back.
+//! A change of a manifest: made, recorded in the history, and reported with the command that undoes it.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,10 +14,10 @@ use crate::{CommandError, Exit};
 
 #[derive(Args)]
 pub struct Note {
-    /// Why, for `policy log`.
+    /// The reason for the change, for `policy log`.
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
-    /// Judge the change and print what the manifest would be; change nothing.
+    /// Check the change and print the manifest that would result, but change nothing.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -34,7 +34,7 @@ pub async fn make(
 ) -> Result<Exit, CommandError> {
     if note.dry_run {
         println!("{}", manifest.text().trim_end());
-        say!("{at}: dry run, nothing is changed: {said}");
+        say!("{at}: dry run, nothing was changed: {said}");
         return Ok(Exit::Success);
     }
     // Whatever begins to decide was proven first.
@@ -49,8 +49,8 @@ pub async fn make(
         change: kind,
         comment: note.comment.clone(),
         proof: proven.map(|entry| match &entry.cases {
-            Some(_) => "its cases came out as expected".to_owned(),
-            None => "came through the built-in cases".to_owned(),
+            Some(_) => "passed its cases".to_owned(),
+            None => "passed the built-in cases".to_owned(),
         }),
     };
     let recorded = history::change(at, before, version, manifest, change).await?;
@@ -61,13 +61,15 @@ pub async fn make(
             let title = source::title(&before.active);
             say!("undo: staging-sync policy rollback {at} --to-change {number} (back to {title})");
         }
-        (None, Some(_)) => say!("undo: staging-sync policy rollback {at}, if that is the one before"),
-        (_, None) => say!("undo: there was none before it; set POLICY to what it was"),
+        (None, Some(_)) => {
+            say!("undo: staging-sync policy rollback {at}, if the previous policy is the one to return to")
+        }
+        (_, None) => say!("undo: there was no policy before; set POLICY to its previous value"),
     }
     match recorded.missing {
         None => Ok(Exit::Success),
         Some(error) => {
-            eprintln!("the change is made, and isn't in the manifest's history: {error}");
+            eprintln!("the manifest was changed, but the change isn't recorded in its history: {error}");
             Ok(Exit::Failed)
         }
     }

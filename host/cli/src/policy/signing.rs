@@ -1,4 +1,4 @@
-//! Keys of minisign, and signatures of policies made with them.
+//! Minisign keys, and signatures of policies.
 
 use minisign::{PublicKey, SecretKey, SecretKeyBox};
 use staging_sync_runtime::activation::manifest::Entry;
@@ -9,7 +9,7 @@ pub struct SigningKey(SecretKey);
 impl SigningKey {
     /// Reads a secret key as minisign writes it; `password` is for one that has one.
     pub fn parse(text: &str, password: Option<String>) -> Result<Self, String> {
-        let failed = |error| format!("isn't a minisign secret key that can be used: {error}");
+        let failed = |error| format!("isn't a usable minisign secret key: {error}");
         let key = SecretKeyBox::from_string(text).map_err(failed)?;
         let key = match password {
             Some(password) => key.into_secret_key(Some(password)),
@@ -31,7 +31,7 @@ impl SigningKey {
 
 /// A new pair of keys as minisign writes them: the secret one, and the public one.
 pub fn keys(password: Option<String>) -> Result<(String, String), String> {
-    let failed = |error| format!("no keys could be made: {error}");
+    let failed = |error| format!("can't generate keys: {error}");
     let pair = match password {
         Some(password) => minisign::KeyPair::generate_encrypted_keypair(Some(password)),
         None => minisign::KeyPair::generate_unencrypted_keypair(),

@@ -1,4 +1,4 @@
-//! What the commands that change a manifest share: where it is, who may sign, and how a change is told.
+//! Shared code of the commands that change a manifest: its location, the check of policies, and keys.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub async fn locate(text: &str) -> Result<Location, CommandError> {
 /// A manifest that must be there, and its place.
 pub async fn manifest(text: &str) -> Result<(Location, Stored), CommandError> {
     let at = locate(text).await?;
-    let stored = publish::read(&at).await?.ok_or_else(|| CommandError(format!("{at}: there's no such manifest")))?;
+    let stored = publish::read(&at).await?.ok_or_else(|| CommandError(format!("{at}: the manifest doesn't exist")))?;
     Ok((at, stored))
 }
 
@@ -75,8 +75,8 @@ pub async fn serves_as_much(
     }
     let (missing, replaced) = (missing.join(", "), self::title(replaced));
     Err(CommandError(format!(
-        "{at}: is as it was: {title} doesn't serve {missing}, which {replaced} serves now, so every tick of it would fail; \
-         give it a manifest of its own and list both in POLICY, or insist with --replace"
+        "{at}: not changed: {title} doesn't serve {missing}, which {replaced} serves now, so every tick of that operation \
+         would fail; publish it in its own manifest and list both in POLICY, or use --replace"
     )))
 }
 

@@ -1,4 +1,4 @@
-//! `staging-sync policy status`: what a host would do with a manifest.
+//! `staging-sync policy status`: the policies of a manifest, and whether a host would accept them.
 
 use clap::Args;
 use serde_json::json;
@@ -9,12 +9,12 @@ use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The manifest: a path or an `s3://` URI.
+    /// The manifest, as a path or an `s3://` URI.
     manifest: String,
-    /// The public key that hosts ask for, or its file.
+    /// The public key that hosts verify policies with, or its file.
     #[arg(long, env = "POLICY_PUBLIC_KEY", value_name = "KEY")]
     public_key: Option<String>,
-    /// Prints all of it as JSON.
+    /// Print everything as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -29,7 +29,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         let verdict = admission.activate(&at, Revision::Listed(Box::new(entry.clone())), &[]).await;
         let signature = match (&entry.signature, &admission.key) {
             (None, _) => "unsigned",
-            (Some(_), None) => "signed, and no POLICY_PUBLIC_KEY is set to verify it",
+            (Some(_), None) => "signed, not verified because POLICY_PUBLIC_KEY isn't set",
             (Some(_), Some(_)) => match admission.signed(entry) {
                 Ok(()) => "signed, verified",
                 Err(_) => "signed, NOT verified",
@@ -50,11 +50,11 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             }
             let settings = entry.settings.as_ref().map(|settings| json!(settings).to_string());
             println!("{:9} settings {}", "", settings.as_deref().unwrap_or("of POLICY_SETTINGS"));
-            let cases = entry.cases.as_ref().map(|cases| format!("must decide {}", cases.file));
-            println!("{:9} {}", "", cases.as_deref().unwrap_or("has no cases of its own to decide"));
+            let cases = entry.cases.as_ref().map(|cases| format!("must pass {}", cases.file));
+            println!("{:9} {}", "", cases.as_deref().unwrap_or("has no cases of its own"));
             println!("{:9} {signature}", "");
             match &verdict {
-                None => println!("{:9} a host takes it", ""),
+                None => println!("{:9} a host accepts it", ""),
                 Some(rejected) => println!("{:9} a host REJECTS it at {rejected}", ""),
             }
         }

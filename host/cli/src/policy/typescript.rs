@@ -1,5 +1,5 @@
-//! The TypeScript declarations of a WIT package, as componentize-qjs maps it: what the editor of a JavaScript policy and
-//! `tsc` go by. (jco's declarations are for another mapping: there an absent option is `undefined`, here it's null.)
+//! The TypeScript declarations of a WIT package, as componentize-qjs maps it, for `tsc` and the editors of JavaScript
+//! policies. (jco's declarations are for another mapping: there an absent option is `undefined`, here it's null.)
 
 use std::collections::{BTreeMap, BTreeSet};
 

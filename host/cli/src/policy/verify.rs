@@ -1,4 +1,4 @@
-//! `staging-sync policy verify`: whether the invariants hold in every small world, and with other values in some.
+//! `staging-sync policy verify`: a check of the invariants in every small world, with other values in some.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,32 +26,33 @@ const CASES: &str = "cases";
 
 #[derive(Args)]
 #[command(after_help = "A small world is a target account with any stored list of up to three staging accounts, two \
-                  regions that each give any answer, and whatever may happen to its role, its item and its write. \
-                  In each the policy decides two ticks. Names, authors of entries, account ids and settings are then \
-                  varied in some of the worlds: usual ones, those of the cases, and the constants of the component.")]
+                  regions with any answer, and any event that can affect its role, its item and its write. In each \
+                  world, the policy decides two ticks. In some worlds, `verify` also varies names, authors of entries, \
+                  account ids and settings. It uses common values, those of the cases, and the constants of the \
+                  component.")]
 pub struct Arguments {
     /// The policy.
     policy: PathBuf,
-    /// The policy's settings, a JSON object. By default {}, and those of the cases and the schema are tried as well.
+    /// The policy's settings, as a JSON object. Default: {}; the settings of the cases and of the schema are tried as
+    /// well.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
-    /// The operation; by default sync_staging_accounts, or the only one that the policy serves.
+    /// The operation. Default: sync_staging_accounts, or the only operation that the policy serves.
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
-    /// Cases whose names, authors, account ids and settings are tried. By default the folder `cases` beside the
-    /// policy, if there is one.
+    /// Cases whose names, authors, account ids and settings are tried. Default: the directory `cases` beside the policy,
+    /// if it exists.
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
-    /// The invariants that don't apply to the policy, a verify.json. By default what its build put into the
-    /// component.
+    /// A verify.json with the invariants that don't apply to the policy. Default: the verify.json that is embedded in
+    /// the component.
     #[arg(long, value_name = "FILE")]
     invariants: Option<PathBuf>,
-    /// How many staging accounts there are at most, 1 to 3, where everything is combined. With fewer a slow policy
-    /// takes less time.
+    /// The maximum number of staging accounts in all combinations, 1 to 3. A lower number takes less time.
     #[arg(long, value_name = "NUMBER", default_value_t = small::MOST,
           value_parser = clap::value_parser!(u8).range(1..=i64::from(small::MOST)))]
     staging_accounts: u8,
-    /// Where cases of broken invariants are written.
+    /// The directory for cases in which an invariant breaks.
     #[arg(long, value_name = "DIR", default_value = report::DIR)]
     out: PathBuf,
 }
@@ -83,13 +84,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     println!("{}", said_of(&verification.varied, arguments.settings.is_some()));
     let (small, seconds) = (found.small, began.elapsed().as_secs_f64());
     println!(
-        "{} of {} worlds in {seconds:.1} s, two ticks each; {small} of them are the small worlds in every combination",
+        "checked {} of {} worlds in {seconds:.1} s, two ticks each; {small} of them are combinations of small worlds",
         found.judged, found.all
     );
-    println!("after the first tick:");
-    println!("  {} where AWS answers: {}", found.counts.total, counted(&found.counts));
+    println!("accounts after the first tick:");
+    println!("  {} in which AWS answers: {}", found.counts.total, counted(&found.counts));
     println!(
-        "  {} where AWS fails or the item can't be used, and an account may rightly fail: {}",
+        "  {} in which AWS fails or the item is invalid, so that an account may fail: {}",
         found.troubled.total,
         counted(&found.troubled)
     );
@@ -111,7 +112,7 @@ async fn verified(verification: &Verification, policy: &Policy) -> Result<Verifi
             bar.set_position(judged as u64);
             let tenth = judged * 10 / all.max(1);
             if bar.is_hidden() && told.fetch_max(tenth, Ordering::Relaxed) < tenth {
-                say!("{judged} of {all} worlds judged");
+                say!("checked {judged} of {all} worlds");
             }
         })
         .await;
@@ -143,7 +144,7 @@ fn cases(arguments: &Arguments) -> Result<Vec<Case>, CommandError> {
         Ok(cases) => Ok(cases),
         Err(error) if arguments.cases.is_some() => Err(CommandError(error)),
         Err(error) => {
-            say!("{error}: the values of the cases beside the policy aren't tried");
+            say!("{error}: the values of these cases aren't tried");
             Ok(Vec::new())
         }
     }
@@ -188,7 +189,7 @@ fn operation(arguments: &Arguments, policy: &Policy) -> Result<String, CommandEr
         (None, served) if served.contains(&OPERATION) => Ok(OPERATION.to_owned()),
         (None, served) => {
             let served = if served.is_empty() { "none".to_owned() } else { served.join(", ") };
-            Err(CommandError(format!("the policy serves {served}: say which operation with --operation")))
+            Err(CommandError(format!("the policy serves {served}: select an operation with --operation")))
         }
     }
 }
@@ -209,7 +210,7 @@ async fn show(
     println!("BROKEN   {}", invariant.text());
     let mut lines = match world {
         Some(world) => world.lines(),
-        None => vec![("in", format!("a tick over {worlds} accounts, and in none of them alone"))],
+        None => vec![("in", format!("a tick over {worlds} accounts, but in none of them alone"))],
     };
     lines.extend(settings.iter().map(|settings| ("settings", Value::Object(settings.clone()).to_string())));
     if !decided.contains(&violation.what) {
@@ -217,7 +218,7 @@ async fn show(
     }
     lines.push(("broken", violation.what.clone()));
     if *worlds > 1 && world.is_some() {
-        lines.push(("", format!("and in {} more of the {} worlds judged", worlds - 1, found.judged)));
+        lines.push(("", format!("and in {} more of the {} checked worlds", worlds - 1, found.judged)));
     }
     let dir = arguments.out.join(invariant.name());
     let about = format!("In a small world: {}", violation.what);

@@ -1,4 +1,4 @@
-//! The WIT package of a policy project: the types that its editor goes by, and the imports that it doesn't use.
+//! The WIT package of a policy project: types for editors, and imports that the project doesn't use.
 
 use std::collections::BTreeSet;
 use std::fs;

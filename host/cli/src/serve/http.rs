@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /metrics`, for whatever looks after the service.
+//! `GET /healthz` and `GET /metrics`, for health checks and monitoring.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub async fn serve(listener: TcpListener, shared: Shared) {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection couldn't be accepted");
+                tracing::warn!(%error, "can't accept a connection");
                 // Out of file descriptors, most likely: it passes when others end.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -45,7 +45,7 @@ pub async fn serve(listener: TcpListener, shared: Shared) {
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
             if let Err(error) = served {
-                tracing::debug!(%error, "a connection broke off");
+                tracing::debug!(%error, "a connection was closed early");
             }
             drop(place);
         });
@@ -55,11 +55,14 @@ pub async fn serve(listener: TcpListener, shared: Shared) {
 fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if !matches!(path, "/healthz" | "/metrics") {
-        return reply(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "there are /healthz and /metrics\n");
+        return reply(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "not found: expected /healthz or /metrics\n");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refused =
-            reply(StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", "there are GET and HEAD\n");
+        let mut refused = reply(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "text/plain; charset=utf-8",
+            "method not allowed: expected GET or HEAD\n",
+        );
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }

@@ -1,4 +1,4 @@
-//! `staging-sync serve`: a tick every so often, as a service in a container or on a machine.
+//! `staging-sync serve`: a tick at each interval, as a service in a container or on a machine.
 
 mod duration;
 mod http;
@@ -22,38 +22,38 @@ use state::{Failure, Shared, State};
 
 #[derive(Args)]
 #[command(after_help = "\
-The tick in hand is finished before it stops; a second signal stops at once. A tick that fails is logged, and the next \
-one is tried.")]
+On the first signal, the service finishes the current tick and stops. A second signal stops it immediately. If a tick fails, \
+the service logs the error and tries the next tick.")]
 pub struct Arguments {
-    /// The time from the beginning of a tick to that of the next one, like 30s, 5m or 1h30m; 1s to 24h.
+    /// The time from the start of one tick to the start of the next, such as 30s, 5m or 1h30m. 1s to 24h.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     every: Duration,
-    /// Where /healthz and /metrics are served, over plain HTTP and to anyone who can connect.
+    /// The address of /healthz and /metrics. They are served over plain HTTP, to anyone who can connect.
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// An event in JSON, as the Lambda gets it.
+    /// The event, as JSON, as the Lambda function receives it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
     event: String,
-    /// The time that a tick has, like --every; by default as much. DEADLINE_MARGIN_SECONDS counts for a quarter of it
-    /// at the most.
+    /// The time limit of a tick, in the format of --every. Default: the value of --every. DEADLINE_MARGIN_SECONDS is at
+    /// most a quarter of it.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     timeout: Option<Duration>,
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = Lines::Json)]
     log: Lines,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, ValueEnum)]
 enum Lines {
-    /// One JSON object a line on stdout, as those of the Lambda.
+    /// One JSON object per line on stdout, as in the Lambda function.
     Json,
-    /// For people, on stderr.
+    /// Human-readable lines on stderr.
     Plain,
 }
 
 impl Arguments {
-    /// How log lines look.
+    /// The format of log lines.
     pub fn style(&self) -> log::Style {
         match self.log {
             Lines::Json => log::Style::Json,
@@ -72,12 +72,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let mut signals = Signals::new().map_err(|error| CommandError(format!("serve: signals: {error}")))?;
     let unable = |error| {
         let at = &arguments.listen;
-        CommandError(format!("serve: can't listen on {at:?}: {error}: choose another address by --listen or LISTEN"))
+        CommandError(format!("serve: can't listen on {at:?}: {error}: select another address with --listen or LISTEN"))
     };
     let listener = TcpListener::bind(&arguments.listen).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
     let service = Arc::new(Service::start(config).await?);
-    // A policy that can't be had now may be had later; an operation that none serves is a mistake in the event.
+    // A policy that isn't available now may be available later; an operation that none serves is a mistake in the event.
     if service.prepare().await.is_ok()
         && let Err(error) = service.release(&event.operation).await
         && error.kind == ErrorKind::UnknownOperation
@@ -108,11 +108,11 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
                 ended = &mut under_way => break ended,
                 signal = signals.next() => {
                     if stopping {
-                        tracing::warn!(signal, "stopped in the middle of a tick: the next one does the rest");
+                        tracing::warn!(signal, "stopped in the middle of a tick; the next tick processes the remaining accounts");
                         return Ok(Exit::Failed);
                     }
                     stopping = true;
-                    tracing::info!(signal, "stopping after the tick in hand; a second signal stops at once");
+                    tracing::info!(signal, "stopping after the current tick; a second signal stops immediately");
                 }
             }
         };

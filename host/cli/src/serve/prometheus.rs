@@ -1,4 +1,4 @@
-//! The state as Prometheus reads it: gauges of the last tick, counters since the start.
+//! The state in the format of Prometheus: gauges of the last tick, counters since the start.
 
 use std::time::SystemTime;
 
@@ -25,7 +25,7 @@ pub fn text(state: &State) -> String {
     identities(&mut registry, state);
     times(&mut registry, state);
     for metric in &state.numbers {
-        let help = format!("{} of the last tick that succeeded, as in its log line", metric.name);
+        let help = format!("{} of the last successful tick, as in its log line", metric.name);
         let (name, seconds) = match metric.unit {
             "Milliseconds" => (metric.name.trim_end_matches("Ms"), Some(metric.value as f64 / 1e3)),
             "Microseconds" => (metric.name.trim_end_matches("Us"), Some(metric.value as f64 / 1e6)),
@@ -55,7 +55,7 @@ fn identities(registry: &mut Registry, state: &State) {
         registry.register("policy", "The policy in use", Info::new(labels));
     }
     let rejected = ConstGauge::new(state.rejected.len() as u64);
-    registry.register("policies_rejected", "Policies that POLICY names and that aren't followed", rejected);
+    registry.register("policies_rejected", "Policies in POLICY that aren't used because they were rejected", rejected);
 }
 
 /// When ticks ended.
@@ -63,7 +63,7 @@ fn times(registry: &mut Registry, state: &State) {
     let ended = state.last.as_ref().map(|last| last.at);
     for (name, help, at) in [
         ("last_tick_end_timestamp", "When the last tick ended", ended),
-        ("last_success_timestamp", "When the last tick that succeeded ended", state.succeeded_at),
+        ("last_success_timestamp", "When the last successful tick ended", state.succeeded_at),
     ] {
         let Some(at) = at else { continue };
         let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -86,12 +86,12 @@ fn counters(registry: &mut Registry, state: &State) {
         for service in aws::Counter::SERVICES {
             calls.get_or_create(&[("service", service)]).inc_by(state.sum(&format!("{service}{numbers}")));
         }
-        registry.register(name, format!("{help}, in ticks that succeeded"), calls);
+        registry.register(name, format!("{help}, in successful ticks"), calls);
     }
     let updated = ConstCounter::new(state.sum("accountsUpdated"));
-    registry.register("accounts_updated", "Accounts updated, each time that one was", updated);
+    registry.register("accounts_updated", "Updates of accounts", updated);
     let rejections = ConstCounter::new(state.rejections);
-    registry.register("policy_rejections", "Policies found rejected, in every tick until it's mended", rejections);
+    registry.register("policy_rejections", "How often a tick found a policy rejected", rejections);
 }
 
 /// `accountsUpdated` as `accounts_updated`.

@@ -1,4 +1,4 @@
-//! What the service knows of its ticks: `/healthz` and `/metrics` tell it.
+//! The state of the service's ticks, which `/healthz` and `/metrics` report.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

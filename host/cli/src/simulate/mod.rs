@@ -1,7 +1,7 @@
-//! `staging-sync simulate`: ticks of any size in simulated time, by the real scheduler and the real policy.
+//! `staging-sync simulate`: ticks of any size in simulated time, with the real scheduler and the real policy.
 //!
-//! AWS's answers, its quotas and the processor are made up; what waits, waits in a clock that jumps to the next event.
-//! So an hour takes as long as it takes to compute, and two simulations of the same numbers come to the same.
+//! AWS's answers, its quotas and the processor are simulated. The clock jumps to the next event, so an hour takes only
+//! as long as its computation. The same input always produces the same result.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,38 +42,39 @@ const TRIES: u32 = 4;
 pub struct Arguments {
     #[command(flatten)]
     policy: policy_arg::Choice,
-    /// How many target accounts, 1 to 1000000.
+    /// The number of target accounts, 1 to 1000000.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     accounts: u32,
-    /// How many regions each of them is asked in; all are in use; 1 to 34.
+    /// The number of regions in which each account is asked, 1 to 34. All of them are in use.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=34))]
     regions: u8,
-    /// How long an AWS call takes, give or take a quarter.
+    /// The time of an AWS call, in ms, plus or minus a quarter.
     #[arg(long, value_name = "MS", default_value_t = 80)]
     latency_ms: u64,
-    /// What AWS lets through a second: drs (calls of a target account to a region; default 10), drs-account (calls of a
-    /// target account to all regions together; without a default), sts (calls of the hub; default 600), dynamodb (capacity units of the table; default 4000).
+    /// A quota of AWS per second: drs (calls of a target account to a region, default 10), drs-account (calls of a target
+    /// account to all regions together, no default), sts (calls of the hub, default 600), dynamodb (capacity units of
+    /// the table, default 4000).
     #[arg(long, value_name = "SERVICE=RATE")]
     throttle: Vec<Rate>,
     /// `MAX_CONCURRENCY`, 1 to 4096.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
     concurrency: u32,
-    /// The Lambda's memory, and so its processor: a vCPU for 1769 MB; 128 to 10240.
+    /// The Lambda function's memory, which determines its processor share (one vCPU per 1769 MB). 128 to 10240.
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=10_240))]
     memory_mb: u32,
-    /// The Lambda's timeout, 30 to 900.
+    /// The Lambda function's timeout, 30 to 900.
     #[arg(long, value_name = "SECONDS", default_value_t = 270, value_parser = clap::value_parser!(u32).range(30..=900))]
     timeout: u32,
-    /// How many bytes an item of the table has, 100 to 400000.
+    /// The size of an item of the table, 100 to 400000.
     #[arg(long, value_name = "BYTES", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=400_000))]
     item_bytes: u32,
-    /// Fan-out: so many segments, each in a Lambda of its own; 1 to 1000.
+    /// The number of segments, each of which runs in its own invocation, 1 to 1000.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     segments: u32,
-    /// Finds the memory and the number of segments that cost least, of those that get through within the timeout.
+    /// Find the memory and the number of segments that cost least and reach all accounts within the timeout.
     #[arg(long, conflicts_with_all = ["memory_mb", "segments"])]
     fit: bool,
-    /// Prints the figures as JSON.
+    /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -122,7 +123,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let done = tokio::task::spawn_blocking(|| simulation.join()).await;
     done.ok()
         .and_then(Result::ok)
-        .unwrap_or_else(|| Err(CommandError("a defect ended the simulation; please report it".into())))
+        .unwrap_or_else(|| Err(CommandError("the simulation ended because of a bug; please report it".into())))
 }
 
 /// The cheapest Lambdas that get through. How much one of each memory gets done in a tick says how many are needed; the
@@ -141,7 +142,9 @@ async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simul
         let dollars = ticks.iter().map(|tick| tick.dollars_a_month(one)).fold(0.0, f64::max) * f64::from(segments);
         let shape = Shape { memory_mb, segments };
         let done = counted(done as usize, "account");
-        say!("{memory_mb} MB: one Lambda gets to {done} in a tick, so {segments}, for about ${dollars:.2}");
+        say!(
+            "{memory_mb} MB: one Lambda reaches {done} in a tick, so {segments} are needed, for about ${dollars:.2} a month"
+        );
         candidates.push((dollars, shape));
     }
     candidates.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -151,13 +154,13 @@ async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simul
             if ticks.iter().all(Simulated::gets_through) {
                 return Ok((shape, ticks));
             }
-            say!("{} MB: {} don't get through", shape.memory_mb, shape.segments);
+            say!("{} MB: {} Lambdas don't reach all accounts", shape.memory_mb, shape.segments);
             shape.segments += shape.segments.div_ceil(4);
         }
     }
     let timeout = arguments.timeout;
     Err(CommandError(format!(
-        "no number of segments gets through in {timeout} s: the quotas are too small for so many calls"
+        "no number of segments reaches all accounts in {timeout} s: the quotas are too small for this number of calls"
     )))
 }
 
@@ -327,13 +330,15 @@ fn print(arguments: &Arguments, shape: Shape, ticks: &[Simulated]) {
             format!("{:.1}", tick.gb_seconds(shape)),
             match tick.gets_through() {
                 true => format!("${:.2}", tick.dollars_a_month(shape)),
-                false => "doesn't get through".into(),
+                false => "not all accounts".into(),
             },
             tick.limit.clone().unwrap_or_else(|| "none".into()),
         ]);
     }
     println!("{table}");
     if !ticks.iter().all(Simulated::gets_through) {
-        println!("\nA tick doesn't get to all accounts: `--fit` finds the memory and the segments that do");
+        println!(
+            "\nA tick doesn't reach all accounts. To find the memory and the number of segments that do, use `--fit`."
+        );
     }
 }

@@ -168,7 +168,7 @@ async fn what_was_changed_without_a_record_is_recorded_by_the_next_change() {
     let (code, _, stderr) = run(&lab, &["policy", "log", at]).await;
     assert!(code == Some(2) && stderr.contains("policy.history.json: isn't a history"), "{stderr}");
     let (code, _, stderr) = run(&lab, &["policy", "log", "s3://policies/none/policy.json"]).await;
-    assert!(code == Some(2) && stderr.contains("there's no such manifest"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains("the manifest doesn't exist"), "{stderr}");
 }
 
 /// A record whose answer is lost is there once.

@@ -37,7 +37,7 @@ async fn quiet_and_verbose_and_the_filter_that_outweighs_them() {
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert!(stdout.contains("\"sha256\""), "{stdout}");
     let (code, _, stderr) = run(&lab, &["-q", "policy", "status", "nowhere.json"], &[]).await;
-    assert!(code == Some(2) && stderr.contains("there's no such manifest"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains("the manifest doesn't exist"), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
