@@ -1,4 +1,4 @@
-//! Decides one account: what is stored, what DRS says, what changes, and what is reported.
+//! The decision of one account: what is stored, what DRS reports, what changes, and the outcome.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Compares the stored list of staging accounts with what DRS said.
+//! The comparison of the stored list of staging accounts with what DRS reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 

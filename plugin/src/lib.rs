@@ -1,4 +1,4 @@
-//! The bindings: joins the policy's pure functions to the host. No rule lives here.
+//! The bindings: the connection of the policy's pure functions to the host. No rule lives here.
 //!
 //! Reading order: `decide` (one account, from top to bottom), the `skip`, `settings` and `diff` that it
 //! uses, then `summary`.

@@ -1,4 +1,4 @@
-//! Reads and judges the policy's settings.
+//! The policy's settings, read and validated.
 
 use serde_json::Value;
 

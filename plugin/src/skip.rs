@@ -1,4 +1,4 @@
-//! Says which accounts the sync doesn't look at.
+//! The accounts that the sync skips.
 
 use crate::types::Account;
 

@@ -1,4 +1,4 @@
-//! Makes the tick's summary from what became of each account.
+//! The summary of a tick, from the outcomes of its accounts.
 
 use std::collections::BTreeMap;
 

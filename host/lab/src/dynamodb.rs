@@ -117,7 +117,7 @@ impl Table {
     /// Answers one call with the body of a successful answer.
     pub async fn answer(&self, operation: &str, body: Bytes) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let gone = || AwsError::new("InternalServerError", "The table's engine is gone");
+        let gone = || AwsError::new("InternalServerError", "The table's engine has stopped");
         self.jobs.send(Job { operation: operation.to_owned(), body, answer }).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }

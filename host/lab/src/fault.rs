@@ -1,4 +1,4 @@
-//! Faults: which calls they strike, how often, and what they do to a call.
+//! Faults: the calls that they affect, how often, and their effect.
 
 use std::collections::HashMap;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What a request asks for, read from its shape alone: before anybody knows who asks, and whether they may.
+//! The operation and service of a request, read before its caller and their permissions are known.
 
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;

@@ -84,7 +84,7 @@ impl Input {
 
 fn not_implemented(what: &str) -> AwsError {
     let message = format!(
-        "The lab's S3 doesn't know {what}: it has GetObject, HeadObject, PutObject, DeleteObject, ListObjectsV2 and \
+        "The lab's S3 doesn't support {what}: it supports GetObject, HeadObject, PutObject, DeleteObject, ListObjectsV2 and \
          HeadBucket, of whole objects"
     );
     AwsError::new("NotImplemented", message)

@@ -43,7 +43,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, world
                     connections.spawn(connection(stream, tls.clone(), world.clone(), stopped.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection couldn't be accepted");
+                    tracing::warn!(%error, "can't accept a connection");
                     // Out of file descriptors, most likely: it passes when others end.
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
@@ -67,7 +67,7 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, world: Arc<Worl
     };
     match accepted {
         Ok(stream) => answer(stream, reset, world, stop).await,
-        Err(error) => tracing::debug!(%error, "no TLS came about"),
+        Err(error) => tracing::debug!(%error, "the TLS handshake failed"),
     }
 }
 

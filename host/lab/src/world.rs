@@ -1,4 +1,4 @@
-//! From a request to its answer: who asks, what goes wrong, and which service answers.
+//! The processing of a request: the caller, the faults, and the service that answers.
 
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The Lambda: one invocation is one tick, one segment of it, or the merge of its segments.
+//! The Lambda function: one invocation is one tick, one segment of it, or the merge of its segments.
 
 // The futures of a tick are nested more deeply than the compiler looks by default.
 #![recursion_limit = "256"]
@@ -71,8 +71,8 @@ fn deadline(end: SystemTime) -> Option<Instant> {
     if left.is_none() {
         WARNED.call_once(|| {
             tracing::warn!(
-                "host: the invocation's deadline has passed before it arrived, and is ignored: is this an emulator, or a \
-                 clock that is wrong?"
+                "host: the invocation arrived after its deadline, so the deadline is ignored: is this an emulator, or is a clock \
+                 wrong?"
             );
         });
     }
@@ -95,7 +95,7 @@ async fn work(request: LambdaEvent<Value>) -> Result<Value, Error> {
     if let Some(omitted) = summary.get("detailsOmitted") {
         tracing::warn!(
             detailsOmitted = omitted.as_u64(),
-            "the summary is over Lambda's limit and was shortened; every account that isn't unchanged has a line here",
+            "the summary exceeds Lambda's limit and was shortened; the log has a line for every account that isn't unchanged",
         );
     }
     Ok(summary)

@@ -1,4 +1,4 @@
-//! The words that every room uses: account ids, roles, external ids, and items as DynamoDB has them.
+//! Types that every module uses: account ids, roles, external ids, and DynamoDB items.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One account of one tick: what is asked of AWS for it, what a policy may change, and what no policy can break.
+//! An account of a tick: what the policy can ask of AWS and change, and the rules that no policy can break.
 //!
 //! Nothing is written here: `update` stages a change, which the tick writes after the policy has returned.
 
@@ -167,7 +167,7 @@ impl Scope {
     ) -> wasmtime::Result<Result<Vec<RegionAnswer>, AwsError>> {
         if regions.len() > self.regions.len() {
             let (asked, known) = (regions.len(), self.regions.len());
-            return Err(refuse(format!("asked for {asked} regions, and DRS_REGIONS has {known}")));
+            return Err(refuse(format!("asked for {asked} regions, but DRS_REGIONS has {known}")));
         }
         let regions = if regions.is_empty() { self.regions.to_vec() } else { regions };
         let regions: BTreeSet<String> = regions.into_iter().collect();
@@ -371,7 +371,7 @@ pub(crate) fn refuse(what: impl Into<String>) -> wasmtime::Error {
 fn not_observed() -> AwsError {
     AwsError {
         code: "NotObserved".into(),
-        message: "host: the active policy didn't read this, and a policy in the shadow makes no AWS call".into(),
+        message: "host: the active policy didn't read this, and a shadow policy makes no AWS calls".into(),
         retryable: false,
     }
 }

@@ -1,5 +1,4 @@
-//! A change of a stored list: what may be changed at all, the list that comes of it, and the digest that a list is
-//! known by.
+//! A change of a stored list: the permitted changes, the resulting list, and the digest that identifies a list.
 
 use serde_json::{Map, Value, json};
 

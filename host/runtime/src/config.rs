@@ -228,8 +228,8 @@ impl Reader<'_> {
                 Some(regions) => regions.iter().map(ToString::to_string).collect(),
                 None => {
                     self.problems.push(format!(
-                        "AWS offers no DRS in the partition of region {home}: set AWS_REGION, or the profile's region, to \
-                         one of another partition, or DRS_REGIONS to the regions to ask"
+                        "DRS isn't available in the partition of region {home}: set AWS_REGION, or the profile's region, \
+                         to a region of another partition, or list regions in DRS_REGIONS"
                     ));
                     return Vec::new();
                 }
@@ -237,11 +237,14 @@ impl Reader<'_> {
             Some(list) => list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         };
         for bad in regions.iter().filter(|name| !is_named_well(name)) {
-            self.problems
-                .push(format!("DRS_REGIONS names {bad:?}: expected a comma list of regions like eu-central-1"));
+            self.problems.push(format!(
+                "DRS_REGIONS names {bad:?}: expected a comma-separated list of regions like eu-central-1"
+            ));
         }
         if regions.is_empty() {
-            self.problems.push("DRS_REGIONS names no region: expected a comma list like eu-central-1,us-east-1".into());
+            self.problems.push(
+                "DRS_REGIONS names no region: expected a comma-separated list like eu-central-1,us-east-1".into(),
+            );
         }
         regions.sort();
         regions.dedup();

@@ -1,4 +1,4 @@
-//! Digests, by which files and policies are known.
+//! Digests that identify files and policies.
 
 use sha2::{Digest, Sha256};
 

@@ -1,4 +1,4 @@
-//! Why a whole tick could not be run: an error with a stable type, for Lambda's `errorType` and for alarms.
+//! Errors of a whole tick, with a stable type for Lambda's `errorType` and for alarms.
 //!
 //! What goes wrong with a single account is not an error but an outcome (`outcome`).
 

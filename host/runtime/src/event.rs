@@ -1,4 +1,4 @@
-//! The event that starts a tick: what EventBridge, `aws lambda invoke` or the command line asks for.
+//! The event that starts a tick, from EventBridge, `aws lambda invoke` or the command line.
 
 use std::collections::BTreeSet;
 
@@ -106,7 +106,7 @@ pub(crate) fn near_misses(path: &str, members: &Map<String, Value>, keys: &[&str
     let plain = |key: &str| key.replace(['-', '_'], "").to_lowercase();
     for key in members.keys().filter(|key| !keys.contains(&key.as_str())) {
         if let Some(meant) = keys.iter().find(|known| plain(known) == plain(key)) {
-            return Err(invalid(&format!("{path}.{key}"), &format!("there's no such key: expected {meant}")));
+            return Err(invalid(&format!("{path}.{key}"), &format!("unknown key: expected {meant}")));
         }
     }
     Ok(())
@@ -146,7 +146,7 @@ mod tests {
     fn a_key_that_is_nearly_a_known_one_is_an_error() {
         for key in ["dryrun", "DryRun", "dry_run", "dry-run", "DRY_RUN"] {
             let event = json!({"operation": "o", key: true});
-            assert_eq!(message(event), format!("event at $.{key}: there's no such key: expected dryRun"));
+            assert_eq!(message(event), format!("event at $.{key}: unknown key: expected dryRun"));
         }
         assert!(message(json!({"Operation": "o"})).ends_with("expected operation"));
         assert!(message(json!({"operation": "o", "accountIDs": []})).ends_with("expected accountIds"));

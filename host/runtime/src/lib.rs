@@ -1,7 +1,7 @@
-//! A scheduler runtime for sandboxed policies: it owns AWS, time, concurrency, limits and safety, and leaves
+//! A scheduler runtime for sandboxed policies: it handles AWS, time, concurrency, limits and safety, and leaves
 //! every decision to a WebAssembly component.
 //!
-//! Data flows one way. A module may use those that come after it here, never those before it
+//! Data flows in one direction. A module may use modules that come after it in this list, never earlier ones
 //! (`tests/architecture.rs` checks it):
 //!
 //! `service`, `fanout`, `activation`, `case`, `tape`, `tick`, `plan`, `event`, `config`, `policy`, `capability`, `removals`,

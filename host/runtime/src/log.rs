@@ -1,4 +1,4 @@
-//! Log lines: JSON for CloudWatch, plain ones for a terminal.
+//! Log lines: JSON for CloudWatch, plain text for a terminal.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -90,7 +90,7 @@ pub fn init(style: Style, default: &str) {
             .try_init(),
     };
     if let Some(error) = unusable {
-        tracing::warn!("environment: RUST_LOG can't be used, so its default {default:?} counts: {error}");
+        tracing::warn!("environment: RUST_LOG is invalid, so the default {default:?} is used: {error}");
     }
 }
 

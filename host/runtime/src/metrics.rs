@@ -1,5 +1,4 @@
-//! Metrics: numbers of a tick, and what makes CloudWatch read them from a log line, without a call and without an
-//! agent.
+//! Metrics of a tick, and the format in which CloudWatch reads them from a log line, without a call or an agent.
 //!
 //! Source: "Specification: Embedded metric format" in the CloudWatch user guide.
 

@@ -1,4 +1,4 @@
-//! What became of each account: the policy's outcomes, those that the host makes itself, and their log lines.
+//! The outcome of each account: from the policy or from the host, and its log line.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The blast radius: how many accounts may lose staging accounts in one tick, and which ones do.
+//! The blast radius: the number of accounts that may lose staging accounts in one tick, and which ones.
 //!
 //! Two rules. A budget: at most a share of the accounts loses any. And where most accounts would lose all they have,
 //! none does, because DRS that says nothing about anybody is more likely broken than right.

@@ -1,4 +1,4 @@
-//! The host as it runs: policies from their sources, each tick by the one that was good at its start.
+//! The running host: policies from their sources, and for each tick the policy that was good at its start.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -282,8 +282,8 @@ impl Service {
                 continue;
             }
             let reason = format!(
-                "{} doesn't serve {operation}, which {release} before it does and goes on with: publish a policy that \
-                 serves it, or list both in POLICY",
+                "{} doesn't serve {operation}, so the previous policy, {release}, stays in use: publish a policy that serves it, or \
+                     list both in POLICY",
                 current.active
             );
             let rejected = Rejected::unserved(reason);
@@ -357,7 +357,7 @@ fn served_by(releases: &[Arc<Release>], operation: &str) -> Option<String> {
 async fn usable(source: &PolicySource) -> Result<CurrentPolicies, Error> {
     let current = source.current().await.map_err(|rejected| unusable(source, &rejected))?;
     current.ok_or_else(|| {
-        let message = format!("policy {}: is still on its way; the next tick goes on", source.location());
+        let message = format!("policy {}: is still loading; the next tick tries again", source.location());
         Error::new(ErrorKind::PolicyUnavailable, message)
     })
 }

@@ -1,4 +1,4 @@
-//! The tick's summary: what the policy made of the outcomes, and how much of it fits in an answer.
+//! The summary of a tick: the policy's document, shortened to fit in an answer.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,10 @@ pub const MAX_STATE_BYTES: usize = 200_000;
 /// Reads the text that the policy made.
 pub fn read(text: &str) -> Result<Value, Error> {
     let summary: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
-        Error::new(ErrorKind::PolicyFailed, format!("summarize: policy: returned what isn't a JSON object: {error}"))
+        Error::new(
+            ErrorKind::PolicyFailed,
+            format!("summarize: policy: returned something that isn't a JSON object: {error}"),
+        )
     })?;
     Ok(Value::Object(summary))
 }

@@ -1,4 +1,4 @@
-//! A target account as the table has it: the stored item, read without losing anything of it.
+//! A target account: the stored item, read without loss of data.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Text as others write it: files of editors and shells, and what is shown on a terminal.
+//! Text from other sources: files of editors and shells, and output for a terminal.
 
 use std::io;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, &'static str> {
     let utf_16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, odd) = rest.as_chunks::<2>();
         let text = String::from_utf16(&units.iter().copied().map(unit).collect::<Vec<_>>());
-        text.ok().filter(|_| odd.is_empty()).ok_or("isn't UTF-16, which its byte order mark says it is")
+        text.ok().filter(|_| odd.is_empty()).ok_or("isn't UTF-16, although its byte order mark says so")
     };
     match bytes {
         [0xff, 0xfe, rest @ ..] => utf_16(rest, u16::from_le_bytes),

@@ -1,4 +1,4 @@
-//! One tick: read the table, let the policy decide every account, write what changes, sum up.
+//! One tick: the table is read, the policy decides every account, changes are written, and a summary is made.
 
 mod account;
 mod account_stream;
@@ -209,20 +209,20 @@ impl Runtime {
         let counts = Counts::of(&outcomes);
         let deferred = outcomes.iter().filter(|one| one.outcome.reason.as_deref() == Some(DEFERRED)).count();
         if deferred > 0 {
-            tracing::warn!(accountsDeferred = deferred, "{title}: out of time, the next tick goes on");
+            tracing::warn!(accountsDeferred = deferred, "{title}: out of time; the next tick continues");
         }
         if !whole {
             tracing::warn!(
                 accountsNotRead = true,
                 accountsRead = counts.total,
-                "{title}: out of time before the table was read to its end; the next tick begins with what is left"
+                "{title}: out of time before the whole table was read; the next tick starts with the remaining accounts"
             );
         }
         if run.removals.exhausted() {
             tracing::warn!(
                 accountsHeld = counts.held,
-                "{title}: more accounts would lose staging accounts, but {}; look whether DRS is right, the next tick \
-                 goes on",
+                "{title}: more accounts would lose staging accounts, but {}; check whether DRS is right; the next tick \
+                 continues",
                 run.removals.reason(),
             );
         }
@@ -290,7 +290,7 @@ impl Runtime {
             policy = %self.active.release(),
             error = %error,
             rescuedBy = %last_good.release(),
-            "policy failed on the summary: the last good one makes it"
+            "policy failed on the summary: the last good policy makes it"
         );
         Ok((last_good.summarize(tick, outcomes).await?, true))
     }
@@ -345,7 +345,7 @@ impl Runtime {
             let before = if done == 0 { String::new() } else { format!("; {done} accounts were decided before") };
             // It wasn't the table's fault if nothing was asked.
             if error.code == AwsError::NOT_SENT {
-                let message = format!("environment: AWS can't be asked: {}{before}", error.message);
+                let message = format!("environment: can't call AWS: {}{before}", error.message);
                 return Err(Error::new(ErrorKind::ConfigurationInvalid, message));
             }
             return Err(Error::new(
@@ -359,7 +359,7 @@ impl Runtime {
             emptied_held = last.len();
             tracing::error!(
                 accountsHeld = emptied_held,
-                "{title}: no staging accounts are removed from these: {reason}"
+                "{title}: no staging accounts are removed from these accounts: {reason}"
             );
         }
         let mut turns = stream::iter(last).map(|one| run.spawn_last(one)).buffer_unordered(self.config.max_accounts());

@@ -1,4 +1,4 @@
-//! Compares how a policy decides a case with what the case expects, and takes over what came out if told to.
+//! The comparison of a policy's results with those that a case expects, and their replacement on request.
 
 use staging_sync_runtime::case::{Case, Run};
 use staging_sync_runtime::tape::{self, Exchange, Matched, Played};

@@ -1,4 +1,4 @@
-//! Compares how two policies decide the same cases: per account, and in what they ask of AWS.
+//! The comparison of two policies on the same cases: their decisions for each account, and their AWS calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The texts that a policy compares with: constants of its component that could be a name or an account's id.
+//! Texts that a policy compares with: constants of its component that could be a name or an account id.
 //!
 //! A compiler keeps a text in the data section, and code that knows its address and length, or else as numbers in the
 //! code. Where one constant ends and the next begins isn't written down, so this guesses, and rather too many than

@@ -1,4 +1,4 @@
-//! What else could have happened: a tape with one fault more, for each of its exchanges and each kind of fault.
+//! Variants of a tape with one more fault, for each of its exchanges and each kind of fault.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Which cases are meant: directories, directories of cases, names, parts of names, wildcards.
+//! The selection of cases: directories, directories of cases, names, parts of names, wildcards.
 
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ fn named(path: &Path) -> Result<Vec<PathBuf>, String> {
         if wild { matcher.matches(&name) } else { name.contains(&pattern) }
     });
     if cases.is_empty() {
-        return Err(format!("no case is named like {pattern:?} in {}", dir.display()));
+        return Err(format!("no case matches {pattern:?} in {}", dir.display()));
     }
     Ok(cases)
 }

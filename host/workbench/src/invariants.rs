@@ -1,4 +1,4 @@
-//! What holds of every tick, whatever AWS answers and whatever the policy's rules are.
+//! The invariants: what holds in every tick, whatever AWS answers and whatever the policy's rules are.
 //!
 //! What a policy may decide (whom to skip, what to leave as it is) isn't judged here: that's what cases are for.
 

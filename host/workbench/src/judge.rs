@@ -1,4 +1,4 @@
-//! Lets a policy decide a case twice, in the world that its tape tells of, and judges both ticks by the invariants.
+//! The check of two consecutive ticks of a case against the invariants, in the world that its tape describes.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! What happens to policies offline: recording and checking cases, comparing policies, and holding them against
-//! invariants.
+//! Offline work with policies: recording and checking cases, comparing policies, and checking invariants.
 //!
 //! `check` compares with what a case expects. `invariants` need no expectation: `faults` holds them against what else
 //! could have happened, `verify` against every small world, and against `varied` values in some; what a policy is

@@ -1,4 +1,4 @@
-//! Records a case: one tick with its AWS calls, written whole or not at all.
+//! The recording of a case: one tick with its AWS calls, written completely or not at all.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -94,8 +94,8 @@ pub async fn record(
         let before = statuses(&recorded.result);
         recorded.result = Box::pin(case.run(&policy)).await.map_err(failed)?.result();
         if statuses(&recorded.result) != before {
-            let message = "the tape without names comes to other decisions: the policy decides by names; keep the parts \
-                           that matter with --keep-names";
+            let message = "the anonymized tape leads to other decisions, because the policy decides by names; keep the relevant parts with \
+         --keep-names";
             return Err(failed(message.into()));
         }
     }

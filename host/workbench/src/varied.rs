@@ -1,4 +1,4 @@
-//! What `verify` varies besides the small worlds: names, who added entries, accounts, and the policy's settings.
+//! The values that `verify` varies besides the small worlds: names, authors of entries, accounts, and settings.
 //!
 //! The values are usual ones, those of the policy's cases, and the constants of its component. They aren't combined
 //! with every small world, but each is put into the same few: complete views and partial ones.

@@ -1,4 +1,4 @@
-//! Judges a policy in every small world, the simplest first, and finds the smallest in which an invariant breaks.
+//! The verification of a policy in every small world, the simplest first, to find the smallest counterexample.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! What the regions said of an account, read off the calls themselves: a second opinion on what the host makes of
-//! them, so that the invariants don't rest on the code that they judge.
+//! The regions' answers about an account, read from the calls themselves, so that the invariants don't rely on the code
+//! that they check.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The invariants that a policy says don't apply to its operation, and why: `verify.json` of its project.
+//! Invariants that don't apply to a policy's operation, and the reasons: the `verify.json` of its project.
 //!
 //! They go with the policy: a build puts them in a custom section of the component, which no host reads. The
 //! invariants that keep what is stored safe always apply.

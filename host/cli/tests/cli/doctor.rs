@@ -137,7 +137,7 @@ async fn bad_credentials_are_told_and_nothing_behind_them_is_checked() {
     let lab = lab(json!({})).await;
     for (variables, code, next) in [
         (&[("AWS_ACCESS_KEY_ID", "AKIAOTHER")][..], "InvalidClientTokenId", "AWS doesn't know these"),
-        (&[("AWS_SECRET_ACCESS_KEY", "another")], "SignatureDoesNotMatch", "see the clock"),
+        (&[("AWS_SECRET_ACCESS_KEY", "another")], "SignatureDoesNotMatch", "see the check of the clock"),
     ] {
         let found = doctor(&lab, &[], variables).await;
         let behind: Vec<&str> = IN_AWS.into_iter().filter(|name| *name != "clock").collect();
@@ -208,7 +208,7 @@ async fn a_table_that_is_not_there_cannot_be_read_or_has_another_key_is_told() {
     let other = lab(json!({"faults": [{"operation": "DescribeTable", "body": key.to_string()}]})).await;
     let found = doctor(&other, &[], &[]).await;
     assert_eq!((found.status("table"), found.code), ("failed", Some(1)), "{}", found.text);
-    assert!(found.found("table").contains("the key id (N), expected accountId (S)"), "{}", found.text);
+    assert!(found.found("table").contains("the key id (N), expected only accountId (S)"), "{}", found.text);
 
     let unread =
         lab(json!({"faults": [{"operation": "DescribeTable", "error": {"code": "AccessDeniedException"}}]})).await;

@@ -60,7 +60,7 @@ async fn a_policy_goes_back_and_forward_with_settings_cases_and_signature_as_the
         assert_eq!(of("change"), ["rollback", "rollback", "publish", "publish"].map(|change| json!(change)));
         assert!(of("by").iter().all(|by| by.as_str().is_some_and(|by| by.starts_with(author))), "{changes:?}");
         assert_eq!(changes[2]["comment"], "quiet week");
-        assert_eq!(changes[2]["proof"], "its cases came out as expected");
+        assert_eq!(changes[2]["proof"], "passed its cases");
         assert_eq!(changes[2]["manifest"], serde_json::from_str::<Value>(&published).expect("a manifest"));
         let (shown, _) = done(&lab, &["policy", "log", manifest]).await;
         for text in ["   2  20", "publish by ", r#"settings {"removals":"none"}"#, ", signed", "comment   quiet week"] {
@@ -99,7 +99,7 @@ async fn a_dry_run_changes_no_manifest() {
     let policy = policy.to_str().expect("UTF-8");
     let publish = ["policy", "publish", policy, "--to", MANIFEST];
     let (_, stderr) = done(&lab, &[&publish[..], &["--dry-run"]].concat()).await;
-    assert!(stderr.contains("dry run, nothing is changed"), "{stderr}");
+    assert!(stderr.contains("dry run, nothing was changed"), "{stderr}");
     assert!(lab.calls().iter().all(|call| call.operation != "PutObject"));
     done(&lab, &publish).await;
     done(&lab, &[&publish[..], &["--settings", "removals-none.json"]].concat()).await;
@@ -153,7 +153,7 @@ async fn what_was_changed_without_a_record_is_recorded_by_the_next_change() {
     let edited = edited.replacen('{', r#"{"settings": {"removals": "own"},"#, 1);
     std::fs::write(&manifest, &edited).expect("an edit");
     let (_, stderr) = done(&lab, &["policy", "log", at]).await;
-    assert!(stderr.contains("was changed since without a record"), "{stderr}");
+    assert!(stderr.contains("was changed later without a record"), "{stderr}");
     done(&lab, &[&publish[..], &["--settings", "removals-none.json"]].concat()).await;
     let changes = log(&lab, at).await;
     assert_eq!((&changes[1]["change"], &changes[1]["by"]), (&json!("unrecorded"), &json!("unknown")));

@@ -75,7 +75,7 @@ async fn a_page_is_paged_on_a_terminal() {
         String::from_utf8(ran.stdout).expect("text")
     };
     tool("pager", "read -r line; echo \"paged: $line\"; while read -r line; do :; done");
-    let paged = "paged: Runs one tick against the AWS";
+    let paged = "paged: Run one tick against AWS";
     assert!(show(&[("PAGER", "pager")]).await.contains(paged));
     assert!(show(&[("PAGER", "false"), ("MANPAGER", "pager")]).await.contains(paged));
     let plain = show(&[]).await;

@@ -228,7 +228,7 @@ async fn a_tick_that_writes_leaves_no_plan() {
     let (plan, nowhere) = (folder.path().join("plan.json"), folder.path().join("nowhere/plan.json"));
     let [plan, nowhere] = [&plan, &nowhere].map(|path| path.to_str().expect("UTF-8"));
     let (code, _, stderr) = run(&lab, &["tick", "--out", plan], &[]).await;
-    assert!(code == Some(2) && stderr.contains("--out needs --dry-run"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains("--out requires --dry-run"), "{stderr}");
     for bad in [nowhere, folder.path().to_str().expect("UTF-8")] {
         let (code, _, stderr) = run(&lab, &["tick", "--dry-run", "--out", bad], &[]).await;
         assert!(code == Some(2) && stderr.contains(bad), "{bad}: {stderr}");

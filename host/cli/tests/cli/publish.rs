@@ -141,9 +141,7 @@ async fn a_new_version_keeps_settings_and_cases_unless_told_otherwise() {
     assert_eq!(kept["settings"], json!({"removals": "none"}), "{stdout}");
     assert_eq!(kept["cases"], kept["previous"]["cases"], "{stdout}");
     assert!(kept["cases"].is_object() && kept["sha256"] != kept["previous"]["sha256"], "{stdout}");
-    for said in
-        [r#"settings: {"removals":"none"}, as staging-account-sync"#, "--no-settings", "cases: those of", "--no-cases"]
-    {
+    for said in [r#"{"removals":"none"}; to change them"#, "--no-settings", "cases: kept from", "--no-cases"] {
         assert!(stderr.contains(said), "{said}: {stderr}");
     }
     // So does one in the shadow.

@@ -57,11 +57,11 @@ async fn publish_replaces_a_broken_manifest_when_told_to_and_loses_nothing_of_it
     assert_eq!(code, Some(0), "{stderr}");
     let repaired: Value = serde_json::from_str(&stdout).expect("a manifest");
     assert_eq!(repaired["previous"], previous);
-    assert!(stderr.contains("it has no active policy that could be read"), "{stderr}");
-    assert!(stderr.contains("its previous policy could be read: staging-account-sync"), "{stderr}");
+    assert!(stderr.contains("found no readable active policy"), "{stderr}");
+    assert!(stderr.contains("kept its previous policy: staging-account-sync"), "{stderr}");
     let digest = staging_sync_runtime::policy::sha256(broken.as_bytes());
     let kept = folder.path().join(format!("policy.json.broken-{}", &digest[..12]));
-    assert!(stderr.contains(&format!("it is kept as {}", kept.display())), "{stderr}");
+    assert!(stderr.contains(&format!("the broken manifest is saved as {}", kept.display())), "{stderr}");
     assert_eq!(fs::read_to_string(&kept).expect("the broken file"), broken);
     let (code, ..) = run(&["policy", "rollback", &to], &[]).await;
     assert_eq!(code, Some(0));
@@ -89,7 +89,7 @@ async fn publish_repairs_what_is_broken_in_a_bucket() {
     lab.put_object(&component, b"\0asm".to_vec());
     let (code, _, stderr) = run(&publish[..5]).await;
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stderr.contains(&format!("s3://policies/{component}: wasn't what its name says")), "{stderr}");
+    assert!(stderr.contains(&format!("s3://policies/{component}: repaired, because its content")), "{stderr}");
     assert_eq!(lab.object(&component).expect("the component"), fs::read(&policy).expect("a policy"));
     let (code, _, stderr) = run(&publish[..5]).await;
     assert!(code == Some(0) && stderr.contains("nothing to do") && !stderr.contains("repaired"), "{stderr}");
@@ -110,7 +110,10 @@ async fn bless_rewrites_a_summary_that_can_not_be_read() {
     assert!(code == Some(2) && stdout.contains("summary.json: ends too early"), "{stdout}");
     let (code, stdout, stderr) = run(&["test", &case, "--bless"], &[]).await;
     assert!(code == Some(0) && stdout.contains("1 blessed"), "{stdout}");
-    assert!(stderr.contains("summary.json: ends too early") && stderr.contains("takes its place"), "{stderr}");
+    assert!(
+        stderr.contains("summary.json: ends too early") && stderr.contains("the actual result replaces it"),
+        "{stderr}"
+    );
     let expected = fs::read_to_string(recorded.join("summary.json")).expect("a summary");
     assert_eq!(fs::read_to_string(&summary).expect("a summary"), expected);
 }

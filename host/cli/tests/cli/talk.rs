@@ -59,11 +59,14 @@ async fn a_shadow_that_differs_is_below_the_table() {
     let table = tick("--table").await;
     let last = table.lines().last().unwrap_or_default();
     assert!(last.starts_with("shadow: staging-account-sync 0.1.0 (sha256 "), "{table}");
-    assert!(last.contains("decides 1 of ") && last.ends_with("differently: 111122223333 (-v: how)"), "{table}");
+    assert!(
+        last.contains("different decisions for 1 of ") && last.ends_with(": 111122223333 (-v shows them)"),
+        "{table}"
+    );
     assert!(!tick("--json").await.contains("shadow"), "the summary is a contract");
     // One that decides the same says so.
     let (code, ..) = run(&lab, &[&publish[..], &["--shadow"]].concat(), &[]).await;
     assert_eq!(code, Some(0));
     let table = tick("--table").await;
-    assert!(table.lines().last().is_some_and(|last| last.contains("as the active policy")), "{table}");
+    assert!(table.lines().last().is_some_and(|last| last.contains("same decisions as the active policy")), "{table}");
 }

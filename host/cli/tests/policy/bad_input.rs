@@ -20,7 +20,7 @@ fn what_is_no_webassembly_is_said_and_never_a_panic() {
         ("header", b"\0asm\x02\0\0\0", "WebAssembly of a version that this host doesn't know"),
         ("truncated", &component[..component.len() / 2], "isn't a WebAssembly component that can be compiled"),
         ("flipped", &flipped, "isn't a WebAssembly component that can be compiled"),
-        ("truncated-module", &module[..module.len() / 2], "isn't a core module that can be made a component"),
+        ("truncated-module", &module[..module.len() / 2], "isn't a core module that can be encoded as a component"),
     ];
     for (name, bytes, says) in cases {
         fs::write(folder.join(name), bytes).expect("a file");
@@ -32,7 +32,9 @@ fn what_is_no_webassembly_is_said_and_never_a_panic() {
         let (code, stdout, stderr) = staging_sync(&folder, &["policy", "encode", name]);
         assert_eq!((code, stdout.as_str()), (2, ""), "{name}: {stderr}");
         assert!(
-            stderr.starts_with(&format!("staging-sync: {name}: isn't a core module that can be made a component: ")),
+            stderr.starts_with(&format!(
+                "staging-sync: {name}: isn't a core module that can be encoded as a component: "
+            )),
             "{stderr}"
         );
     }

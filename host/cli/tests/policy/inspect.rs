@@ -59,7 +59,7 @@ fn the_default_policy_whole() {
         "drs:staging-sync/account@0.1.0: describe, discover, update\n",
         "exports    info, validate-settings, sync, summarize\n",
         "setting    removals (default \"all\"): Which stored",
-        "MiB an instance; MemorySize: 512 MB is enough",
+        "MiB per instance; set MemorySize to 512 MB",
         "runs here  yes\n",
     ] {
         assert!(text.contains(line), "{line} in {text}");

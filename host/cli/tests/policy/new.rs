@@ -93,10 +93,13 @@ fn what_cannot_be_built_is_said() {
     fs::write(folder.join("broken/requirements.txt"), "").expect("a file");
     fs::write(folder.join("broken/build.sh"), "echo 'no such tool' >&2; exit 1").expect("a file");
     for (project, says) in [
-        ("nowhere", "staging-sync: nowhere: there is no such folder"),
-        ("empty", "has none of Cargo.toml, package.json, requirements.txt; `staging-sync policy new` starts one"),
-        ("half", "it has no build.sh"),
-        ("broken", "no such tool\nstaging-sync: broken: could not be built; the reason is above"),
+        ("nowhere", "staging-sync: nowhere: the directory doesn't exist"),
+        (
+            "empty",
+            "expected one of Cargo.toml, package.json, requirements.txt; to create a project, run `staging-sync policy new`",
+        ),
+        ("half", "has no build.sh"),
+        ("broken", "no such tool\nstaging-sync: broken: the build failed; see the messages above"),
     ] {
         let (code, stdout, stderr) = staging_sync(&folder, &["policy", "build", project]);
         assert_eq!((code, stdout.as_str()), (2, ""), "{project}: {stderr}");
@@ -140,7 +143,7 @@ fn types_and_hints_go_by_what_is_in_wit() {
     let types = folder.join("javascript/types/policy.d.ts");
     let kept = fs::read_to_string(&types).expect("types");
     fs::write(&types, "old").expect("a file");
-    assert_eq!(build("javascript"), "javascript: types/ made anew, as wit/ has changed\n");
+    assert_eq!(build("javascript"), "javascript: updated types/, because wit/ has changed\n");
     assert_eq!(fs::read_to_string(&types).expect("types"), kept, "types/policy.d.ts is what `policy build` makes");
     assert!(!kept.contains("discoverSourceServers") && kept.contains("discover(regions: string[]): RegionView[];"));
     assert_eq!((build("javascript"), build("python")), (String::new(), String::new()));

@@ -164,7 +164,7 @@ async fn the_tick_in_hand_is_finished_before_it_stops() {
     assert!(health.contains(r#""status":"starting","lastTickEndedAt":null"#), "{health}");
 
     service.signal("TERM").await;
-    service.line("stopping after the tick in hand; a second signal stops at once").await;
+    service.line("stopping after the current tick; a second signal stops immediately").await;
     service.line("staging account sync completed").await;
     assert_eq!(service.exit_code().await, Some(0));
     assert_eq!(stored(&lab), "777788889999");
@@ -177,9 +177,9 @@ async fn a_second_signal_stops_at_once() {
     let mut service = Service::start(&lab, &["--every", "1h"], &[]).await;
     lab.wait_for_calls(|calls| calls.iter().any(|call| call.operation == "UpdateItem")).await;
     service.signal("TERM").await;
-    service.line("stopping after the tick in hand; a second signal stops at once").await;
+    service.line("stopping after the current tick; a second signal stops immediately").await;
     service.signal("TERM").await;
-    service.line("stopped in the middle of a tick: the next one does the rest").await;
+    service.line("stopped in the middle of a tick; the next tick processes the remaining accounts").await;
     assert_eq!(service.exit_code().await, Some(1));
     assert_eq!(stored(&lab), "444455556666", "the write hadn't been carried out");
 }
@@ -204,6 +204,6 @@ async fn a_port_that_is_taken_keeps_it_from_starting() {
     let stderr = String::from_utf8(ran.stderr).expect("text");
     assert_eq!(ran.status.code(), Some(2), "{stderr}");
     assert!(stderr.starts_with(&format!("staging-sync: serve: can't listen on \"{address}\": Address already in use")));
-    assert!(stderr.ends_with("choose another address by --listen or LISTEN\n"), "{stderr}");
+    assert!(stderr.ends_with("select another address with --listen or LISTEN\n"), "{stderr}");
     assert!(ran.stdout.is_empty() && lab.calls().is_empty());
 }

@@ -168,7 +168,7 @@ fn a_name_that_isnt_in_the_policy_is_found_by_its_cases() {
     assert_eq!((asked.status.code(), stdout(&asked)), (Some(2), String::new()));
     let usual = staging_sync(&["policy", "verify", &policy, "--staging-accounts", "1"]);
     assert_eq!(usual.status.code(), Some(0), "{}", stderr(&usual));
-    assert!(stderr(&usual).contains("the values of the cases beside the policy aren't tried"), "{}", stderr(&usual));
+    assert!(stderr(&usual).contains("the values of these cases aren't tried"), "{}", stderr(&usual));
 }
 
 #[test]
@@ -177,9 +177,9 @@ fn the_default_policy_holds_with_the_values_and_settings_of_its_cases() {
     assert_eq!((code, text.matches("holds ").count()), (0, 8), "{text}");
     assert!(!text.contains("(9 usual, 0 of cases"), "{text}");
     assert!(text.contains(" other settings (of cases and of the schema); not varied: "), "{text}");
-    let answered = text.lines().find(|line| line.contains("where AWS answers: ")).expect("a line");
+    let answered = text.lines().find(|line| line.contains("in which AWS answers: ")).expect("a line");
     assert!(answered.ends_with(" 0 failed"), "an account fails where AWS does, and nowhere else: {text}");
-    let troubled = text.lines().find(|line| line.contains("where AWS fails")).expect("a line");
+    let troubled = text.lines().find(|line| line.contains("in which AWS fails")).expect("a line");
     assert!(!troubled.ends_with(" 0 failed"), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! A store in a bucket. No tick needs S3, so it isn't part of `AwsApi`.
+//! A store of policies in a bucket. No tick needs S3, so it isn't part of `AwsApi`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

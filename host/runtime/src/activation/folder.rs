@@ -1,4 +1,4 @@
-//! A store in a folder.
+//! A store of policies in a directory.
 
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind as Io, Read};

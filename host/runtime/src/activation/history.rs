@@ -123,8 +123,8 @@ impl History {
         match found.find(|record| !record.manifest.active.is_same(&last.manifest.active)) {
             None => Ok(last),
             Some(other) => Err(NotFound(format!(
-                "{digest} was active as another policy or with other settings too: name the change, --to-change {} or \
-                 --to-change {}",
+                "{digest} was active more than once, as different policies or with different settings: select a change with --to-change {} \
+             or --to-change {}",
                 last.number, other.number
             ))),
         }
@@ -207,7 +207,7 @@ async fn fetch(place: &Location) -> Result<(History, Option<String>), Unchanged>
     match place.get(None, 2 * MAX_BYTES as u64).await? {
         Fetched::Found { bytes, version } => {
             let history = text::decode(&bytes).map_err(str::to_owned).and_then(|text| History::parse(&text));
-            Ok((history.map_err(|error| format!("{place}: isn't a history that can be read: {error}"))?, Some(version)))
+            Ok((history.map_err(|error| format!("{place}: isn't a readable history: {error}"))?, Some(version)))
         }
         Fetched::Missing | Fetched::Same => Ok((History::default(), None)),
     }
@@ -272,7 +272,7 @@ async fn record(at: &Location, change: Change, manifest: &Manifest) -> Result<u6
             Err(error) => return Err(error.into()),
         }
     }
-    let message = format!("{place}: others write it all the time");
+    let message = format!("{place}: other writers keep changing it");
     Err(StoreError { message, retryable: true, unreachable: false }.into())
 }
 

@@ -35,7 +35,7 @@ impl Location {
         }
         let path = Path::new(text);
         let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| !path.is_dir()) else {
-            return Err(format!("{text}: is a folder, expected a file"));
+            return Err(format!("{text}: is a directory; expected a file"));
         };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Self { store: Store::Folder(folder.to_owned()), name: name.to_owned() })

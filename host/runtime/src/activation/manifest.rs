@@ -1,4 +1,4 @@
-//! The manifest: a document that names the active policy, the one before it, and one in the shadow.
+//! The manifest: a document that names the active policy, the previous one, and the shadow policy.
 //!
 //! Its schema for other tools is `host/policy-manifest.schema.json`.
 

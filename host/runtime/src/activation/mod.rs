@@ -1,4 +1,4 @@
-//! How a policy becomes active: fetched, verified, compiled, judged, proven. Each step has its own refusal.
+//! The activation of a policy: fetched, verified, compiled, checked and proven. Each step has its own refusal.
 //!
 //! `store` (with `folder` and `bucket`) is where policies are kept, `location` a place in one, `manifest` the
 //! document that names them, `signature` and `proof` two of the steps, `policy_source` what ticks go by between two looks,
@@ -297,12 +297,12 @@ async fn fetch(at: &Location, reference: &str, sha256: &str, most: u64) -> Resul
     let place = at.beside(reference).map_err(|error| Rejected::new(Step::Manifest, error))?;
     let bytes = match place.get(None, most).await {
         Ok(Fetched::Found { bytes, .. }) => bytes,
-        Ok(_) => return Err(Rejected::new(Step::Fetch, format!("{place}: there's no such file"))),
+        Ok(_) => return Err(Rejected::new(Step::Fetch, format!("{place}: the file doesn't exist"))),
         Err(error) => return Err(Rejected { retryable: error.retryable, ..Rejected::new(Step::Fetch, error.message) }),
     };
     let found = policy::sha256(&bytes);
     if found != sha256 {
-        let reason = format!("{place}: has SHA-256 {found}, and the manifest says {sha256}");
+        let reason = format!("{place}: has SHA-256 {found}, but the manifest says {sha256}");
         return Err(Rejected::new(Step::Sha256, reason));
     }
     Ok(bytes)
@@ -314,6 +314,6 @@ fn is_named(entry: &Entry, info: &crate::bindings::types::PolicyInfo) -> Result<
         return Ok(());
     }
     let reason =
-        format!("is {} {}, and the manifest calls it {} {}", info.name, info.version, entry.name, entry.version);
+        format!("is {} {}, but the manifest calls it {} {}", info.name, info.version, entry.name, entry.version);
     Err(Rejected::new(Step::Contract, reason))
 }

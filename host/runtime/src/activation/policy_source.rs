@@ -1,4 +1,4 @@
-//! One source of a policy, and what ticks go by between two looks at it.
+//! A source of a policy, and the policy that ticks use between two refreshes.
 //!
 //! A look is cheap where nothing has changed. Where something has, the way to a new release is a task of its own:
 //! a tick waits for it only so long, then goes by the release that was good before.
@@ -20,7 +20,8 @@ use crate::text;
 use crate::tick::{LastGood, Policies};
 
 /// Why the packaged policy removes nothing where it stands in for another one.
-const PACKAGED: &str = "the configured policy was rejected, and the packaged one that stands in removes nothing";
+const PACKAGED: &str =
+    "the configured policy was rejected, and the packaged policy, which decides instead, removes nothing";
 
 /// A source, looked at before every tick.
 pub struct PolicySource {
@@ -154,7 +155,7 @@ impl PolicySource {
                 }
                 Err(_) => tracing::warn!(
                     source = %self.at,
-                    "a policy is still on its way; this tick goes by the one before it"
+                    "a policy is still loading; this tick uses the previous one"
                 ),
             }
         }
@@ -227,7 +228,7 @@ impl PolicySource {
             return;
         };
         let Some(last_good) = self.load(&current.before).await else { return };
-        let reason = format!("{failed} failed on as many accounts as RESCUE_LIMIT lets it: {last_good} goes on");
+        let reason = format!("{failed} failed on as many accounts as RESCUE_LIMIT allows: {last_good} takes over");
         state.rejected = Some(Rejected::new(Step::Run, reason));
         state.demoted = Some(Arc::clone(failed));
         state.changes += 1;
@@ -238,7 +239,7 @@ impl PolicySource {
             fallback: None,
             change: state.changes,
         });
-        tracing::error!(source = %self.at, policy = %failed, "policy demoted: the last good one goes on");
+        tracing::error!(source = %self.at, policy = %failed, "policy demoted: the last good policy takes over");
     }
 
     /// Reads the source, if it's another than the one seen before, and sets off what it offers.
@@ -253,7 +254,8 @@ impl PolicySource {
             Ok(Ok(Fetched::Same)) if state.rejected.as_ref().is_some_and(|rejected| rejected.retryable) => None,
             Ok(Ok(Fetched::Same)) => return,
             Ok(Ok(Fetched::Missing)) => Some(
-                "there's no such policy: set POLICY to one, or build the default one with `make policy`".to_owned(),
+                "the policy doesn't exist: set POLICY to a policy, or build the default policy with `make policy`"
+                    .to_owned(),
             ),
             Ok(Err(error)) => Some(error.message),
             Err(_) => Some("wasn't read in time".to_owned()),
@@ -419,7 +421,7 @@ async fn load(at: &Location, admission: &Admission, entry: &Entry) -> Option<Arc
     match admission.activate(at, Revision::Listed(Box::new(entry.clone())), &[]).await {
         Ok(release) => Some(release),
         Err(rejected) => {
-            tracing::error!(source = %at, reason = %rejected, "the policy before it can't stand in either");
+            tracing::error!(source = %at, reason = %rejected, "the previous policy can't take over either");
             None
         }
     }
@@ -432,7 +434,7 @@ fn unserved(release: Arc<Release>, taken: &dyn Fn(&str) -> Option<String>) -> Re
     match twice {
         None => Ok(release),
         Some((operation, other)) => {
-            let reason = format!("serves {operation}, and {other} serves it already: leave one of them out of POLICY");
+            let reason = format!("serves {operation}, which {other} serves already: remove one of them from POLICY");
             Err(Rejected::new(Step::Operations, reason))
         }
     }

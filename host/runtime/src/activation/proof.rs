@@ -1,4 +1,4 @@
-//! The proof: what a policy must decide, in the sandbox and without AWS, before it becomes active.
+//! The proof of a policy: the cases that it must pass, in the sandbox and without AWS, before it becomes active.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ async fn comes_out(case: &Case, release: &Release) -> Result<(), String> {
         (true, true) => Ok(()),
         (true, false) => Err("asks for other writes than expected".into()),
         (false, _) => Err(format!(
-            "comes out differently: in the first line that differs it expects {}, and finds {}",
+            "the result differs: expected {} in the first line that differs, found {}",
             different(&expected, &found),
             different(&found, &expected)
         )),

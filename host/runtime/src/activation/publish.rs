@@ -1,5 +1,4 @@
-//! Changes of a manifest: a policy published, a shadow promoted, the previous one back. Each is made whole or not at
-//! all, and never over somebody else's change.
+//! Changes of a manifest: publish, promote, roll back. Each one is atomic, and never overwrites somebody else's change.
 
 use super::Rejected;
 use super::location::Location;
@@ -19,8 +18,7 @@ pub enum Unchanged {
     Refused(String),
     /// Somebody else was faster.
     #[error(
-        "{0}: was changed by somebody else meanwhile, and is as they left it: see `staging-sync policy status`, then \
-         try again"
+        "{0}: not changed, because somebody else has changed it meanwhile: check `staging-sync policy status`, then try again"
     )]
     Conflict(String),
 }
@@ -75,7 +73,7 @@ impl Broken {
     /// The error of whoever needs a manifest that can be read.
     pub fn unreadable(&self, at: &Location) -> Unchanged {
         let error = &self.error;
-        let advice = "mend it, or replace it with `staging-sync policy publish --repair`, which keeps it beside";
+        let advice = "repair it, or replace it with `staging-sync policy publish --repair`, which saves the broken file beside it";
         Unchanged::Refused(format!("{at}: the manifest can't be read: {error}: {advice}"))
     }
 
@@ -86,7 +84,7 @@ impl Broken {
         match place.put(self.bytes.clone(), When::Missing).await {
             _ if is_there(&place, &self.bytes).await => Ok(place),
             Err(error) => Err(error.into()),
-            Ok(_) => Err(format!("{place}: is there already, with something else in it: move it away").into()),
+            Ok(_) => Err(format!("{place}: already exists with different content: move it away").into()),
         }
     }
 }
@@ -149,7 +147,7 @@ async fn is_there(at: &Location, bytes: &[u8]) -> bool {
 /// What a manifest becomes where an entry is published as the active policy, or in the shadow.
 pub fn published(before: Option<Manifest>, entry: Entry, shadow: bool) -> Result<Manifest, String> {
     match before {
-        None if shadow => Err("there's no active policy yet that it could be a shadow of".into()),
+        None if shadow => Err("there's no active policy yet to compare a shadow policy with".into()),
         None => Ok(Manifest { active: entry, previous: None, shadow: None }),
         Some(before) if shadow => Ok(Manifest { shadow: Some(entry), ..before }),
         Some(before) => Ok(activated(entry, before.active, before.previous, before.shadow)),
@@ -171,7 +169,7 @@ pub fn repaired(remains: Remains, entry: Entry, shadow: bool) -> Result<Manifest
 
 /// What it becomes where the shadow becomes active.
 pub fn promoted(before: Manifest) -> Result<Manifest, String> {
-    let Some(shadow) = before.shadow else { return Err("has no shadow to promote".into()) };
+    let Some(shadow) = before.shadow else { return Err("has no shadow policy to promote".into()) };
     Ok(activated(shadow, before.active, before.previous, None))
 }
 
@@ -196,7 +194,7 @@ fn activated(entry: Entry, active: Entry, previous: Option<Entry>, shadow: Optio
 
 impl From<Rejected> for Unchanged {
     fn from(rejected: Rejected) -> Self {
-        Self::Refused(format!("isn't published, for no host would take it: {rejected}"))
+        Self::Refused(format!("not published, because hosts would reject it: {rejected}"))
     }
 }
 

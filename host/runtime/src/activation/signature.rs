@@ -19,10 +19,10 @@ impl Key {
         let file = match Self::parse(text) {
             Ok(key) => return Ok(key),
             Err(error) => text::read(text.trim()).map_err(|unread| {
-                format!("isn't a public key of minisign ({error}), nor the path of one's file ({unread})")
+                format!("is neither a minisign public key ({error}) nor the path of its file ({unread})")
             }),
         };
-        Self::parse(&file?).map_err(|error| format!("names a file without a public key of minisign: {error}"))
+        Self::parse(&file?).map_err(|error| format!("names a file without a minisign public key: {error}"))
     }
 
     /// Whether this is a signature of these bytes by this key.
@@ -32,7 +32,7 @@ impl Key {
         // Also in the format from before minisign 0.10, which signs the bytes instead of their digest.
         self.0.verify(bytes, &signature, true).map_err(|error| match error {
             minisign_verify::Error::UnexpectedKeyId => "is by another key than POLICY_PUBLIC_KEY".into(),
-            _ => "isn't of this policy with these settings and cases: something was changed".into(),
+            _ => "doesn't match this policy with these settings and cases: something was changed".into(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Where policies are kept: a folder, or a prefix of an S3 bucket.
+//! The store of policies: a directory, or a prefix of an S3 bucket.
 //!
 //! A document is fetched only where it isn't the version that is known already, and replaced only where it's still
 //! the version that was read. A tape has none of this: it's for any policy.

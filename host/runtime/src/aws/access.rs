@@ -1,4 +1,4 @@
-//! The access to AWS that a policy needs, and no more: IAM policies of the host and of the target accounts.
+//! The access to AWS that a policy needs, and no more: IAM policies for the host and for target accounts.
 
 use serde_json::{Value, json};
 

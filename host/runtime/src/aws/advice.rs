@@ -1,5 +1,4 @@
-//! Errors of AWS that settings cause: what they are, and what to set. Each is told once for a tick, however many calls
-//! it fails.
+//! AWS errors that are caused by settings, and what to change. Each is logged once per tick, however many calls fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -43,9 +42,9 @@ impl Cause {
     fn text(self) -> &'static str {
         match self {
             Self::Organization => {
-                "a policy of the organization denies it, whatever the roles may do: leave these regions out of \
-                 DRS_REGIONS where nobody uses DRS there, else except the role in that policy; until then nothing is \
-                 removed from the lists of accounts that are asked there"
+                "a policy of the organization denies it, whatever the role allows: if no account uses DRS in these regions, remove \
+                 them from DRS_REGIONS; otherwise, exempt the role in that policy; until then, nothing is removed from the \
+                 lists of the accounts that are asked there"
             }
             Self::Boundary => {
                 "a permissions boundary denies it, whatever the role's own policies say: allow the action in the boundary"
@@ -56,12 +55,11 @@ impl Cause {
                  target account has"
             }
             Self::Certificate => {
-                "the certificate that came isn't by an authority that is trusted: where a proxy opens TLS, set \
-                 AWS_CA_BUNDLE to the PEM file of its authority"
+                "the certificate isn't from a trusted authority: if a proxy intercepts TLS, set AWS_CA_BUNDLE to the PEM file of its \
+                 authority"
             }
             Self::Endpoint => {
-                "AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT is set, and the service has no such endpoint there: \
-                 leave these regions out of DRS_REGIONS, or unset it"
+                "AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT is set, but the service has no such endpoint in these regions: remove them from DRS_REGIONS, or unset the variable"
             }
         }
     }

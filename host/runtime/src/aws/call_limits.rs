@@ -1,4 +1,4 @@
-//! How many calls may be under way, and how many a second: for each service and region, and in DRS for each account.
+//! Limits of calls, concurrent and per second: for each service and region, and in DRS for each account.
 //!
 //! AWS counts calls by account and by region; which of them a throttled answer is about isn't said. Where the account is
 //! throttled in several regions it's the account, where the region throttles several accounts that are well elsewhere it's

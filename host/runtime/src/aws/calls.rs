@@ -1,4 +1,4 @@
-//! How many calls were made to each service, and what came of them.
+//! Counters of calls by service, and of their results.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! How many calls of a kind may be under way: as many as are taken without throttling, and no faster.
+//! A limit of concurrent calls of one kind, which adapts to what the service accepts without throttling.
 //!
 //! Additive increase, multiplicative decrease: a throttled answer halves the number, and as many good answers as there
 //! are permits make it one more. So a service that slows down is found out by a few refused calls, and the others lose

@@ -1,4 +1,4 @@
-//! What only a diagnosis asks: whose credentials these are, what time it is at AWS, and what the key of a table is.
+//! Calls that only a diagnosis makes: the caller's identity, AWS's time, and the key of a table.
 //!
 //! No tick makes these calls, so they aren't among the requests of `AwsApi`, and no tape has them.
 

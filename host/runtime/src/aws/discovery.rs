@@ -1,4 +1,4 @@
-//! DRS: what an account's regions say about its staging accounts, to the last page, and what answers mean.
+//! DRS: the staging accounts of an account's regions, read to the last page, and the meaning of each answer.
 //!
 //! A region without an error was read completely. "Not used by this account" is an empty answer; anything
 //! that isn't understood is an error, because unknown is never empty.

@@ -1,4 +1,4 @@
-//! The AWS SDK's own settings: region, credentials and endpoints, found and judged before anything is asked.
+//! The AWS SDK's own settings: region, credentials and endpoints, checked before the first call.
 //!
 //! What is missing is said at once. The SDK alone would look for a region in EC2's metadata service, and on a
 //! machine without one wait for it; a bad endpoint it would report with the request, body and all.
@@ -92,9 +92,8 @@ pub(crate) async fn http_client(max_concurrency: usize) -> Result<LimitedHttpCli
     match is_plain() || trusts_anybody {
         true => Ok(http),
         false => Err(invalid(
-            "this machine has no certificates of authorities, without which no connection to AWS can be trusted: \
-             install them (Debian and Ubuntu: `apt-get install ca-certificates`, Alpine: `apk add ca-certificates`, \
-             Amazon Linux: `dnf install ca-certificates`), or set AWS_CA_BUNDLE to a PEM file that has them",
+            "this machine has no CA certificates, which connections to AWS need: install them (Debian and Ubuntu: `apt-get install ca-certificates`, Alpine: `apk add ca-certificates`, \
+             Amazon Linux: `dnf install ca-certificates`), or set AWS_CA_BUNDLE to a PEM file that contains them",
         )),
     }
 }
@@ -128,8 +127,8 @@ pub(super) async fn load(
         if std::env::var_os(name).is_some_and(|value| !value.to_str().is_some_and(is_printable)) {
             // Its value is a secret, so it isn't repeated.
             return Err(invalid(format!(
-                "{name} has a character that no credentials have (a space, a control character like the end of a line, or \
-                 one beyond ASCII): set it again, without any around it"
+                "{name} contains a character that is invalid in credentials (a space, a control character such as a newline, or one \
+             beyond ASCII): set it again without that character"
             )));
         }
     }
@@ -182,8 +181,7 @@ fn possible(config: &SdkConfig) -> Result<(), String> {
     ] {
         if set == Some(true) {
             return Err(format!(
-                "{what} endpoints are asked for (by {variable} or the profile), and so is an endpoint of one's own (by \
-                 {own}): nothing can be both; unset one of them, or set {variable}=false"
+                "{what} endpoints are asked for (by {variable} or the profile), and so is a custom endpoint (by {own}): they can't be combined; unset one of them, or set {variable}=false"
             ));
         }
     }
@@ -202,8 +200,8 @@ async fn credentials(keychain: &Keychain) -> Result<(), String> {
             let sent = [Some(found.access_key_id()), found.session_token()];
             match sent.into_iter().flatten().all(is_printable) {
                 true => Ok(()),
-                false => Err("those that were found have a character that no credentials have: a space, a control \
-                              character like the end of a line, or one beyond ASCII"
+                false => Err("the ones that were found contain a character that is invalid in credentials: a space, a control character such as a \
+                 newline, or one beyond ASCII"
                     .into()),
             }
         }
@@ -223,8 +221,8 @@ async fn unsupported(reasons: &str) -> Option<String> {
     let (name, login) = (profiles.selected_profile(), profiles.get("login_session").is_some());
     let what = if login { "signs in by `aws login`" } else { "signs in in a way" };
     Some(format!(
-        "the profile {name} {what}, which this program can't do itself: let the AWS CLI do it, with `eval \"$(aws configure \
-         export-credentials --profile {name} --format env)\"`, or for good with a profile that has `credential_process = \
+        "the profile {name} {what}, which this program doesn't support: let the AWS CLI sign in, with `eval \"$(aws configure \
+         export-credentials --profile {name} --format env)\"`, or permanently with a profile that has `credential_process = \
          aws configure export-credentials --profile {name} --format process`"
     ))
 }

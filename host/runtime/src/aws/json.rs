@@ -1,4 +1,4 @@
-//! DynamoDB's typed values between the SDK's types and DynamoDB JSON, without losing anything.
+//! Lossless conversion between the SDK's types and DynamoDB JSON.
 //!
 //! Source: "AttributeValue" in the DynamoDB API reference.
 

@@ -1,4 +1,4 @@
-//! The host's own credentials: found once for all clients, and anew when they end or the files that they are in change.
+//! The host's own credentials: loaded once for all clients, and again when they expire or their files change.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,8 +1,7 @@
-//! Bounds for AWS calls: an HTTP client that lets so many requests be under way in all, and of each kind as many as are
-//! taken.
+//! An HTTP client that limits concurrent AWS calls: all of them together, and each kind to what the service accepts.
 //!
-//! The bounds are here, below the SDK's retries, so that a call that waits before its next attempt holds no
-//! place: a throttled region doesn't starve the others.
+//! The limits apply below the SDK's retries, so that a call that waits for its next attempt holds no permit: a throttled
+//! region doesn't starve the others.
 
 use std::fmt;
 use std::sync::Arc;

@@ -225,7 +225,7 @@ impl AwsError {
 
 /// What to do where AWS can't be reached: no permission has a say in that.
 pub(crate) fn unreachable_endpoint() -> &'static str {
-    "AWS can't be reached from here: check the network, AWS_REGION, and AWS_ENDPOINT_URL and HTTPS_PROXY where they are set"
+    "can't reach AWS: check the network, AWS_REGION, and, if they are set, AWS_ENDPOINT_URL and HTTPS_PROXY"
 }
 
 impl fmt::Display for AwsError {

@@ -1,4 +1,4 @@
-//! How many calls a second a service takes: unlimited until it throttles, then found by feedback.
+//! A limit of calls per second: none until the service throttles, then found by feedback.
 //!
 //! The rate begins as what was answered in the second before, falls with throttled answers and grows in seconds without
 //! any, so it stays near the service's own limit and few calls are refused.

@@ -1,4 +1,4 @@
-//! Where AWS offers DRS: regions by partition, and those that an account must be opted in to.
+//! The regions of DRS by partition, and those that an account must opt in to.
 
 /// Every region in which AWS offers DRS, by partition, because roles can't be assumed across partitions: the
 /// prefix of the partition's regions, then the regions. Source: `drs` in botocore's `endpoints.json`.

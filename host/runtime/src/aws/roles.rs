@@ -1,4 +1,4 @@
-//! STS: sessions of the target accounts' roles, one `AssumeRole` each for as long as it lasts.
+//! STS: sessions of the target accounts' roles, each assumed once and reused until it expires.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Calls to AWS as they really are: the SDK's clients, their retries, their time-outs, and the credentials.
+//! The real AWS API: the SDK's clients, their retries, timeouts and credentials.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -33,17 +33,17 @@ where
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             if status < 400 {
-                return AwsError::malformed("the answer can't be read as the one that is documented");
+                return AwsError::malformed("the answer doesn't match the documented format");
             }
             let code = context.err().code().map_or_else(|| format!("HTTP{status}"), str::to_owned);
             let retryable = status >= 500 || RETRYABLE.contains(&code.as_str());
-            let message = context.err().message().unwrap_or("no message came with it").to_owned();
+            let message = context.err().message().unwrap_or("AWS returned no message").to_owned();
             AwsError { code, message, retryable }
         }
         SdkError::TimeoutError(_) => own(AwsError::TIMEOUT, &error),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => own(AwsError::TIMEOUT, &error),
         SdkError::DispatchFailure(failure) if failure.is_io() => own(AwsError::NETWORK, &error),
-        SdkError::ResponseError(_) => AwsError::malformed("the answer can't be read as the one that is documented"),
+        SdkError::ResponseError(_) => AwsError::malformed("the answer doesn't match the documented format"),
         _ => own(AwsError::NOT_SENT, &error),
     }
 }

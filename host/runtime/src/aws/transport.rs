@@ -1,4 +1,4 @@
-//! The HTTP client under all AWS clients: whom it trusts, by which proxy it goes, and how many connections it keeps.
+//! The HTTP client of all AWS clients: trusted certificates, proxy, and number of connections.
 
 use std::path::{Path, PathBuf};
 

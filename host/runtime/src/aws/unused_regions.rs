@@ -1,4 +1,4 @@
-//! Which regions accounts don't use, so that they aren't asked in every tick.
+//! A cache of the regions that accounts don't use, so that not every tick asks them.
 //!
 //! What is known here is never a reason to remove anything: see `discovery`, which asks all regions wherever the others
 //! don't name every stored staging account.

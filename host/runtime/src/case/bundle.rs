@@ -1,4 +1,4 @@
-//! Cases in one file, as a manifest names them: what a policy must decide before it becomes active.
+//! A bundle of cases in one file, which a manifest names and a policy must pass before it becomes active.
 //!
 //! `{"cases": {"<name>": {"tape": …, "summary": …, "event": …, "settings": …}}}`, the last two where they're other
 //! than the tape's.

@@ -1,4 +1,4 @@
-//! Cases: a recorded situation and what must come out of it, as a directory of small JSON files.
+//! Cases: recorded situations and their expected results, as directories of small JSON files.
 //!
 //! `event.json`, `tape.json`, `summary.json`, and `settings.json` where the policy's settings are other than the
 //! tape's. Replaying a case opens no socket and reads nothing but these files and the policy.
@@ -61,7 +61,7 @@ impl Case {
             return Err(format!("{}: expected a case, a directory with a tape.json", dir.display()));
         }
         let tape = file(dir, "tape.json", Tape::parse)?.ok_or_else(|| {
-            format!("{}: there's no such file; `staging-sync record` writes one", dir.join("tape.json").display())
+            format!("{}: the file doesn't exist; `staging-sync record` writes one", dir.join("tape.json").display())
         })?;
         let event = file(dir, "event.json", tape::parse)?.unwrap_or_else(|| tape.event.clone());
         let settings = file(dir, "settings.json", |text| tape::parse(text).and_then(tape::read))?;

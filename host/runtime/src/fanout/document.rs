@@ -1,4 +1,4 @@
-//! What a segment leaves for the merge: the outcomes of its accounts and who decided them, as JSON.
+//! The document that a segment stores for the merge: the outcomes of its accounts, and the policy that decided.
 
 use std::collections::BTreeMap;
 

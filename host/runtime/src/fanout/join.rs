@@ -1,4 +1,4 @@
-//! How the documents of segments become the outcomes of one tick: all of it, each account once, or an error.
+//! The join of segments' documents into the outcomes of one tick: complete, each account once, or an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
             return Err(invalid("$.segments", &message));
         }
         if !missing.remove(&document.segment) {
-            let message = format!("{uri} is segment {} of {segments} once more", document.segment);
+            let message = format!("{uri} is a duplicate of segment {} of {segments}", document.segment);
             return Err(invalid("$.segments", &message));
         }
         joined.tick.now = joined.tick.now.min(document.tick.now); // ISO 8601 in UTC sorts by time
@@ -52,7 +52,7 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
         }
     }
     if !missing.is_empty() {
-        let message = format!("of {segments} segments there's nothing of {missing:?}, and they aren't named as failed");
+        let message = format!("segments {missing:?} of {segments} are missing, and aren't named as failed");
         return Err(invalid("$.segments", &message));
     }
     joined.outcomes.sort_by(|one, other| one.account_id.cmp(&other.account_id));

@@ -1,5 +1,4 @@
-//! Where outcomes travel from segments to their merge: objects below one prefix, and nowhere else, whatever an event
-//! says.
+//! The location of outcomes between segments and their merge: objects under one prefix, whatever an event says.
 
 use std::sync::Arc;
 
@@ -40,7 +39,7 @@ impl OutcomeLocations {
     /// The place that an event names at a JSON path.
     pub fn at(&self, path: &str, uri: &str) -> Result<OutcomeLocation, Error> {
         let Some((prefix, first)) = &self.below else {
-            let message = "environment: OUTCOMES_PREFIX isn't set, so outcomes can neither be left nor merged: deploy \
+            let message = "environment: OUTCOMES_PREFIX isn't set, so outcomes can neither be stored nor merged: deploy \
                            with ScheduleTarget=state-machine";
             return Err(Error::new(ErrorKind::ConfigurationInvalid, message));
         };
@@ -57,7 +56,8 @@ impl OutcomeLocations {
         let places: Vec<(String, OutcomeLocation)> = places.collect::<Result<_, Error>>()?;
         let read = |(uri, place): (String, OutcomeLocation)| async move {
             let document = Document::parse(&place.get().await?);
-            let document = document.map_err(|error| unavailable(format!("host: {uri}: isn't outcomes: {error}")))?;
+            let document =
+                document.map_err(|error| unavailable(format!("host: {uri}: doesn't contain outcomes: {error}")))?;
             Ok((uri, document))
         };
         stream::iter(places).map(read).buffered(AT_ONCE).try_collect().await
@@ -68,7 +68,7 @@ impl OutcomeLocation {
     async fn get(&self) -> Result<Vec<u8>, Error> {
         match self.0.get(None, MAX_BYTES).await {
             Ok(Fetched::Found { bytes, .. }) => Ok(bytes),
-            Ok(_) => Err(unavailable(format!("{}: there's no such object: did its segment end?", self.0))),
+            Ok(_) => Err(unavailable(format!("{}: the object doesn't exist: did its segment finish?", self.0))),
             Err(error) => Err(refused(&error)),
         }
     }
@@ -79,11 +79,10 @@ impl OutcomeLocation {
         match self.0.with_suffix(".begun").put(Vec::new(), When::Missing).await {
             Ok(Put::Done) => Ok(()),
             Ok(Put::Changed) => {
-                Err("this segment was begun before in this tick, and may have used up what one tick may \
-                                     remove; the next tick goes on"
+                Err("this segment was started before in this tick, and may have used up the tick's removals; the next tick continues"
                     .into())
             }
-            Err(error) => Err(format!("it can't be told whether this segment was begun before in this tick: {error}")),
+            Err(error) => Err(format!("can't determine whether this segment was started before in this tick: {error}")),
         }
     }
 

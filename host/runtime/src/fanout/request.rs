@@ -1,4 +1,4 @@
-//! The event that asks for the merge: what became of each segment, and where its outcomes are.
+//! The event that requests the merge: the result of each segment, and the location of its outcomes.
 
 use serde::Deserialize;
 use serde_json::Value;

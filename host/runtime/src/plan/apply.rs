@@ -1,4 +1,4 @@
-//! Carrying out a plan: each account on the condition that its list is still the one that was read for the plan.
+//! The application of a plan: each account on the condition that its list hasn't changed since.
 
 use futures_util::stream::{self, StreamExt};
 
@@ -93,7 +93,7 @@ impl Planned {
                 Err(error) => return failed(error),
             };
         }
-        Status::NoLongerFits("the list is edited all the time: nothing was written".into())
+        Status::NoLongerFits("the list keeps changing: nothing was written".into())
     }
 
     /// The write for an item as it is now; what else to say of it.

@@ -1,4 +1,4 @@
-//! A plan's file: JSON for people to read and compare, and refused where it isn't what a dry run wrote.
+//! The file of a plan: JSON that people can read and compare. It's refused if it isn't what a dry run wrote.
 
 use std::collections::BTreeSet;
 
@@ -40,8 +40,8 @@ impl Plan {
             Some(format) if format.as_u64() == Some(FORMAT.into()) => {}
             Some(format) if format.is_u64() => {
                 let other = format!(
-                    "a plan of format {format}, and this program reads format {FORMAT}: plan again with this version, or \
-                     apply it with the version that planned it"
+                    "the plan has format {format}, but this program reads format {FORMAT}: make a new plan, or apply this one with the \
+             version that made it"
                 );
                 return Err(problem("$.format", other));
             }
@@ -56,8 +56,8 @@ impl Plan {
         })?;
         plan.check()?;
         if said != Some(change::digest(Some(file)).into()) {
-            let altered = "expected the digest of the rest: the plan was edited or cut after it was made; plan again, and \
-                           apply a part of it with --account";
+            let altered = "expected the digest of the rest: the plan was edited or truncated; make a new plan, and use --account to apply a \
+             part of it";
             return Err(problem("$.sha256", altered));
         }
         Ok(plan)

@@ -1,4 +1,4 @@
-//! A plan: the changes that a dry run would have made, to be reviewed, and applied under the conditions read then.
+//! A plan: the changes that a dry run would have made, for review and for application under the same conditions.
 //!
 //! `document` is the file and what makes it a good one; `apply` carries it out.
 

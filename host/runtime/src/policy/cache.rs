@@ -1,4 +1,4 @@
-//! Compiled policies, kept: beside the program, where the package has one, and in a folder of this host's own.
+//! A cache of compiled policies: beside the program, if the package has one, and in a private directory.
 //!
 //! A file is the SHA-256 of the policy, that of the compiled code, and the code. Whatever isn't as it should be is
 //! passed over: then the policy is compiled.

@@ -1,4 +1,4 @@
-//! What a component asks for and offers: its imports, down to the functions, and its exports.
+//! The type of a component: its imports, including their functions, and its exports.
 
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;

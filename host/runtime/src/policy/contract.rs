@@ -1,4 +1,4 @@
-//! What makes a component a policy: the imports it may have, the exports it must have, and their version.
+//! The contract that makes a component a policy: permitted imports, required exports, and their version.
 
 use super::ComponentType;
 

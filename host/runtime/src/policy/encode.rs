@@ -1,4 +1,4 @@
-//! Makes a component of a core module that was built against the WIT package.
+//! The encoding of a core module that was built against the WIT package as a component.
 
 use std::borrow::Cow;
 
@@ -21,9 +21,9 @@ pub(super) fn component_of(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 pub fn component(module: &[u8]) -> Result<Vec<u8>, String> {
     // The encoder takes valid modules: it panics at a custom section that is cut off.
     wasmtime::Module::validate(&wasmtime::Engine::default(), module)
-        .map_err(|error| format!("isn't a core module that can be made a component: {error:#}"))?;
+        .map_err(|error| format!("isn't a core module that can be encoded as a component: {error:#}"))?;
     ComponentEncoder::default()
         .module(module)
         .and_then(|encoder| encoder.validate(true).encode())
-        .map_err(|error| format!("is a core module that can't be made a component: {error:#}"))
+        .map_err(|error| format!("is a core module that can't be encoded as a component: {error:#}"))
 }

@@ -145,7 +145,7 @@ impl logging::Host for StoreData {
             logging::Level::Error => tracing::error!(accountId = account, policy = message, "policy says"),
         }
         if cut {
-            tracing::warn!(accountId = account, "the policy's further lines are left out");
+            tracing::warn!(accountId = account, "further log lines of this policy are dropped");
         }
         Ok(())
     }

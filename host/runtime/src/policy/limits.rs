@@ -1,4 +1,4 @@
-//! What a policy may use: every limit, each number with its reason.
+//! The limits of a policy, and the reason for each number.
 
 use std::fmt;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! The memory that all policies have together: a budget, waited for like a permit.
+//! The memory budget of all policies together, which instances wait for as for a permit.
 //!
 //! An instance starts with what instances of its policy take as a rule. Where it grows beyond that and nothing is left,
 //! it ends as `Displaced`, and its call is made again once there is room. So whoever waits holds nothing, and instances

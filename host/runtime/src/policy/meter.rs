@@ -1,4 +1,4 @@
-//! What a policy uses: fuel, and the time that its instances compute.
+//! The resources that a policy uses: fuel, and the processor time of its instances.
 
 use std::future::poll_fn;
 use std::pin::pin;

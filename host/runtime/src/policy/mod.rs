@@ -1,4 +1,4 @@
-//! A policy, loaded: one component, compiled once, instantiated afresh for every account.
+//! A loaded policy: one component, compiled once, and instantiated for every account.
 
 pub mod cache;
 mod component_type;
@@ -189,7 +189,7 @@ impl Policy {
             Error::new(
                 ErrorKind::PolicyUnavailable,
                 format!(
-                    "policy {}: {error}: set POLICY to a policy, or build the default one with `make policy`",
+                    "policy {}: {error}: set POLICY to a policy, or build the default policy with `make policy`",
                     path.display()
                 ),
             )
@@ -302,16 +302,16 @@ impl Policy {
             return Fault(format!("{what}; nothing was written"));
         }
         if let Some(limits::Exceeded(limit)) = error.downcast_ref() {
-            return Fault(format!("met its limit of {limit}"));
+            return Fault(format!("reached its limit of {limit}"));
         }
         Fault(match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => {
                 format!(
-                    "met its limit of {} units of fuel (POLICY_FUEL): does it loop for ever?",
+                    "reached its limit of {} units of fuel (POLICY_FUEL): does it loop forever?",
                     self.limits.fuel * scale
                 )
             }
-            Some(Trap::StackOverflow) => format!("met its limit of {} KiB of stack", limits::STACK >> 10),
+            Some(Trap::StackOverflow) => format!("reached its limit of {} KiB of stack", limits::STACK >> 10),
             // An exception or a panic ends in a trap that says nothing of it; what was logged before does.
             Some(trap) => match logged {
                 Some(logged) => format!("trapped: {logged} ({trap})"),

@@ -1,4 +1,4 @@
-//! A release: a policy as ticks run it, with its settings and with what it's known by.
+//! A release: a policy as ticks run it, with its settings and its identity.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! One call and its answer, whose it is, and in what it differs from another one.
+//! An exchange: one call and its answer, its account, and its differences from another exchange.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

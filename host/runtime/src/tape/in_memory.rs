@@ -1,4 +1,4 @@
-//! `AwsApi` in memory: AWS, made of a tape, for ticks that go otherwise than the recorded one.
+//! The in-memory `AwsApi`: a state of AWS built from a tape, for ticks that differ from the recorded one.
 //!
 //! The table is kept: a write is carried out if its condition holds, and later reads see it. Any other read gets
 //! the recorded answer to the same request, as often as it's made. Where the tape has a failed condition, and then

@@ -1,4 +1,4 @@
-//! Tapes: what a tick asked of AWS and what came back, as JSON that people read, write and compare.
+//! Tapes: the AWS calls of a tick and their answers, as JSON that people read, write and compare.
 //!
 //! `exchange` is one call with its answer; `record`, `replay` and `in_memory` implement `AwsApi`; `secrets` is what no tape
 //! holds, and `anonymize` makes a tape fit for others' eyes.
@@ -144,7 +144,7 @@ impl Tape {
 /// Reads JSON; an error tells a file that is cut off from one that is wrong.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(unmarked(text)).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => format!("ends too early, is it cut off? ({error})"),
+        serde_json::error::Category::Eof => format!("ends too early; is it truncated? ({error})"),
         _ => format!("isn't JSON: {error}"),
     })
 }

@@ -1,4 +1,4 @@
-//! `AwsApi` that records: makes the calls, and keeps what was asked and answered.
+//! The recording `AwsApi`: makes the calls, and stores requests and answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! `AwsApi` that replays: answers from a tape, and keeps what was asked beside what was recorded.
+//! The replaying `AwsApi`: answers from a tape, and records how the calls differ from it.
 //!
 //! Calls are matched by equality within their target account, in order only among equal ones, because targets
 //! and regions are asked concurrently.
@@ -163,7 +163,7 @@ impl Played {
                 self.asked.iter().filter(|asked| asked.matched == Matched::Nothing).map(|asked| &asked.exchange);
             let nearest = nearest(left, asked, |asked| left.differences(asked));
             let nearest = nearest.map(|nearest| format!("; {nearest}")).unwrap_or_default();
-            format!("{}: {} is on the tape, and nothing asked for it{nearest}", self.name(), left.title())
+            format!("{}: {} is on the tape, but nothing asked for it{nearest}", self.name(), left.title())
         });
         unknown.chain(left).collect()
     }

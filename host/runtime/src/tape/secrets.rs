@@ -1,4 +1,4 @@
-//! What no tape holds: credentials, tokens, external ids, and attributes of items that are others' business.
+//! The data that no tape contains: credentials, tokens, external ids, and unrelated attributes of items.
 
 use std::collections::HashMap;
 

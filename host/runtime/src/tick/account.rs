@@ -1,4 +1,4 @@
-//! One account of a tick: decided by the policy, written under a condition, decided anew on a conflict.
+//! An account of a tick: the policy's decision, the conditional write, and a new decision after a conflict.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -153,7 +153,8 @@ impl Run {
         async move {
             let task = tokio::spawn(work.instrument(span).with_current_subscriber()); // a proof's ticks are silent
             let done = task.await.unwrap_or_else(|_| {
-                let outcome = outcome::failed("host: a defect ended this account's work; please report it");
+                let outcome =
+                    outcome::failed("host: the processing of this account ended because of a bug; please report it");
                 Ok((None, outcome, active))
             });
             let took = took + began.elapsed();
@@ -312,7 +313,7 @@ impl Run {
             policy = %failed.release(),
             error = %fault,
             rescuedBy = %last_good.release(),
-            "policy failed on an account: the last good one decides it"
+            "policy failed on an account: the last good policy decides it"
         );
         Some(last_good)
     }

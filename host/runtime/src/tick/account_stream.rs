@@ -1,4 +1,4 @@
-//! The accounts of a tick as they come from the table: page by page, and no faster than they are decided.
+//! The stream of a tick's accounts from the table: page by page, and no faster than they are decided.
 //!
 //! So what a tick holds in memory grows with its concurrency and not with the table.
 

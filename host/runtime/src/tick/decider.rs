@@ -1,4 +1,4 @@
-//! Who decides a tick: the active release, the last good one that stands in for it, one in the shadow.
+//! The policies of a tick: the active release, the last good one as its replacement, and the shadow policy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! A tick in numbers, as its last log line and the metrics have them.
+//! The figures of a tick, for its last log line and the metrics.
 
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
-//! In which order a tick takes its accounts: the slow ones first, so that its end isn't one account's; but where the tick
-//! before didn't get to all of them, those first that have waited longest.
+//! The order of a tick's accounts: the slow ones first, so that the tick doesn't end with a single account. If the
+//! previous tick didn't reach all accounts, those that have waited longest come first.
 //!
-//! A warm host knows when it last did an account. A cold one doesn't, so it begins somewhere else in every tick.
+//! A warm host knows when it last processed an account. A cold host doesn't, so it starts at a different place each time.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};

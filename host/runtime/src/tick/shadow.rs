@@ -1,4 +1,4 @@
-//! The policy in the shadow: compared when all accounts are decided and written, within a budget of its own.
+//! The shadow policy: compared after all accounts are decided and written, within its own time budget.
 //!
 //! So it costs the accounts nothing, whatever it does. What the budget doesn't reach isn't compared, and that is said.
 
@@ -107,7 +107,7 @@ impl Decisions {
                 shadowFailures = sum.failed,
                 accountsCompared = sum.compared,
                 accountsNotCompared = sum.not_compared,
-                "shadow policy: off for the rest of this tick, because it failed {FAILURES} times, or for want of time"
+                "shadow policy: off for the rest of this tick, because it failed {FAILURES} times, or ran out of time"
             );
         }
         sum

@@ -104,7 +104,7 @@ async fn settings_and_cases_are_judged_before_a_policy_goes_live() {
     says(&rejected.await, "proof", "the cases: $.cases.x: invalid type");
     let endless = Guest { summarize: "(loop $for_ever (br $for_ever))".into(), ..version("1.0.0") };
     let rejected = refusal(admission(), &endless, |_, _| ()).await;
-    says(&rejected, "proof", "met its limit of 20000000 units of fuel");
+    says(&rejected, "proof", "reached its limit of 20000000 units of fuel");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,11 +35,11 @@ async fn a_bad_summary_fails_the_tick_after_its_writes() {
     for (guest, says) in [
         (does(&describe), "policy: called a function of `account` outside `sync`"),
         (does("unreachable"), "policy: trapped"),
-        (does("(loop $for_ever (br $for_ever))"), "policy: met its limit of 20000000 units of fuel"),
+        (does("(loop $for_ever (br $for_ever))"), "policy: reached its limit of 20000000 units of fuel"),
         (does(&huge), "policy: failed: too much data"),
-        (returns("no JSON"), "policy: returned what isn't a JSON object"),
-        (returns("[]"), "policy: returned what isn't a JSON object"),
-        (returns(""), "policy: returned what isn't a JSON object"),
+        (returns("no JSON"), "policy: returned something that isn't a JSON object"),
+        (returns("[]"), "policy: returned something that isn't a JSON object"),
+        (returns(""), "policy: returned something that isn't a JSON object"),
     ] {
         let error = tick(guest).await;
         assert_eq!(error.kind, ErrorKind::PolicyFailed, "{says}: {error}");
@@ -53,7 +53,7 @@ async fn a_policy_that_cannot_say_what_it_is_is_not_loaded() {
     for (info, says) in [
         (&*describe, "info: policy: called a function of `account` outside `sync`"),
         ("unreachable", "info: policy: trapped"),
-        ("(loop $for_ever (br $for_ever))", "info: policy: met its limit of 20000000 units of fuel"),
+        ("(loop $for_ever (br $for_ever))", "info: policy: reached its limit of 20000000 units of fuel"),
     ] {
         let guest = Guest { info: info.into(), ..Guest::default() };
         let error = Policy::from_bytes(&guest.component(), limits()).await.err().expect("a refusal");
@@ -66,7 +66,7 @@ async fn a_policy_that_cannot_say_what_it_is_is_not_loaded() {
     assert!(error.message.contains("info: policy: trapped"), "{error}");
     let small = staging_sync_runtime::policy::Limits { memory: 1 << 16, ..limits() };
     let error = Policy::from_bytes(&Guest::default().component(), small).await.err().expect("a refusal");
-    assert!(error.message.contains("info: policy: met its limit of 0 MiB of memory"), "{error}");
+    assert!(error.message.contains("info: policy: reached its limit of 0 MiB of memory"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +74,7 @@ async fn settings_are_judged_within_the_limits() {
     let lab = Lab::start(targets([])).await.expect("a lab");
     let refuses = format!("(i32.store8 (i32.const {RESULT}) (i32.const 1))");
     for (validate_settings, kind, says) in [
-        ("(loop $for_ever (br $for_ever))", ErrorKind::PolicyFailed, "validate-settings: policy: met its limit of"),
+        ("(loop $for_ever (br $for_ever))", ErrorKind::PolicyFailed, "validate-settings: policy: reached its limit of"),
         (&*refuses, ErrorKind::SettingsInvalid, "settings: "),
     ] {
         let guest = Guest { validate_settings: validate_settings.into(), ..Guest::default() };

@@ -1,4 +1,4 @@
-//! An AWS that takes time and has quotas, and whose answers are made up: the AWS API of a simulated host.
+//! The AWS API of a simulated host: simulated answers, with latency and quotas.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

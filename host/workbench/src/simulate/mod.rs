@@ -1,4 +1,4 @@
-//! Simulated time: an AWS whose answers, quotas and delays are made up, for ticks of any size.
+//! Simulated time: an AWS with simulated answers, quotas and delays, for ticks of any size.
 
 pub mod cloud;
 pub mod quota;

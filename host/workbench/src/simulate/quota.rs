@@ -1,4 +1,4 @@
-//! What AWS lets an account do a second: token buckets in the simulation's time.
+//! Quotas per second: token buckets in the simulation's time.
 
 use std::collections::HashMap;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What is special about the account of a small world.
+//! The variants of the account in a small world.
 
 /// What is special about the account.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,4 +1,4 @@
-//! What a region says in a small world, and the pages that DRS answers then.
+//! The state of a region in a small world, and the pages that DRS returns for it.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Small worlds: each once, the simplest first, and with other values.
+//! Tests of small worlds: each once, the simplest first, and with other values.
 
 use super::*;
 

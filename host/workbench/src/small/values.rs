@@ -1,4 +1,4 @@
-//! The texts and ids of a small world: names, who added an entry, the accounts.
+//! The texts and ids of a small world: names, authors of entries, accounts.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! A policy for another operation, `staging_drift_report`: it tells what a sync would change and why, and changes
-//! nothing. It doesn't even import `update`, so no host could let it.
+//! A policy for another operation, `staging_drift_report`: it reports what a sync would change and why, but
+//! changes nothing. It doesn't import `update`, so no host would let it.
 
 pub mod report;
 

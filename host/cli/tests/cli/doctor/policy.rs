@@ -22,7 +22,7 @@ async fn a_policy_is_judged_as_a_host_would_and_from_where_it_is() {
     let on_s3 = ("POLICY", "s3://policies/policy.wasm");
     let found = doctor(&lab, &[], &[on_s3]).await;
     found.only("failed", &["policy", "bucket"], &[]);
-    assert!(found.found("bucket").contains("there's no such object"), "{}", found.text);
+    assert!(found.found("bucket").contains("the object doesn't exist"), "{}", found.text);
     lab.put_object("policy.wasm", std::fs::read(policy()).expect("a policy"));
     let found = doctor(&lab, &[], &[on_s3, ("OUTCOMES_PREFIX", "s3://policies/fan-out/")]).await;
     found.only("failed", &[], &[]);

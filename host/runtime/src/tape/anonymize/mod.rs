@@ -1,4 +1,4 @@
-//! Makes a tape fit for others' eyes: whatever isn't known to be harmless is replaced, the same by the same.
+//! The anonymization of a tape: everything that isn't known to be harmless is replaced consistently.
 //!
 //! The way is the other one round than looking for names: of each text on a tape it's known what it is (an id, a role's
 //! ARN, a time, a region …), and what isn't known becomes `text-1`. So nothing is left that nobody thought of. Fields
@@ -84,7 +84,7 @@ pub fn anonymize(tape: &mut Tape, keep: Option<&Keep>) -> Result<Left, String> {
     left.extend(names.kept.iter().map(|kept| format!("of names: {kept}")));
     // It must be a tape still.
     let value = serde_json::to_value(&*tape).map_err(|error| format!("tape: {error}"))?;
-    *tape = read(value).map_err(|error| format!("the tape without names: {error}"))?;
+    *tape = read(value).map_err(|error| format!("the anonymized tape: {error}"))?;
     Ok(left)
 }
 

@@ -1,4 +1,4 @@
-//! What is replaced by what: ids, ARNs and names, each by one of its own shape.
+//! Replacements of ids, ARNs and names, each by a value of the same format.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! What is left of a tape that others may see, and what isn't.
+//! Tests of what an anonymized tape still contains, and what it doesn't.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
