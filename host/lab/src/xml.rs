@@ -1,4 +1,4 @@
-//! XML, as STS and S3 answer it.
+//! The XML format of answers from STS and S3.
 
 use std::borrow::Cow;
 

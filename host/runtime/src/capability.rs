@@ -16,12 +16,12 @@ use crate::change::{self, MAX_CHANGES, NewEntry};
 use crate::removals::{self, Emptying, RemovalBudget};
 use crate::target::{RoleError, Target};
 
-/// An instance that made room for others; its call is made again, with so many bytes.
+/// The error that ends an instance to free its memory for others. Its call is repeated with this number of bytes.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("made room for another instance")]
 pub struct Displaced(pub usize);
 
-/// What the policy did wrong; ends its instance.
+/// The error that ends an instance because of what the policy did, with the reason.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
@@ -34,7 +34,7 @@ struct WaitsForOthers;
 /// A change that `update` accepted, ready to be written.
 #[derive(Clone)]
 pub struct Staged {
-    /// The whole list as it shall be, in DynamoDB JSON.
+    /// The complete new list, in DynamoDB JSON.
     pub list: Value,
     /// What the policy was told.
     pub receipt: Receipt,
@@ -89,7 +89,7 @@ impl Scope {
         }
     }
 
-    /// The same with every region asked, whatever is known of it.
+    /// The same account, with every region asked, even those that the account isn't known to use.
     pub fn thorough(mut self, thorough: bool) -> Self {
         self.thorough = thorough;
         self

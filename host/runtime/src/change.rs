@@ -8,7 +8,7 @@ use crate::target::StagingAccount;
 
 /// The `addedBy` of every entry that the sync adds.
 pub const ADDED_BY: &str = "staging-account-sync";
-/// How many entries one change may add or remove: the list wouldn't fit in an item (400 KB) anyway.
+/// The maximum number of entries that a change may add or remove: a longer list doesn't fit in an item (400 KB).
 pub const MAX_CHANGES: usize = 10_000;
 /// How often an account is read again, and what is to be written made anew, because somebody edited it meanwhile.
 pub const MAX_CONFLICTS: usize = 3;
@@ -31,7 +31,8 @@ pub struct NewEntry<'a> {
 }
 
 impl NewEntry<'_> {
-    /// Refuses what no list of this target account may get, whoever asks: says what it asks.
+    /// Refuses an entry that no list of this target account may contain, whoever requests it. The error says what was
+    /// requested.
     pub fn check(&self, target: &AccountId) -> Result<(), String> {
         if self.id == target.as_str() {
             return Err("to make the target account its own staging account".into());

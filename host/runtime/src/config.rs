@@ -8,7 +8,7 @@ use crate::aws::{self, bucket_and_key};
 use crate::error::{Error, ErrorKind};
 use crate::policy::Limits;
 
-/// The variables that a host reads, besides the AWS SDK's own and `RUST_LOG`: what each means, and its default.
+/// The variables that a host reads besides those of the AWS SDK and `RUST_LOG`: their meaning and default.
 pub const VARIABLES: [(&str, &str); 16] = [
     ("TARGET_ACCOUNTS_TABLE", "The DynamoDB table of target accounts. Required."),
     (
@@ -62,51 +62,51 @@ pub const VARIABLES: [(&str, &str); 16] = [
 pub struct Config {
     /// `TARGET_ACCOUNTS_TABLE`: the DynamoDB table of target accounts.
     pub table: String,
-    /// `DRS_REGIONS`: a comma list, sorted here; default every DRS region of the partition.
+    /// `DRS_REGIONS`: a comma-separated list, sorted here; default every DRS region of the partition.
     pub regions: Vec<String>,
-    /// `POLICY`: a comma list of policies, each a path or an `s3://` URI of a component, of a core module, or of a
+    /// `POLICY`: a comma-separated list of policies, each a path or an `s3://` URI of a component, of a core module, or of a
     /// manifest (`*.json`); default `policy.wasm` beside the binary.
     pub policies: Vec<String>,
     /// `POLICY_SETTINGS`: JSON for policies whose manifest has no settings; default `{}`.
     pub settings: String,
-    /// `POLICY_PUBLIC_KEY`: a minisign public key; where it's set, only policies that are signed with it run, and the
-    /// packaged one, which is as good as the program.
+    /// `POLICY_PUBLIC_KEY`: a minisign public key. If it's set, only policies that are signed with it run, and the
+    /// packaged policy, which is as trustworthy as the program.
     pub policy_public_key: Option<String>,
-    /// `POLICY_STAND_IN`: whether the packaged policy stands in for one that is rejected at the start (`packaged`), or
+    /// `POLICY_STAND_IN`: whether the packaged policy replaces one that is rejected at the start (`packaged`), or
     /// nothing does (`none`); default `packaged`.
     pub packaged_stands_in: bool,
-    /// `RESCUE_LIMIT`: after so many accounts of one tick that the active policy failed on and the one before it
-    /// decided, the one before it goes on; default 3.
+    /// `RESCUE_LIMIT`: the number of accounts in a tick that the active policy may fail on before the previous
+    /// policy takes over; default 3.
     pub rescue_limit: usize,
-    /// `MAX_CONCURRENCY`: how many AWS calls may be under way at once; default 128.
+    /// `MAX_CONCURRENCY`: the maximum number of concurrent AWS calls; default 128.
     pub max_concurrency: usize,
-    /// `REGION_RECHECK_TICKS`: a region that an account doesn't use is asked again after so many ticks, and before
-    /// anything is removed; 1 asks always; default 12.
+    /// `REGION_RECHECK_TICKS`: the number of ticks after which a region that an account doesn't use is asked again. It's
+    /// also asked before anything is removed. 1 asks all regions in every tick; default 12.
     pub region_recheck_ticks: u32,
     /// `DRY_RUN`: decide without writing, whatever the event says; default false.
     pub dry_run: bool,
     /// `DEADLINE_MARGIN_SECONDS`: no account is started, and nothing written, in this last part of an
     /// invocation; default 10.
     pub deadline_margin: Duration,
-    /// `MAX_REMOVALS_PERCENT`: how many of the target accounts may lose staging accounts in one tick (3 of
-    /// them where that is more; 0 means none); default 20.
+    /// `MAX_REMOVALS_PERCENT`: the share of the target accounts that may lose staging accounts in one tick (3
+    /// accounts if that is more; 0 means none); default 20.
     pub max_removals_percent: u8,
-    /// `OUTCOMES_PREFIX`: the `s3://bucket/prefix/` below which segments leave their outcomes for the merge; without
-    /// it there's no fan-out.
+    /// `OUTCOMES_PREFIX`: the `s3://bucket/prefix/` under which segments store their outcomes for the merge. If
+    /// it isn't set, there's no fan-out.
     pub outcomes_prefix: Option<String>,
     /// `POLICY_FUEL` and `POLICY_MEMORY_MIB`: what one instance of a policy may use.
     pub limits: Limits,
 }
 
 impl Config {
-    /// How many accounts may be under way at once: half as many again as calls, so that towards the end of a
-    /// tick, when one account's calls wait for each other, there are still calls for every place.
+    /// The maximum number of accounts in progress: 1.5 times the number of calls, so that all calls stay in use near the
+    /// end of a tick, when the calls of one account wait for each other.
     pub fn max_accounts(&self) -> usize {
         self.max_concurrency + self.max_concurrency / 2
     }
 
-    /// Which of the regions this program doesn't know to have DRS, in words; none, if it knows them all. They are asked
-    /// all the same: AWS adds regions.
+    /// A message that names the regions in which DRS isn't known to exist, or `None` if all regions are known. They are
+    /// asked nevertheless, because AWS adds regions.
     pub fn unknown_regions(&self) -> Option<String> {
         let unknown: Vec<&str> = self.regions.iter().map(String::as_str).filter(|name| !is_drs_region(name)).collect();
         let unknown = unknown.join(", ");

@@ -4,7 +4,7 @@
 
 use lambda_runtime::Diagnostic;
 
-/// What went wrong, by who has to act. The names are a contract: alarms rely on them.
+/// The kind of an error, by who has to act. The names are a contract, because alarms rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The event isn't what the host understands. The caller's fault.
@@ -44,7 +44,7 @@ impl ErrorKind {
     }
 }
 
-/// An error that ended an invocation, or kept it from starting.
+/// An error that ended or prevented an invocation.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -55,7 +55,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// The same with the place of the settings before its message, where it's about settings.
+    /// The same error, with the location of the settings before its message if it's about settings.
     pub fn of_settings(mut self, place: &str) -> Self {
         if self.kind == ErrorKind::SettingsInvalid {
             self.message = format!("{place}: {}", self.message);

@@ -21,7 +21,7 @@ pub struct Event {
     pub account_ids: Option<BTreeSet<AccountId>>,
     /// Only this slice of the table, if given.
     pub segment: Option<Segment>,
-    /// Where the segment leaves its outcomes for the merge, an `s3://` URI, if given.
+    /// The `s3://` URI to store the segment's outcomes at for the merge, if given.
     pub outcomes_to: Option<String>,
 }
 
@@ -37,7 +37,7 @@ struct Raw {
 }
 
 impl Event {
-    /// An event that asks for nothing but an operation.
+    /// An event with an operation and nothing else.
     pub fn of(operation: impl Into<String>) -> Self {
         Self { operation: operation.into(), dry_run: None, account_ids: None, segment: None, outcomes_to: None }
     }
@@ -70,7 +70,7 @@ impl Event {
 }
 
 impl Event {
-    /// The event as it's read, without what was left out.
+    /// The event as JSON, without absent members.
     pub fn json(&self) -> Value {
         let mut event = json!({
             "operation": self.operation,

@@ -10,7 +10,7 @@ use tracing::field::DebugValue;
 
 use crate::log::{self, Json};
 
-/// Where the metrics are in CloudWatch.
+/// The CloudWatch namespace of the metrics.
 pub const NAMESPACE: &str = "StagingSync";
 
 /// Who emits them, so that two functions in one account don't share a metric: the Lambda's name.
@@ -20,11 +20,11 @@ static FUNCTION: LazyLock<String> =
 /// A number with a name. There's a fixed set of them, so that what CloudWatch charges is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
-    /// As the log line has it.
+    /// The name, as in the log line.
     pub name: &'static str,
-    /// What is counted, as CloudWatch names units.
+    /// The CloudWatch unit.
     pub unit: &'static str,
-    /// How many.
+    /// The value.
     pub value: u64,
 }
 

@@ -6,17 +6,17 @@ use crate::aws::AwsError;
 use crate::bindings::types::{AccountOutcome, Outcome, PolicyInfo, Receipt, Status};
 use crate::log::Json;
 
-/// An outcome that the host makes, because no policy could decide: `failed`, with whose fault it is.
+/// A `failed` outcome from the host, because no policy could decide. The error says whose fault it is.
 pub fn failed(error: impl ToString) -> Outcome {
     Outcome { error: Some(error.to_string()), ..blank(Status::Failed) }
 }
 
-/// An outcome of an account that the host didn't get to.
+/// A `skipped` outcome from the host.
 pub fn skipped(reason: impl ToString) -> Outcome {
     Outcome { reason: Some(reason.to_string()), ..blank(Status::Skipped) }
 }
 
-/// The outcome where what the policy decided couldn't be written.
+/// The outcome of an account whose decision couldn't be written.
 pub fn unwritten(error: &AwsError) -> Outcome {
     failed(format_args!("AWS: {error}"))
 }
@@ -109,12 +109,12 @@ impl Counts {
         counts
     }
 
-    /// How many were looked at, as summaries count them.
+    /// The number of processed accounts, as summaries count them.
     pub fn processed(&self) -> usize {
         self.updated + self.unchanged
     }
 
-    /// How many needed nothing, as summaries count them: an unchanged account counts as skipped too.
+    /// The number of skipped accounts, as summaries count them: an unchanged account counts as skipped too.
     pub fn counted_as_skipped(&self) -> usize {
         self.skipped + self.unchanged
     }

@@ -19,7 +19,7 @@ const LEAST: usize = 3;
 /// Fewer accounts than these may always be emptied: that a few are says nothing about DRS.
 const LEAST_EMPTIED: usize = 3;
 
-/// What a tick is over.
+/// The part of the table that a tick processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The whole table.
@@ -41,7 +41,7 @@ pub enum Emptying {
     Held(String),
 }
 
-/// The places of one tick.
+/// The removals that one tick may make: a budget of permits.
 pub struct RemovalBudget {
     /// The share of the accounts that may take a place, in percent; none where there are no places.
     percent: usize,
@@ -124,7 +124,7 @@ impl RemovalBudget {
         }
     }
 
-    /// Says that an account has a stored list with entries.
+    /// Records that an account has a stored list with entries.
     pub fn has_list(&self) {
         self.state().with_list += 1;
     }

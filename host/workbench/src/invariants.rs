@@ -82,14 +82,14 @@ impl Invariant {
     }
 }
 
-/// An invariant that didn't hold.
+/// A violation of an invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which one.
+    /// The invariant.
     pub invariant: Invariant,
-    /// For which account; `None` for the tick as a whole.
+    /// The account; `None` for the tick as a whole.
     pub account: Option<String>,
-    /// How it shows.
+    /// What happened.
     pub what: String,
 }
 
@@ -97,7 +97,7 @@ pub struct Violation {
 pub struct Ticked<'a> {
     /// What the host reports.
     pub report: &'a Result<Report, Error>,
-    /// What was asked of AWS.
+    /// The calls to AWS.
     pub observed: &'a ObservedTick,
     /// The regions that a complete view needs.
     pub regions: &'a [String],

@@ -15,13 +15,13 @@ use staging_sync_runtime::tick::{Report, Runtime, Tick};
 /// How long after the first tick the second one comes.
 const LATER: Duration = Duration::from_secs(300);
 
-/// What two ticks came to.
+/// The result of two ticks.
 pub struct Judged {
     /// The first tick's report, unless the table couldn't be read or the policy failed outside of any account.
     pub report: Result<Report, Error>,
-    /// The invariants that didn't hold.
+    /// The violated invariants.
     pub broken: Vec<Violation>,
-    /// What the ticks asked for that isn't on the tape.
+    /// The calls of the ticks that aren't on the tape.
     pub unknown: Vec<String>,
 }
 

@@ -21,7 +21,7 @@ use staging_sync_runtime::tick::{Report, Runtime, Tick};
 pub struct Recording {
     /// The event.
     pub event: Value,
-    /// What situation it is, in one line.
+    /// A description of the situation, in one line.
     pub about: String,
     /// When the tick begins.
     pub now: SystemTime,
@@ -31,10 +31,10 @@ pub struct Recording {
     pub anonymize: Option<Anonymize>,
 }
 
-/// How a tape is made fit for others' eyes.
+/// The options for anonymizing a tape.
 #[derive(Clone, Default)]
 pub struct Anonymize {
-    /// What of names is kept; nothing, if it isn't said.
+    /// The parts of names to keep; `None` keeps nothing.
     pub keep_names: Option<Keep>,
 }
 
@@ -43,7 +43,7 @@ pub struct Anonymize {
 pub struct Recorded {
     /// The tape.
     pub tape: Tape,
-    /// What came out: the summary, or the tick's error.
+    /// The result: the summary, or the tick's error.
     pub result: Value,
     /// The tick's report, with real names.
     pub report: Result<Report, Error>,
@@ -110,7 +110,7 @@ fn statuses(result: &Value) -> Vec<String> {
     statuses
 }
 
-/// Refuses a directory that has something in it: better before a tick than after.
+/// Refuses a directory that isn't empty, before the tick runs.
 pub fn vacant(dir: &Path) -> Result<(), String> {
     if std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some()) {
         return Err(format!("{}: isn't empty: choose another directory, or remove it", dir.display()));
@@ -119,7 +119,7 @@ pub fn vacant(dir: &Path) -> Result<(), String> {
 }
 
 impl Recorded {
-    /// Writes the case's directory, in one step: nobody ever sees half a case.
+    /// Writes the case's directory atomically.
     pub fn write(&self, dir: &Path) -> Result<(), String> {
         self.write_with(dir, Some(&self.result))
     }

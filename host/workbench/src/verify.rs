@@ -37,14 +37,14 @@ pub struct Verification {
     pub waived: Waived,
 }
 
-/// What came of it.
+/// The result of a verification.
 #[derive(Debug, Default)]
 pub struct Verified {
-    /// How many worlds there are.
+    /// The number of worlds.
     pub all: usize,
     /// How many of them are the small worlds in every combination, without those that the values are put into.
     pub small: usize,
-    /// How many were judged: all, or up to those among which an invariant broke.
+    /// The number of checked worlds: all, or those up to the first violation.
     pub judged: usize,
     /// What became of their accounts in the first tick, where AWS answers.
     pub counts: Counts,
@@ -57,9 +57,9 @@ pub struct Verified {
 /// A world in which an invariant breaks.
 #[derive(Debug)]
 pub struct Counterexample {
-    /// What didn't hold.
+    /// The violation.
     pub violation: Violation,
-    /// In how many of the worlds judged.
+    /// The number of checked worlds in which it occurs.
     pub worlds: usize,
     /// The world; `None` if it takes several accounts in one tick.
     pub world: Option<SmallWorld>,

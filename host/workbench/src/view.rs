@@ -8,7 +8,7 @@ use serde_json::Value;
 use staging_sync_runtime::account::AccountId;
 use staging_sync_runtime::tape::{Answer, Exchange};
 
-/// What was found out about an account in a tick.
+/// The regions' answers about an account in a tick.
 #[derive(Debug, Default)]
 pub struct View {
     /// The staging accounts that some region named, the target itself among them.
@@ -38,7 +38,7 @@ enum State {
 }
 
 impl View {
-    /// Reads it off the calls to STS and DRS, in their order.
+    /// Reads the view from the calls to STS and DRS, in their order.
     pub fn of(heard: &[Exchange]) -> Self {
         let mut view = Self::default();
         let mut readings = BTreeMap::<(&str, &str), Reading>::new();
@@ -69,7 +69,7 @@ impl View {
         view
     }
 
-    /// Why what was asked wasn't all answered, if it wasn't.
+    /// The reason that the view is incomplete, if it is.
     pub fn trouble(&self) -> Option<String> {
         let region = self.incomplete.first().map(|region| format!("{region} wasn't read to its last page"));
         region.or_else(|| self.unassumed.then(|| "the role couldn't be assumed".into()))

@@ -76,7 +76,7 @@ fn bad_files_are_named_with_what_is_wrong() {
     fs::write(&tape, whole.replacen("\"us-east-1\"", "\"US\"", 1)).expect("a file");
     assert!(error().contains("tape.json: $.config.regions[1]: expected a region like"), "{}", error());
     fs::remove_file(&tape).expect("removed");
-    assert!(error().contains("tape.json: there's no such file"), "{}", error());
+    assert!(error().contains("tape.json: the file doesn't exist"), "{}", error());
     fs::write(&tape, whole).expect("a file");
     fs::write(dir.join("settings.json"), "[]").expect("a file");
     assert!(error().contains("settings.json: $: invalid type"), "{}", error());

@@ -1,4 +1,4 @@
-//! How long AWS is waited for, and how often a call is tried.
+//! Timeouts of AWS calls, and the number of attempts.
 
 use std::time::Duration;
 

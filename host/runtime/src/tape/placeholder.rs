@@ -1,4 +1,4 @@
-//! What stands for a secret on a tape.
+//! Placeholders for secrets on a tape.
 
 /// The attribute whose values are shared secrets.
 pub(super) const EXTERNAL_ID: &str = "externalId";

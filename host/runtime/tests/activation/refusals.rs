@@ -35,7 +35,7 @@ async fn what_the_manifest_names_must_be_there_and_be_it() {
     says(
         &refusal(admission(), &good, |_, entry| entry.component = "other.wasm".into()).await,
         "fetch",
-        "there's no such file",
+        "the file doesn't exist",
     );
     for outside in ["../policy.wasm", "/etc/passwd", "s3://bucket/key", "a//b", ".hidden", ""] {
         let rejected = refusal(admission(), &good, |_, entry| entry.component = outside.into()).await;
@@ -44,7 +44,7 @@ async fn what_the_manifest_names_must_be_there_and_be_it() {
     let other = refusal(admission(), &good, |folder, entry| {
         fs::write(folder.join(&entry.component), version("2.0.0").component()).expect("another component");
     });
-    says(&other.await, "sha256", "and the manifest says");
+    says(&other.await, "sha256", "but the manifest says");
     says(
         &refusal(admission(), &good, |_, entry| entry.version = "9.9.9".into()).await,
         "contract",

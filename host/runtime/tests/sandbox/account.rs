@@ -225,7 +225,7 @@ async fn calls() {
         expect(does(discover(TEXT, 1), &[foreign]), &says).await;
     }
     let thrice = does(discover(TEXT, 3), &["us-east-1", "us-east-1", "us-east-1"]);
-    expect(thrice, "asked for 3 regions, and DRS_REGIONS has 2").await;
+    expect(thrice, "asked for 3 regions, but DRS_REGIONS has 2").await;
     let for_ever = |call: &str| format!("(loop $next {call} (br $next))");
     let too_often = "called the host more than 1000 times for one account";
     let describe = format!("(call $describe (i32.const {ACCOUNT})) (global.set $free (i32.const {HEAP}))");

@@ -26,15 +26,15 @@ pub fn begin() -> SystemTime {
 
 /// What all hosts of a simulation share.
 pub struct Cloud {
-    /// How many target accounts the table has.
+    /// The number of target accounts in the table.
     pub accounts: u32,
     /// The regions that every account uses.
     pub regions: Vec<String>,
     /// The size of an item, which capacity units are counted by.
     pub item_bytes: u32,
-    /// How long a call takes, give or take a quarter.
+    /// The time of a call, plus or minus a quarter.
     pub latency: Duration,
-    /// What AWS lets through a second.
+    /// The quotas per second.
     pub rates: Rates,
     /// What changes.
     pub state: Mutex<State>,
@@ -177,7 +177,7 @@ fn account(call: &Call) -> u32 {
     }
 }
 
-/// One host's way to the cloud: with the bounds, the tries and the processor of a real one.
+/// A host's access to the cloud, with the limits, retries and processor of a real host.
 pub struct Host {
     /// What it calls.
     pub cloud: Arc<Cloud>,
