@@ -114,7 +114,7 @@ def test_the_reference_of_events_summaries_and_log_lines_is_what_the_program_has
         "# Events, summaries and log lines",
         "",
         "`BLESS=1 make test-cfn` writes this page, from the JSON schemas (`staging-sync schema event`, `summary`) and the",
-        "sources. For what the fields mean together, see [Events](README.md#events), [The summary](README.md#the-summary) and",
+        "sources. For what the fields mean together, see [Events](README.md#the-event), [The summary](README.md#the-summary) and",
         "[Monitor](../../cfn/README.md#monitor).",
         "",
         "## Event",

@@ -88,15 +88,15 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let broken = count(|verdict| verdict.is_err());
     let cases = counted(lines.len(), "case");
     if arguments.faults {
-        println!("{cases}: {differing} broken, {broken} couldn't be told");
+        println!("{cases}: {differing} broken, {broken} couldn't be checked");
     } else {
-        println!("{cases}: {differing} differ, {broken} couldn't be told, {blessed} blessed");
+        println!("{cases}: {differing} differ, {broken} couldn't be checked, {blessed} blessed");
     }
     if let Some(path) = &arguments.junit {
         std::fs::write(path, junit(&lines)).map_err(|error| CommandError(format!("{}: {error}", path.display())))?;
     }
     if broken > 0 {
-        return Err(CommandError(format!("{broken} of {cases} couldn't be told")));
+        return Err(CommandError(format!("{broken} of {cases} couldn't be checked")));
     }
     Ok(if differing > 0 { Exit::Failed } else { Exit::Success })
 }
@@ -180,7 +180,7 @@ fn junit(lines: &[Line]) -> String {
     for line in lines {
         let body = match &line.verdict {
             Ok(Verdict::Differs(how)) => format!("<failure message=\"differs\">{}</failure>", xml(how)),
-            Err(error) => format!("<error message=\"couldn't be told\">{}</error>", xml(error)),
+            Err(error) => format!("<error message=\"couldn't be checked\">{}</error>", xml(error)),
             Ok(_) => String::new(),
         };
         let (name, seconds) = (xml(&line.name), line.took.as_secs_f64());

@@ -48,7 +48,7 @@ fn replay_prints_the_summary_and_needs_no_environment() {
 fn test_says_by_its_exit_code_what_the_cases_came_to() {
     let same = staging_sync(&["test", "item-no-*", "unchanged"]);
     assert_eq!(same.status.code(), Some(0), "{}", stdout(&same));
-    assert!(stdout(&same).ends_with("4 cases: 0 differ, 0 couldn't be told, 0 blessed\n"), "{}", stdout(&same));
+    assert!(stdout(&same).ends_with("4 cases: 0 differ, 0 couldn't be checked, 0 blessed\n"), "{}", stdout(&same));
 
     let (dir, report) = (differing("differing"), directory("junit.xml").display().to_string());
     let other = staging_sync(&["test", &dir, "--junit", &report]);

@@ -111,8 +111,8 @@ mod tests {
         let failed = |segment| vec![FailedSegment { segment, error: "e".into() }];
         let tick = |operation: &str, dry: bool| json!({"operation": operation, "now": "n", "dryRun": dry});
         for (documents, failed, says) in [
-            (vec![zero.clone()], vec![], "there's nothing of {1}"),
-            (vec![zero.clone(), zero.clone()], vec![], "is segment 0 of 2 once more"),
+            (vec![zero.clone()], vec![], "segments {1} of 2 are missing"),
+            (vec![zero.clone(), zero.clone()], vec![], "is a duplicate of segment 0 of 2"),
             (vec![zero.clone(), one.clone()], failed(1), "segment 1 of 2 can't have failed"),
             (vec![zero.clone(), ("s3://b/f/1.json", one.1)], vec![], "different ones"),
             (vec![zero.clone(), ("s3://b/e/1.json", json!({"totalSegments": 3}))], vec![], "different ones"),
