@@ -28,7 +28,7 @@ const WAIT: Duration = Duration::from_secs(60);
 /// How long a start waits for its policy. Lambda ends an init phase after 10 seconds and begins anew.
 const INIT: Duration = Duration::from_secs(8);
 
-/// What lives as long as the process: the sources of policies, and AWS.
+/// The state that lives as long as the process: the sources of policies, and AWS.
 pub struct Service {
     config: Config,
     aws_api: Arc<dyn AwsApi>,
@@ -70,12 +70,12 @@ impl Service {
         Self::with(config, Arc::new(live), objects)
     }
 
-    /// The same with the APIs of AWS and of S3 given.
+    /// Creates the service with the given APIs of AWS and S3.
     pub fn with(config: Config, aws_api: Arc<dyn AwsApi>, objects: Option<Arc<Objects>>) -> Result<Self, Error> {
         Self::with_packaged(config, aws_api, objects, &config::default_policy())
     }
 
-    /// The same with the packaged policy, which may stand in for others, at this path.
+    /// The same service with the packaged policy, which may replace rejected ones, at this path.
     pub fn with_packaged(
         config: Config,
         aws_api: Arc<dyn AwsApi>,
@@ -108,7 +108,7 @@ impl Service {
         Ok(Self { config, aws_api, known, sources, places, runtimes, runtimes_of_previous })
     }
 
-    /// Loads the policies, so that the first tick finds them. Fails where there's none to go by.
+    /// Loads the policies before the first tick. Fails if there's no policy to use.
     pub async fn prepare(&self) -> Result<(), Error> {
         let until = Instant::now() + INIT;
         self.refresh(until, until).await;
@@ -118,7 +118,7 @@ impl Service {
         Ok(())
     }
 
-    /// Why sources aren't followed that aren't: which, at what step, and why.
+    /// The sources whose policy was rejected: which, at what step, and why.
     pub async fn rejected(&self) -> Vec<String> {
         let mut all = Vec::new();
         for source in &self.sources {
@@ -132,8 +132,8 @@ impl Service {
         Arc::clone(&self.aws_api)
     }
 
-    /// Runs one tick by the policy that serves its operation. `progress` hears how many accounts are done, of how
-    /// many.
+    /// Runs one tick with the policy that serves its operation. `progress` receives the number of accounts that are
+    /// done, and of all accounts.
     pub async fn tick(&self, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
         Ok(self.tick_by_active(tick, progress).await?.0)
     }

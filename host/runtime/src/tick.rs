@@ -42,16 +42,16 @@ pub use decider::{LastGood, Policies};
 pub use merge::{FailedSegment, Joined, Merged, OfTick};
 pub use shadow::Shadow;
 
-/// What a tick needs to know.
+/// The input of a tick.
 #[derive(Debug, Clone)]
 pub struct Tick {
-    /// What is asked.
+    /// The event.
     pub event: Event,
     /// When it began; the policy's only time.
     pub now: SystemTime,
     /// When the invocation ends, whatever is under way; `None` for no end.
     pub deadline: Option<Instant>,
-    /// Why nothing is removed in it, whatever the policy asks for; `None` where removals may be made.
+    /// The reason that nothing is removed in this tick, whatever the policy requests; `None` if removals are allowed.
     pub hold_removals: Option<String>,
 }
 
@@ -62,24 +62,24 @@ impl Tick {
     }
 }
 
-/// What a tick came to.
+/// The result of a tick.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The policy's summary, whole: `summary::fit` shortens it for Lambda.
     pub summary: Value,
-    /// How many accounts there are of each status.
+    /// The number of accounts of each status.
     pub counts: Counts,
-    /// What became of each account, ordered by id.
+    /// The outcome of each account, ordered by id.
     pub outcomes: Vec<AccountOutcome>,
     /// Whether time was out before all accounts were read.
     pub not_read: bool,
     /// What the policies knew of the tick, but for their settings.
     pub tick: types::Tick,
-    /// Who decided an account, by its id, where that was another than the active policy.
+    /// The policy that decided an account, by the account's id, if it wasn't the active policy.
     pub decided_by: BTreeMap<String, String>,
-    /// Whether the active policy failed on so many accounts, or on the summary, that it shouldn't go on.
+    /// Whether the active policy should be replaced, because it failed on too many accounts, or on the summary.
     pub demoted: bool,
-    /// What the policy in the shadow came to.
+    /// The result of the shadow policy.
     pub shadow: Shadow,
     /// The tick in numbers, as its last log line has them.
     pub metrics: Vec<Metric>,
@@ -91,7 +91,7 @@ pub struct Report {
     pub policy: PlannedBy,
 }
 
-/// What runs ticks: the policies, compiled, and AWS.
+/// The runtime of ticks: compiled policies, and AWS.
 pub struct Runtime {
     config: Config,
     regions: Arc<[String]>,
@@ -106,7 +106,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Runs the ticks of one policy, with the settings of the environment. Fails where it refuses them.
+    /// Creates the runtime of one policy with the settings of the environment. Fails if the policy refuses them.
     pub async fn with(config: Config, policy: Policy, aws_api: Arc<dyn AwsApi>) -> Result<Self, Error> {
         let release =
             Release::new(policy, config.settings.clone()).await.map_err(|error| error.of_settings("settings"))?;
@@ -142,7 +142,7 @@ impl Runtime {
         self.rescue.as_ref()?.find(operation, &self.aws_api, &self.config, &self.counter, &self.known).await
     }
 
-    /// Runs one tick. `progress` hears how many accounts are done, of how many.
+    /// Runs one tick. `progress` receives the number of accounts that are done, and of all accounts.
     pub async fn tick(self: &Arc<Self>, tick: Tick, progress: impl Fn(usize, usize) + Sync) -> Result<Report, Error> {
         let span = tracing::info_span!("tick", operation = tick.event.operation);
         self.run(tick, progress).instrument(span).await

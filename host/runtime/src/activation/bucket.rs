@@ -22,12 +22,12 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// As the environment says.
+    /// Connects as the environment configures.
     pub async fn from_env() -> Result<Self, Error> {
         Ok(Self::new(&sdk_api::sdk_from_env(environment::http_client(1).await?, Patience::default()).await?))
     }
 
-    /// At one endpoint, whatever the environment says.
+    /// Connects to one endpoint, whatever the environment configures.
     pub fn at(endpoint: Endpoint, patience: Patience) -> Self {
         Self::new(&sdk_api::sdk_at(endpoint, transport::client(1), patience))
     }
@@ -94,7 +94,7 @@ impl Objects {
         Ok(Fetched::Found { bytes, version })
     }
 
-    /// Puts an object where the condition holds.
+    /// Puts an object if the condition holds.
     pub async fn put(&self, bucket: &str, key: &str, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
         let (new, old) = match when {
             When::Missing => (Some("*".to_owned()), None),

@@ -22,7 +22,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// How often a record is tried against others who write the same history.
 const TRIES: usize = 10;
 
-/// What a change was.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-/// What was known of a change when it was made.
+/// A change: when and by whom it was made, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
@@ -72,7 +72,7 @@ pub struct Change {
     pub proof: Option<String>,
 }
 
-/// A change, its number, and what the manifest was afterwards.
+/// A change, its number, and the manifest after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// Its number, from 1 on.
@@ -87,7 +87,7 @@ pub struct Record {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History(Vec<Record>);
 
-/// What a rollback goes to cannot be told.
+/// The target of a rollback is missing or ambiguous.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NotFound(String);
@@ -106,8 +106,8 @@ impl History {
         })
     }
 
-    /// The last change after which a policy of this digest (8 or more of its digits) was active. Fails where it was so
-    /// with different settings.
+    /// The last change after which a policy with this digest (8 digits or more) was active. Fails if it was active with
+    /// different settings.
     pub fn with_active(&self, digest: &str) -> Result<&Record, NotFound> {
         let digits = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !digits || !(8..=64).contains(&digest.len()) {
@@ -198,7 +198,7 @@ fn place(at: &Location) -> Location {
     at.with_ending(".json", ".history.json")
 }
 
-/// Reads the history of a manifest; an empty one where there is none.
+/// Reads the history of a manifest, which is empty if it doesn't exist.
 pub async fn read(at: &Location) -> Result<History, Unchanged> {
     Ok(fetch(&place(at)).await?.0)
 }
@@ -215,7 +215,7 @@ async fn fetch(place: &Location) -> Result<(History, Option<String>), Unchanged>
 
 /// What became of a change, and of its record.
 pub struct Recorded {
-    /// The number of the change before, which a rollback can go to; none where there was no manifest, or no record.
+    /// The number of the previous change, for a rollback; `None` if there was no manifest or no record.
     pub before: Option<u64>,
     /// Why there is no record of the change, if there is none.
     pub missing: Option<String>,

@@ -9,10 +9,10 @@ use crate::bindings::types::PolicyInfo;
 use crate::policy;
 use crate::tape;
 
-/// How large a manifest may be, in bytes: hundred times what settings usually take.
+/// The maximum size of a manifest, in bytes: a hundred times what settings usually take.
 pub const MAX_BYTES: u64 = 1 << 20;
 
-/// What a manifest says of one policy.
+/// The entry of one policy in a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -20,7 +20,7 @@ pub struct Entry {
     pub name: String,
     /// Its version, as its `info` has it.
     pub version: String,
-    /// Where the component (or core module) is, seen from the manifest.
+    /// The location of the component (or core module), relative to the manifest.
     pub component: String,
     /// The SHA-256 of that file in hexadecimal digits.
     pub sha256: String,
@@ -30,7 +30,7 @@ pub struct Entry {
     /// A minisign signature of `statement`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// What the policy must decide before it becomes active.
+    /// The cases that the policy must pass before it becomes active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cases: Option<Cases>,
 }
@@ -39,7 +39,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cases {
-    /// Where it is, seen from the manifest.
+    /// The location, relative to the manifest.
     pub file: String,
     /// Its SHA-256 in hexadecimal digits.
     pub sha256: String,
@@ -50,13 +50,13 @@ pub struct Cases {
 pub struct Manifest {
     /// The policy that decides.
     pub active: Entry,
-    /// The one that decided before it: what the active one fails on, it decides.
+    /// The previous policy, which decides what the active one fails on.
     pub previous: Option<Entry>,
     /// One that decides beside the active one, and whose decisions count for nothing.
     pub shadow: Option<Entry>,
 }
 
-/// What can still be read of a manifest that as a whole can't be.
+/// The readable parts of a broken manifest.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Remains {
     /// The active policy.
@@ -106,14 +106,14 @@ impl Entry {
         Ok(())
     }
 
-    /// Whether this is the same policy with the same settings, wherever it's kept and whoever signed it.
+    /// Whether this is the same policy with the same settings, regardless of its location and signature.
     pub fn is_same(&self, other: &Self) -> bool {
         self.sha256 == other.sha256 && self.settings == other.settings
     }
 }
 
 impl Manifest {
-    /// Reads a manifest; an error names the JSON path and what was expected there.
+    /// Reads a manifest. An error names the JSON path and what was expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut value: Value = tape::parse(text)?;
         let object = value.as_object_mut().ok_or("$: expected a manifest, an object like {\"name\": …}")?;

@@ -80,11 +80,11 @@ impl Step {
 pub struct Rejected {
     /// At which step.
     pub step: Step,
-    /// Why, for people: with what to do next.
+    /// The reason, for people, with what to do next.
     pub reason: String,
     /// The invocation's error, should there be no other policy.
     pub kind: ErrorKind,
-    /// Whether the same policy may be taken next time.
+    /// Whether the same policy may be accepted next time.
     pub retryable: bool,
 }
 
@@ -117,11 +117,11 @@ impl fmt::Display for Rejected {
     }
 }
 
-/// What judges policies: the operator's settings.
+/// The operator's settings for the admission of policies.
 pub struct Admission {
-    /// What a policy may use.
+    /// The limits of a policy.
     pub limits: Limits,
-    /// The key that policies must be signed with, where there's one.
+    /// The key that policies must be signed with, if any.
     pub key: Option<Key>,
     /// `POLICY_SETTINGS`, for a policy whose manifest has none.
     pub settings: String,

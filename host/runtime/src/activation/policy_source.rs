@@ -57,7 +57,7 @@ struct Substitute {
     settings: String,
 }
 
-/// Who stands in for a policy that was rejected at the start, the better one first.
+/// The replacement of a policy that was rejected at the start, the better one first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fallback {
     /// The policy that the manifest had before.
@@ -78,7 +78,7 @@ struct LastSeen {
     bytes: Arc<Vec<u8>>,
 }
 
-/// What ticks go by.
+/// The policies that ticks use.
 #[derive(Clone)]
 pub struct CurrentPolicies {
     /// Decides.
@@ -122,7 +122,7 @@ impl CurrentPolicies {
 }
 
 impl PolicySource {
-    /// A source; `packaged` stands in at the start, if the source has no good policy.
+    /// A source. `packaged` replaces its policy at the start, if the source has no good one.
     pub fn new(at: Location, admission: Arc<Admission>, packaged: Option<Location>) -> Self {
         Self { at, admission, packaged, state: Mutex::default() }
     }
@@ -164,7 +164,7 @@ impl PolicySource {
         }
     }
 
-    /// Tells that the source isn't followed, and who goes on.
+    /// Logs that the source's policy was rejected, and which policy continues.
     pub fn tell(&self, rejected: &Rejected, goes_on: Option<&Arc<Release>>) {
         let metrics = [Metric::count("policyRejected", 1_u64)];
         tracing::error!(
@@ -207,7 +207,7 @@ impl PolicySource {
         }
     }
 
-    /// What ticks go by; nothing while the first policy is on its way. Fails where it was rejected.
+    /// The policies that ticks use; `None` while the first policy is loading. Fails if it was rejected.
     pub async fn current(&self) -> Result<Option<CurrentPolicies>, Rejected> {
         let state = self.state.lock().await;
         match (&state.current, &state.rejected) {

@@ -48,7 +48,7 @@ pub struct Broken {
     bytes: Vec<u8>,
 }
 
-/// What is in the place of a manifest.
+/// What is stored at the location of a manifest.
 pub enum Found {
     /// Nothing yet.
     Nothing,
@@ -89,7 +89,7 @@ impl Broken {
     }
 }
 
-/// Reads what is in the place of a manifest.
+/// Reads what is stored at the location of a manifest.
 pub async fn find(at: &Location) -> Result<Found, Unchanged> {
     if !at.is_manifest() {
         return Err(format!("{at}: isn't a manifest: expected a name that ends in .json").into());
@@ -114,7 +114,7 @@ pub async fn read(at: &Location) -> Result<Option<Stored>, Unchanged> {
     }
 }
 
-/// Puts a manifest in the place of the version that was read, or where there was nothing.
+/// Replaces the version of a manifest that was read, or creates a new one.
 pub async fn replace(at: &Location, version: Option<&str>, manifest: &Manifest) -> Result<(), Unchanged> {
     let when = version.map_or(When::Missing, When::Is);
     let bytes = manifest.text().into_bytes();
@@ -144,7 +144,7 @@ async fn is_there(at: &Location, bytes: &[u8]) -> bool {
     matches!(at.get(None, bytes.len() as u64).await, Ok(Fetched::Found { bytes: found, .. }) if found == bytes)
 }
 
-/// What a manifest becomes where an entry is published as the active policy, or in the shadow.
+/// The manifest after an entry is published as the active or the shadow policy.
 pub fn published(before: Option<Manifest>, entry: Entry, shadow: bool) -> Result<Manifest, String> {
     match before {
         None if shadow => Err("there's no active policy yet to compare a shadow policy with".into()),
@@ -154,7 +154,7 @@ pub fn published(before: Option<Manifest>, entry: Entry, shadow: bool) -> Result
     }
 }
 
-/// What it becomes where an entry is published over a manifest of which only this can be read.
+/// The manifest after an entry is published over a broken manifest with these readable parts.
 pub fn repaired(remains: Remains, entry: Entry, shadow: bool) -> Result<Manifest, String> {
     let Remains { active, previous, shadow: in_the_shadow } = remains;
     match active {
@@ -167,14 +167,14 @@ pub fn repaired(remains: Remains, entry: Entry, shadow: bool) -> Result<Manifest
     }
 }
 
-/// What it becomes where the shadow becomes active.
+/// The manifest after the shadow policy becomes active.
 pub fn promoted(before: Manifest) -> Result<Manifest, String> {
     let Some(shadow) = before.shadow else { return Err("has no shadow policy to promote".into()) };
     Ok(activated(shadow, before.active, before.previous, None))
 }
 
-/// What it becomes where the previous policy becomes active again. The one that it replaces isn't kept as the
-/// previous one: it was rolled back for a reason, and the previous one stands in when the active one fails.
+/// The manifest after the previous policy becomes active again. The replaced policy isn't kept as the previous one,
+/// because it was rolled back for a reason, and the previous policy takes over when the active one fails.
 pub fn rolled_back(before: Manifest) -> Result<Manifest, String> {
     match before.previous {
         None => Err("has no previous policy to go back to".into()),

@@ -25,7 +25,7 @@ pub enum Store {
     },
 }
 
-/// What a store has under a name.
+/// The content of a store under a name.
 #[derive(Debug)]
 pub enum Fetched {
     /// The version that is known already.
@@ -65,7 +65,7 @@ pub enum Put {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct StoreError {
-    /// What happened, and where.
+    /// The message: what happened, and where.
     pub message: String,
     /// Whether it may go well next time.
     pub retryable: bool,
@@ -74,7 +74,8 @@ pub struct StoreError {
 }
 
 impl Store {
-    /// Fetches what has this name, if it isn't the version `known`; what is larger than `most` bytes is refused.
+    /// Fetches the object with this name, unless it's the version `known`. An object of more than `most` bytes is
+    /// refused.
     pub async fn get(&self, name: &str, known: Option<&str>, most: u64) -> Result<Fetched, StoreError> {
         match self {
             Self::Folder(folder) => folder::read(&folder.join(name), known, most).await,
@@ -84,7 +85,7 @@ impl Store {
         }
     }
 
-    /// Puts something under a name, in one step, where the condition holds.
+    /// Stores an object atomically, if the condition holds.
     pub async fn put(&self, name: &str, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
         match self {
             Self::Folder(folder) => folder::write(&folder.join(name), &bytes, when),

@@ -76,7 +76,7 @@ impl Recent {
     }
 }
 
-/// The limits that one call goes by.
+/// The limits of one call.
 #[derive(Debug, Clone)]
 pub struct CallLimit {
     region: String,
@@ -85,7 +85,7 @@ pub struct CallLimit {
 }
 
 impl CallLimits {
-    /// Limits that begin at so many calls at once.
+    /// Limits that start at this number of concurrent calls.
     pub fn new(most: usize) -> Self {
         Self { most, services: Mutex::default(), accounts: Mutex::default() }
     }

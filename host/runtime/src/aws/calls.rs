@@ -69,7 +69,7 @@ impl Counter {
         };
     }
 
-    /// Tells what to set, where settings made calls fail since the last time.
+    /// Logs what to change, if settings made calls fail since the last time.
     pub fn advise(&self) {
         self.advice.tell();
     }
@@ -79,12 +79,12 @@ impl Counter {
         self.skipped.fetch_add(regions as u64, Ordering::Relaxed);
     }
 
-    /// How many regions weren't asked so far, because their accounts didn't use them a while ago.
+    /// The number of regions that weren't asked so far, because their accounts don't use them.
     pub fn regions_skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    /// What was counted so far, in the order of `SERVICES`.
+    /// The counts so far, in the order of `SERVICES`.
     pub fn calls(&self) -> [Calls; Self::SERVICES.len()] {
         self.services.each_ref().map(|service| Calls {
             made: service.made.load(Ordering::Relaxed),

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::rate_limit::RateLimit;
 
-/// A limit of calls under way, which adapts to what it learns.
+/// An adaptive limit of concurrent calls.
 #[derive(Debug)]
 pub struct ConcurrencyLimit {
     permits: Arc<Semaphore>,
@@ -73,7 +73,7 @@ impl ConcurrencyLimit {
         permit
     }
 
-    /// Learns what came of a call that reached the service. Says how many may be under way, if that's fewer now.
+    /// Records the result of a call that reached the service. Returns the new limit if it's lower now.
     pub fn on_response(&self, throttled: bool) -> Option<usize> {
         let mut state = self.state();
         state.only_throttled_since = throttled.then(|| state.only_throttled_since.unwrap_or_else(Instant::now));

@@ -26,12 +26,12 @@ pub struct Caller {
     pub arn: String,
 }
 
-/// What STS says of the host.
+/// The host's identity, from STS.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Who it is.
+    /// The caller.
     pub caller: Result<Caller, AwsError>,
-    /// How many seconds this machine's clock is ahead of AWS's; `None` where no answer came.
+    /// The number of seconds by which this machine's clock is ahead of AWS's; `None` without an answer.
     pub clock_ahead: Option<i64>,
 }
 
@@ -45,7 +45,7 @@ pub struct KeyAttribute {
 }
 
 impl SdkApi {
-    /// Asks STS who the host is (`GetCallerIdentity`, which everybody may).
+    /// Asks STS for the host's identity (`GetCallerIdentity`, which needs no permission).
     pub async fn identity(&self) -> Identity {
         let seen = Dates::default();
         let sent = self.sts.get_caller_identity().customize().interceptor(seen.clone()).send().await;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{Aws, AwsError, Principal, Request, regions};
 use crate::account::{AccountId, Role, Session};
 
-/// What is listed, region by region.
+/// The kind of listing, region by region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Listing {
     /// `ListStagingAccounts`.
@@ -47,7 +47,7 @@ impl Listing {
     }
 }
 
-/// One region's answer. The entries are true even where there's an error: they are what was read before it.
+/// One region's answer. If there's an error, the entries are those that were read before it.
 #[derive(Debug, Clone)]
 pub struct RegionAnswer {
     /// The region.
@@ -56,11 +56,11 @@ pub struct RegionAnswer {
     pub entries: Vec<Value>,
     /// Why the answer is incomplete.
     pub error: Option<AwsError>,
-    /// Where it comes from.
+    /// The origin of the answer.
     pub origin: Origin,
 }
 
-/// How it's known what a region says.
+/// The origin of a region's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// It was read in this tick.

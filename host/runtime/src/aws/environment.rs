@@ -76,7 +76,7 @@ fn is_plain() -> bool {
     std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| url.starts_with("http://"))
 }
 
-/// Whom connections trust, in words. Fails as the start of a host does where that is nobody.
+/// A description of the certificates that connections trust. Fails if there are none, as the start of a host does.
 pub async fn certificates() -> Result<String, Error> {
     http_client(1).await?;
     Ok(match bundle().await {
@@ -98,7 +98,7 @@ pub(crate) async fn http_client(max_concurrency: usize) -> Result<LimitedHttpCli
     }
 }
 
-/// The host's own region, where it and all endpoints can be used.
+/// The host's own region. Fails if the region or an endpoint can't be used.
 pub async fn region_and_endpoints() -> Result<String, Error> {
     for name in ENDPOINTS {
         if let Some(url) = std::env::var(name).ok().filter(|url| !url.is_empty()) {

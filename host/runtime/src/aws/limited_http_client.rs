@@ -32,7 +32,7 @@ pub struct LimitedHttpClient {
 }
 
 impl LimitedHttpClient {
-    /// Bounds a client to so many requests at once.
+    /// Limits a client to this number of concurrent requests.
     pub fn new(inner: SharedHttpClient, places: usize) -> Self {
         let limits = Arc::new(CallLimits::new(places));
         Self { inner, places: Arc::new(Semaphore::new(places)), limits, limit: None }
@@ -43,7 +43,7 @@ impl LimitedHttpClient {
         &self.limits
     }
 
-    /// The same client, and the same bound, with its requests within this limit.
+    /// The same client with the same total limit, and this limit for its requests.
     pub fn within(&self, limit: &CallLimit) -> Self {
         Self { limit: Some(limit.clone()), ..self.clone() }
     }
@@ -79,7 +79,7 @@ impl HttpConnector for BoundedConnector {
     }
 }
 
-/// Tells a limit what came of each attempt.
+/// Reports the result of each attempt to a limit.
 #[derive(Clone)]
 pub struct Feedback {
     /// The limit.

@@ -71,7 +71,7 @@ pub struct Call {
     pub request: Request,
 }
 
-/// Who makes a call.
+/// The caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// The host itself.
@@ -80,7 +80,7 @@ pub enum Principal {
     Role(Arc<Session>),
 }
 
-/// What a call asks. Serialised, it's the request as the service's API reference has it.
+/// The request of a call, serialised as in the service's API reference.
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
 pub enum Request {
@@ -187,7 +187,7 @@ impl fmt::Debug for Request {
 pub struct AwsError {
     /// AWS's code, or one of the host's own (`MALFORMED_RESPONSE` and the like).
     pub code: String,
-    /// What AWS or the network said.
+    /// The message from AWS or the network.
     pub message: String,
     /// Whether the same call may succeed later.
     pub retryable: bool,
@@ -203,12 +203,12 @@ impl AwsError {
     /// There was no answer in time.
     pub const TIMEOUT: &str = "TimeoutError";
 
-    /// An answer that isn't what is documented; says what was expected where.
+    /// The error for an answer that doesn't match the documentation. It says what was expected, and where.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self { code: Self::MALFORMED_RESPONSE.into(), message: message.into(), retryable: true }
     }
 
-    /// What to do about an error of the table or the bucket that these variables name.
+    /// The remedy for an error of the table or the bucket that these variables name.
     pub fn remedy(&self, variables: &str) -> String {
         match self.code.as_str() {
             Self::NETWORK | Self::TIMEOUT => unreachable_endpoint().into(),
@@ -216,7 +216,7 @@ impl AwsError {
         }
     }
 
-    /// The error with what was being done put before its message.
+    /// The error with the attempted operation before its message.
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self

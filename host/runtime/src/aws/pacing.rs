@@ -24,12 +24,12 @@ tokio::task_local! {
     static STOP: Instant;
 }
 
-/// Runs what makes calls for a tick that stops at `stop`.
+/// Runs a future whose calls are made for a tick that stops at `stop`.
 pub async fn until<T>(stop: Instant, work: impl Future<Output = T>) -> T {
     STOP.scope(stop, work).await
 }
 
-/// Whether an error says that there were too many calls.
+/// Whether an error is a throttling error.
 pub fn is_throttled(error: &AwsError) -> bool {
     THROTTLED.contains(&error.code.as_str()) || error.code == "HTTP429"
 }

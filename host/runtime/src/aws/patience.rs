@@ -6,11 +6,11 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 
-/// How long AWS is waited for. It's short because a tick comes every five minutes: what fails this time is
-/// done next time.
+/// The timeouts of AWS calls. They are short because a tick runs every five minutes: the next tick repeats what fails
+/// in this one.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// How often a call is tried in all.
+    /// The maximum number of attempts of a call.
     pub attempts: u32,
     /// The longest wait before the second try; the SDK doubles it for each further one, and waits a random
     /// share of it.

@@ -47,7 +47,7 @@ pub struct SdkApi {
     credentials: Mutex<HashMap<Session, Credentials>>,
 }
 
-/// Where AWS is, for those who don't take it from the environment.
+/// The endpoint of AWS, for callers that don't take it from the environment.
 pub struct Endpoint {
     /// One URL for all services, like `http://127.0.0.1:4566`.
     pub url: String,
@@ -78,15 +78,15 @@ pub(crate) fn sdk_at(endpoint: Endpoint, http: LimitedHttpClient, patience: Pati
 }
 
 impl SdkApi {
-    /// Clients with the environment's credentials, region and endpoints, and so many requests at once. Fails
-    /// where one of them is missing.
+    /// Creates clients with the environment's credentials, region and endpoints, and this number of concurrent
+    /// requests. Fails if one of them is missing.
     pub async fn from_env(max_concurrency: usize) -> Result<Self, Error> {
         let http = environment::http_client(max_concurrency).await?;
         let patience = Patience::default();
         Ok(Self::new(&sdk_from_env(http.clone(), patience).await?, http, patience))
     }
 
-    /// Clients of one endpoint, whatever the environment says.
+    /// Creates clients of one endpoint, whatever the environment configures.
     pub fn at(endpoint: Endpoint, max_concurrency: usize, patience: Patience) -> Self {
         let http = transport::client(max_concurrency);
         Self::new(&sdk_at(endpoint, http.clone(), patience), http, patience)

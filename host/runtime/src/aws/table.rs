@@ -27,7 +27,7 @@ pub struct Write {
     pub updated_at: String,
 }
 
-/// What became of a conditional write, with the item as it is after a conflict.
+/// The result of a conditional write, with the current item after a conflict.
 pub enum Landed {
     /// It's done.
     Done,

@@ -19,7 +19,7 @@ const MAGIC: &[u8] = b"staging-sync compiled policy 1\n";
 /// How many compiled policies are kept: one in Python takes 50 MB, and Lambda's folder holds 512 MB.
 const KEPT: usize = 4;
 
-/// Where compiled policies are looked for.
+/// The locations of compiled policies.
 #[derive(Debug, Clone)]
 pub struct Cache {
     packaged: Option<PathBuf>,

@@ -6,9 +6,9 @@ use wasmtime::component::types::ComponentItem;
 /// The imports and exports of a component. Imports are exhaustive: what isn't among them can't be called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComponentType {
-    /// What it imports.
+    /// The imports.
     pub imports: Vec<Import>,
-    /// The names of what it exports.
+    /// The names of the exports.
     pub exports: Vec<String>,
 }
 

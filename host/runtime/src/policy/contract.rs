@@ -9,7 +9,7 @@ const NAME: &str = "drs:staging-sync/";
 const VERSION: &str = "0.1.0";
 const EXPORTS: [&str; 4] = ["info", "validate-settings", "sync", "summarize"];
 
-/// Refuses what isn't a component, before anything is compiled.
+/// Refuses a file that isn't a component, before anything is compiled.
 pub fn is_component(bytes: &[u8]) -> Result<(), String> {
     match bytes.get(..8) {
         Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
@@ -52,7 +52,7 @@ fn version(shape: &ComponentType) -> Option<&str> {
     Some(versions.find(|version| *version != VERSION).unwrap_or(first))
 }
 
-/// The package that a component was built for, as far as its imports tell.
+/// The package that a component was built for, according to its imports.
 pub fn package_of(shape: &ComponentType) -> Option<String> {
     version(shape).map(package)
 }

@@ -28,7 +28,7 @@ const COMPILING: (usize, usize) = (112 << 20, 28);
 /// So many accounts should be decided at once, for a tick to be quick.
 const AT_ONCE: usize = 64;
 
-/// What all instances of a process may have together.
+/// The memory that all instances of a process may use together.
 pub struct Budget {
     pages: Semaphore,
     total: usize,
@@ -43,7 +43,7 @@ impl Budget {
         BUDGET.get_or_init(|| Self::of(of_process()))
     }
 
-    /// The budget of a process that may have so many bytes.
+    /// Creates a budget of this number of bytes.
     pub fn of(memory: usize) -> Self {
         let pages = (memory / SHARE.1 * SHARE.0 / PAGE).clamp(1, 1 << 26);
         let (total, least_free) = (pages * PAGE, AtomicUsize::new(pages * PAGE));
@@ -55,7 +55,7 @@ impl Budget {
         self.total
     }
 
-    /// What isn't taken, in bytes.
+    /// The available memory, in bytes.
     pub fn free(&self) -> usize {
         self.pages.available_permits() * PAGE
     }
@@ -167,7 +167,7 @@ pub(super) fn in_all(linear_memory: usize) -> usize {
     linear_memory.saturating_add(OVERHEAD)
 }
 
-/// What compiling a component of so many bytes takes, in bytes.
+/// The memory that compiling a component of this size needs, in bytes.
 pub fn compiling(component: usize) -> usize {
     component.saturating_mul(COMPILING.1).saturating_add(COMPILING.0)
 }

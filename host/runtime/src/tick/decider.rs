@@ -19,9 +19,9 @@ use crate::policy::{Fault, Policy, Release};
 pub struct Policies {
     /// The one that decides.
     pub active: Arc<Release>,
-    /// The one that decides what the active one fails on.
+    /// The release that decides what the active one fails on.
     pub last_good: Option<LastGood>,
-    /// One that decides on the same observations, and whose decisions count for nothing.
+    /// The shadow release, which decides on the same observations without effect.
     pub shadow: Option<Arc<Release>>,
     /// Why nothing is removed, whatever the policy asks for.
     pub hold_removals: Option<String>,

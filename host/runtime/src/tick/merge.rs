@@ -30,15 +30,15 @@ pub struct OfTick {
 pub struct Joined {
     /// The tick, as old as its first segment.
     pub tick: OfTick,
-    /// What became of each account, ordered by id.
+    /// The outcome of each account, ordered by id.
     pub outcomes: Vec<AccountOutcome>,
-    /// Who decided each account, by its id.
+    /// The policy that decided each account, by the account's id.
     pub decided_by: BTreeMap<String, String>,
-    /// How many segments there are.
+    /// The number of segments.
     pub segments: u32,
     /// Whether time was out before all accounts were read.
     pub not_read: bool,
-    /// Those that have left no outcomes.
+    /// The segments without outcomes.
     pub failed: Vec<FailedSegment>,
 }
 
@@ -51,17 +51,17 @@ pub struct FailedSegment {
     pub error: String,
 }
 
-/// What a tick that ran in segments came to.
+/// The result of a tick that ran in segments.
 #[derive(Debug, Clone)]
 pub struct Merged {
-    /// The policy's summary, whole; with `failedSegments` where there are any.
+    /// The policy's complete summary, with `failedSegments` if there are any.
     pub summary: Value,
     /// Whether the active policy failed on it.
     pub demoted: bool,
 }
 
 impl Runtime {
-    /// Lets the policy sum up what the segments of a tick came to.
+    /// Lets the policy make the summary of all segments of a tick.
     pub async fn merge(&self, joined: Joined) -> Result<Merged, Error> {
         let Joined { tick, outcomes, mut decided_by, segments, not_read, failed } = joined;
         let (release, policy) = (self.active.release().to_string(), self.active.policy());
