@@ -112,7 +112,7 @@ async fn verified(verification: &Verification, policy: &Policy) -> Result<Verifi
             bar.set_position(judged as u64);
             let tenth = judged * 10 / all.max(1);
             if bar.is_hidden() && told.fetch_max(tenth, Ordering::Relaxed) < tenth {
-                say!("checked {judged} of {all} worlds");
+                say!("{judged} of {all} worlds checked");
             }
         })
         .await;

@@ -208,7 +208,7 @@ async fn a_table_that_is_not_there_cannot_be_read_or_has_another_key_is_told() {
     let other = lab(json!({"faults": [{"operation": "DescribeTable", "body": key.to_string()}]})).await;
     let found = doctor(&other, &[], &[]).await;
     assert_eq!((found.status("table"), found.code), ("failed", Some(1)), "{}", found.text);
-    assert!(found.found("table").contains("the key id (N), expected only accountId (S)"), "{}", found.text);
+    assert!(found.found("table").contains("the key id (N); expected only accountId (S)"), "{}", found.text);
 
     let unread =
         lab(json!({"faults": [{"operation": "DescribeTable", "error": {"code": "AccessDeniedException"}}]})).await;

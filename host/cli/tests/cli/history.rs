@@ -163,10 +163,10 @@ async fn what_was_changed_without_a_record_is_recorded_by_the_next_change() {
     std::fs::write(&history, "{").expect("a broken history");
     let (code, stdout, stderr) = run(&lab, &["policy", "rollback", at]).await;
     assert_eq!(code, Some(1), "{stderr}");
-    assert!(stdout.contains("own") && stderr.contains("isn't in the manifest's history"), "{stdout} {stderr}");
+    assert!(stdout.contains("own") && stderr.contains("isn't recorded in its history"), "{stdout} {stderr}");
     assert_eq!(std::fs::read_to_string(&history).expect("a file"), "{", "what is there isn't overwritten");
     let (code, _, stderr) = run(&lab, &["policy", "log", at]).await;
-    assert!(code == Some(2) && stderr.contains("policy.history.json: isn't a history"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains("policy.history.json: isn't a readable history"), "{stderr}");
     let (code, _, stderr) = run(&lab, &["policy", "log", "s3://policies/none/policy.json"]).await;
     assert!(code == Some(2) && stderr.contains("the manifest doesn't exist"), "{stderr}");
 }

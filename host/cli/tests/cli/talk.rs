@@ -25,7 +25,7 @@ async fn quiet_and_verbose_and_the_filter_that_outweighs_them() {
     // An empty one is none; one that can't be read is said.
     assert_eq!(tick(&["-v"], &[("RUST_LOG", "")]).await, (true, false, false));
     let (_, _, stderr) = run(&lab, &["tick"], &[("RUST_LOG", "staging_sync=loud")]).await;
-    assert!(stderr.contains("environment: RUST_LOG can't be used"), "{stderr}");
+    assert!(stderr.contains("environment: RUST_LOG is invalid"), "{stderr}");
     let (code, _, stderr) = run(&lab, &["tick", "-q", "-v"], &[]).await;
     assert!(code == Some(2) && stderr.contains("cannot be used with"), "{stderr}");
 

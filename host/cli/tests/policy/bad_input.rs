@@ -49,6 +49,6 @@ fn what_is_not_there_or_a_folder_is_said() {
         assert!(stderr.starts_with("staging-sync: nowhere.wasm: No such file"), "{stderr}");
         let (code, _, stderr) = staging_sync(&folder, &["policy", command, "."]);
         assert_eq!(code, 2, "{stderr}");
-        assert!(stderr.starts_with("staging-sync: .: is a folder: expected a .wasm file"), "{stderr}");
+        assert!(stderr.starts_with("staging-sync: .: is a directory; expected a .wasm file"), "{stderr}");
     }
 }

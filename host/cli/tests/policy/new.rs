@@ -64,7 +64,7 @@ fn a_project_is_the_default_policy_under_its_own_name() {
 
         let (code, _, stderr) = staging_sync(&folder, &["policy", "new", &name, "--lang", language]);
         assert_eq!(code, 2);
-        assert!(stderr.contains("there is something in it already"), "{stderr}");
+        assert!(stderr.contains("isn't empty: name a new or an empty directory"), "{stderr}");
     }
 }
 
@@ -78,7 +78,7 @@ fn a_folder_whose_name_no_tool_takes_is_refused() {
     for name in ["My Policy", "9lives", "a.b", "..", "ünï", "-x/.."] {
         let (code, stdout, stderr) = staging_sync(&folder, &["policy", "new", "--", name]);
         assert_eq!((code, stdout.as_str()), (2, ""), "{name}: {stderr}");
-        assert!(stderr.contains("the folder's name becomes the policy's"), "{name}: {stderr}");
+        assert!(stderr.contains("the directory's name becomes the policy's"), "{name}: {stderr}");
     }
     assert_eq!(files(&folder).len(), 0);
 }
@@ -154,8 +154,8 @@ fn types_and_hints_go_by_what_is_in_wit() {
         assert!(text.contains(LEFT_OUT.0));
         fs::write(&wit, text.replace(LEFT_OUT.0, LEFT_OUT.1)).expect("a file");
         let says = build(language);
-        let hint = "imports discover-source-servers, which no file in src/ names: comment it out in wit/, or `policy \
-                    inspect --iam` asks for drs:DescribeSourceServers\n";
+        let hint = "imports discover-source-servers, but no file in src/ uses it: comment it out in wit/, or the policy \
+                    needs drs:DescribeSourceServers (see `policy inspect --iam`)\n";
         assert!(says.ends_with(hint) && says.matches("imports ").count() == 1, "{says}");
     }
     let made = fs::read_to_string(&types).expect("types");

@@ -70,7 +70,7 @@ fn bad_files_are_named_with_what_is_wrong() {
     let whole = fs::read_to_string(&tape).expect("a tape");
 
     fs::write(&tape, &whole[..whole.len() / 2]).expect("a file");
-    assert!(error().contains("tape.json: ends too early, is it cut off?"), "{}", error());
+    assert!(error().contains("tape.json: ends too early; is it truncated?"), "{}", error());
     fs::write(&tape, whole.replacen("\"version\": 1", "\"version\": 0", 1)).expect("a file");
     assert!(error().contains("tape.json: $.version: expected 1, found 0"), "{}", error());
     fs::write(&tape, whole.replacen("\"us-east-1\"", "\"US\"", 1)).expect("a file");

@@ -189,7 +189,7 @@ fn without_a_terminal_there_are_lines_of_progress_unless_quiet_is_asked_for() {
     let verify = ["policy", "verify", &policy, "--staging-accounts", "1"];
     let ran = staging_sync(&verify);
     let text = stderr(&ran);
-    assert!((2..=10).contains(&text.matches(" worlds judged\n").count()), "{text}");
+    assert!((2..=10).contains(&text.matches(" worlds checked\n").count()), "{text}");
     let (judged, all) = text.lines().last().and_then(|line| line.split_once(" of ")).expect("a line");
     assert!(all.starts_with(judged), "{text}");
     let quiet = staging_sync(&[&verify[..], &["-q"]].concat());

@@ -73,7 +73,7 @@ async fn a_manifest_that_is_none_is_told_by_its_path() {
         (text.replace("\"hostile\"", "1"), "$.name: invalid type"),
         (text.replace("\"sha256\": \"", "\"sha256\": \"x"), "$: expected a SHA-256 of 64 hexadecimal digits"),
         (text.replacen('{', "{\"shadow\": {}, ", 1), "$.shadow: missing field `name`"),
-        (text[..text.len() / 2].to_owned(), "ends too early, is it cut off?"),
+        (text[..text.len() / 2].to_owned(), "ends too early; is it truncated?"),
         ("[]".into(), "$: expected a manifest"),
     ] {
         let (_, rejected) = refresh(&source(&put(folder.path(), &manifest), admission())).await;
@@ -95,7 +95,7 @@ async fn settings_and_cases_are_judged_before_a_policy_goes_live() {
         fs::write(folder.join("cases.json"), &text).expect("a file");
         entry.cases = Some(Cases { file: "cases.json".into(), sha256: policy::sha256(text.as_bytes()) });
     });
-    says(&rejected.await, "proof", "case seed-scenario: comes out differently");
+    says(&rejected.await, "proof", "case seed-scenario: the result differs");
     let rejected = refusal(admission(), &good, |folder, entry| {
         fs::write(folder.join("cases.json"), "{\"cases\": {\"x\": 1}}").expect("a file");
         let sha256 = policy::sha256(b"{\"cases\": {\"x\": 1}}");
@@ -154,7 +154,7 @@ async fn an_operation_has_one_policy() {
     source.refresh(until, until, &|_| Some("another 1.0.0".into())).await;
     source.fall_back(Fallback::Packaged, &|_| Some("another 1.0.0".into())).await;
     let rejected = source.rejected().await.expect("a rejection");
-    says(&rejected, "operations", "serves sync_staging_accounts, and another 1.0.0 serves it already");
+    says(&rejected, "operations", "serves sync_staging_accounts, which another 1.0.0 serves already");
     assert!(source.current().await.is_err());
 }
 

@@ -55,7 +55,7 @@ async fn two_that_serve_the_same_are_refused_and_the_first_goes_on() {
     };
     let service = service(&lab, &[&path("one"), &path("other")]);
     let refused = service.prepare().await.expect_err("a refusal");
-    assert!(refused.message.contains("serves sync_staging_accounts, and hostile 1.0.0"), "{refused}");
+    assert!(refused.message.contains("serves sync_staging_accounts, which hostile 1.0.0"), "{refused}");
     assert!(tick(&service, "sync_staging_accounts").await.is_ok());
 }
 
