@@ -214,7 +214,7 @@ async fn a_table_that_is_not_there_cannot_be_read_or_has_another_key_is_told() {
         lab(json!({"faults": [{"operation": "DescribeTable", "error": {"code": "AccessDeniedException"}}]})).await;
     let found = doctor(&unread, &[], &[]).await;
     found.only("failed", &[], &[]);
-    assert!(found.found("table").contains("its key wasn't read"), "a tick needs no DescribeTable: {}", found.text);
+    assert!(found.found("table").contains("its key couldn't be read"), "a tick needs no DescribeTable: {}", found.text);
 }
 
 /// These checks failed, and the permission that is denied is named.
