@@ -140,7 +140,7 @@ def test_whoever_deploys_may_make_every_kind_of_resource():
 
 
 def test_uninstalling_tells_what_remains():
-    remaining = {"Table": "the table", "PolicyBucket": "policy bucket", "OutcomesBucket": "bucket of outcomes", "Bucket": "-artifacts`"}
+    remaining = {"Table": "the table", "PolicyBucket": "policy bucket", "JournalBucket": "the journal's bucket", "OutcomesBucket": "bucket of outcomes", "Bucket": "-artifacts`"}
     kept = [
         name
         for path in TEMPLATES

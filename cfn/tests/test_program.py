@@ -15,12 +15,12 @@ from runtime_api import RuntimeApi
 RULE = "aws-drs-orchestration-staging-account-sync-test"
 
 
-def fleet(table: str) -> dict:
-    """DEMO_TARGET gains 777788889999 and loses 444455556666."""
+def fleet(table: str, bucket: str) -> dict:
+    """DEMO_TARGET gains 777788889999 and loses 444455556666; the journal's bucket can't be listed."""
     target = "111122223333"
     entry = {"accountId": "444455556666", "roleArn": role("444455556666"), "externalId": "x"}
     return {
-        "hub": {"account": "999988887777", "region": "us-east-1", "table": table},
+        "hub": {"account": "999988887777", "region": "us-east-1", "table": table, "bucket": bucket, "mayList": False},
         "regions": ["us-east-1", "eu-west-1"],
         "targets": [
             {
@@ -42,8 +42,10 @@ def fleet(table: str) -> dict:
 
 @pytest.fixture
 def lab(cloud, tmp_path):
-    """The environment of a lab that has the deployed table."""
-    with lab_of(fleet(cloud.function()["Environment"]["Variables"]["TARGET_ACCOUNTS_TABLE"]), tmp_path) as env:
+    """The environment of a lab that has the deployed table and the journal's bucket."""
+    variables = cloud.function()["Environment"]["Variables"]
+    bucket = re.fullmatch(r"s3://([^/]+)/journal/", variables["JOURNAL"])[1]
+    with lab_of(fleet(variables["TARGET_ACCOUNTS_TABLE"], bucket), tmp_path) as env:
         yield env
 
 
@@ -77,7 +79,8 @@ def test_the_deployed_configuration_drives_the_program(cloud, lab, tmp_path):
 
     host = cloud.statements(function["Role"].rpartition("/")[2])
     asked = {call.action for call in recorder.calls}
-    assert asked == {"dynamodb:Scan", "dynamodb:UpdateItem", "sts:AssumeRole", "drs:ListStagingAccounts"}
+    journal = {"s3:GetObject", "s3:PutObject"}
+    assert asked == {"dynamodb:Scan", "dynamodb:UpdateItem", "sts:AssumeRole", "drs:ListStagingAccounts"} | journal
     for call in recorder.calls:
         if not call.action.startswith("drs:"):
             assert any(allows(statement, call) for statement in host), (call.action, call.resource, call.context)

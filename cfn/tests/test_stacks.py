@@ -40,6 +40,7 @@ def test_the_role_of_the_function_statement_by_statement(cloud):
     statements = {one.pop("Sid"): one for one in cloud.statements(role)}
     table = "arn:aws:dynamodb:us-east-1:123456789012:table/aws-drs-orchestration-target-accounts-test"
     [bucket] = [name for name in buckets(cloud) if "-test-" in name and "policybucket" in name]
+    [journal] = [name for name in buckets(cloud) if "-test-" in name and "journalbucket" in name]
     assert statements == {
         "ReadTargetAccounts": {
             "Effect": "Allow",
@@ -65,6 +66,11 @@ def test_the_role_of_the_function_statement_by_statement(cloud):
             "Action": "s3:GetObject",
             "Resource": f"arn:aws:s3:::{bucket}/policies/*",
         },
+        "KeepTheJournal": {
+            "Effect": "Allow",
+            "Action": ["s3:PutObject", "s3:GetObject"],
+            "Resource": f"arn:aws:s3:::{journal}/journal/*",
+        },
         "WriteLogLines": {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -76,6 +82,20 @@ def test_the_role_of_the_function_statement_by_statement(cloud):
             "Resource": "arn:aws:sqs:us-east-1:123456789012:aws-drs-orchestration-staging-account-sync-failed-test",
         },
     }
+
+
+def test_the_journal_is_private_and_expires_but_for_what_has_no_end():
+    resources = template("lambda-stack.yaml")["Resources"]  # moto makes neither lifecycles nor policies of buckets
+    bucket = resources["JournalBucket"]["Properties"]
+    rules = [rule for rule in bucket["LifecycleConfiguration"]["Rules"] if "ExpirationInDays" in rule]
+    assert {rule["Prefix"] for rule in rules} == {f"journal/{kind}/" for kind in ("changes", "removed", "tapes", "ticks")}
+    assert all(rule["ExpirationInDays"] == {"Ref": "JournalRetentionDays"} for rule in rules)
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4 and all(bucket["PublicAccessBlockConfiguration"].values())
+    assert bucket["BucketEncryption"]
+    policy = resources["JournalBucketPolicy"]["Properties"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert policy["Bucket"] == {"Ref": "JournalBucket"}
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
 def test_a_tick_has_ended_before_the_next_begins(cloud):
@@ -239,6 +259,7 @@ def test_alarms():
     assert set(alarms) == {
         *("TickFailedAlarm", "NoTickAlarm", "AccountsFailingAlarm", "RemovalsHeldAlarm", "PolicyRejectedAlarm"),
         *("SlowTickAlarm", "FunctionThrottledAlarm", "AwsThrottledAlarm", "FanOutFailedAlarm", "FleetSaysNothingAlarm"),
+        "JournalFailedAlarm",
     }
     for name, alarm in alarms.items():
         assert alarm["Properties"]["AlarmActions"], name

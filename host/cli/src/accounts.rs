@@ -19,6 +19,7 @@ impl Accounts {
     }
 }
 
-fn account_id(text: &str) -> Result<AccountId, String> {
+/// Reads an account's id.
+pub fn account_id(text: &str) -> Result<AccountId, String> {
     AccountId::parse(text.trim()).ok_or_else(|| "expected an AWS account id of 12 digits".into())
 }

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use staging_sync_runtime::account::AccountId;
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{self, Access, Aws};
-use staging_sync_runtime::plan::{self, Applied, Plan, Status};
+use staging_sync_runtime::journal::Operator;
+use staging_sync_runtime::plan::{self, Applied, Applying, Plan, Status};
 use staging_sync_runtime::tick::instant_text;
 use staging_sync_runtime::{Config, text};
 
 use crate::accounts::Accounts;
-use crate::{CommandError, Exit, table};
+use crate::{CommandError, Exit, journal, table};
 
 #[derive(Args)]
 #[command(
@@ -49,7 +50,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         only(&mut plan, &named, path)?;
     }
     let config = Config::from_env().await?;
-    let live = SdkApi::from_env(config.max_concurrency).await?;
+    let live = Arc::new(SdkApi::from_env(config.max_concurrency).await?);
     let region = aws::region().await.unwrap_or_default();
     for (what, planned, variable, found) in [
         ("table", &plan.table, "TARGET_ACCOUNTS_TABLE", &config.table),
@@ -64,11 +65,29 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         }
     }
     let dry_run = arguments.dry_run || config.dry_run;
-    let now = instant_text(SystemTime::now());
+    let began = SystemTime::now();
+    let now = instant_text(began);
+    let recorder = match config.journal.as_deref().filter(|_| !dry_run) {
+        Some(place) => {
+            let (journal, author) = (journal::open(place, live.clone()).await?, journal::author(&live).await);
+            let comment = Some(format!("a plan of {}", plan.planned_at));
+            let operator = Operator { operation: "apply", now: began, author: author.clone(), comment };
+            Some((journal.begin_operator(operator).await, author))
+        }
+        None => None,
+    };
     // It reads and writes the table alone, so no session of a target account is made.
-    let aws = Aws::new(Arc::new(live), &config.table, &Access { listings: Vec::new(), updates: true });
-    let applied = plan::apply(&aws, &plan, &now, dry_run, config.max_concurrency).await;
-    let result = result(&plan, &applied, &now, dry_run);
+    let aws = Aws::new(live, &config.table, &Access { listings: Vec::new(), updates: true });
+    let journal = recorder.as_ref().map(|(recorder, author)| (recorder, author.as_str()));
+    let applying = Applying { aws: &aws, now: &now, dry_run, at_once: config.max_concurrency, journal };
+    let applied = plan::apply(&plan, &applying).await;
+    let mut result = result(&plan, &applied, &now, dry_run);
+    if let Some((recorder, _)) = recorder {
+        let missed = recorder.finish_operator(applied.iter().map(Applied::record).collect()).await;
+        if missed > 0 {
+            result["journalFailed"] = missed.into();
+        }
+    }
     let table = arguments.table || (!arguments.json && std::io::stdout().is_terminal());
     println!("{}", if table { as_table(&applied, &result) } else { table::json(&result) });
     Ok(if applied.iter().all(|one| one.status.is_well()) { Exit::Success } else { Exit::Failed })

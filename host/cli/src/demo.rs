@@ -7,12 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use staging_sync_lab::{Call, Lab};
-use staging_sync_runtime::activation::bucket::Objects;
-use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::aws::sdk_api::Patience;
+use staging_sync_runtime::store::bucket::Objects;
+use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::{Config, Event, Service, Tick};
 
-use crate::{CommandError, Exit, hot_swap, lab, policy_arg, table, tick};
+use crate::{CommandError, Exit, hot_swap, journal_demo, lab, policy_arg, table, tick};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -27,8 +27,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let failed = |error: staging_sync_lab::Error| CommandError(format!("lab: {error}"));
     let lab = Lab::start(lab::fleet(arguments.fleet.as_deref())?).await.map_err(failed)?;
     let variables = lab.env();
-    let manifest = format!("s3://{}/live/policy.json", lab.edit(|fleet| fleet.hub.bucket.clone()));
+    let bucket = lab.edit(|fleet| fleet.hub.bucket.clone());
+    let manifest = format!("s3://{bucket}/live/policy.json");
     let config = Config::read(&|name| match name {
+        "JOURNAL" => Some(format!("s3://{bucket}/journal/")),
         "POLICY" => Some(manifest.clone()),
         name => variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()),
     })?;
@@ -42,6 +44,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     // What the fleet's faults throttle stays throttled: nobody is to watch that being waited for.
     let patience = Patience { throttled: Duration::ZERO, ..Patience::default() };
     let aws_api = Arc::new(lab::live(&lab, config.max_concurrency, patience));
+    let table_name = config.table.clone();
     let service = Service::with(config, aws_api, Some(objects))?;
 
     tick::strict(&service).await?;
@@ -63,6 +66,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     }
     if arguments.fleet.is_none() {
         hot_swap::run(&lab, &service, &at, &policy, &bytes).await?;
+        if let Some(journal) = service.journal() {
+            journal_demo::run(&lab, &service, journal, &table_name).await?;
+        }
     }
     lab.shutdown().await;
     Ok(Exit::Success)

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use staging_sync_lab::{Lab, Region};
 use staging_sync_runtime::account::AccountId;
-use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::{Entry, Manifest};
 use staging_sync_runtime::activation::publish::{self, published, rolled_back};
 use staging_sync_runtime::policy::Policy;
+use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::{Event, Service, Tick};
 
 use crate::{CommandError, table, tick};

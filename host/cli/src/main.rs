@@ -1,5 +1,8 @@
 //! The command line, for operators and policy authors. Results go to stdout, messages to stderr.
 
+// The futures of a tick are nested more deeply than the compiler looks by default.
+#![recursion_limit = "256"]
+
 #[macro_use]
 mod output;
 
@@ -10,8 +13,13 @@ mod compare;
 mod completions;
 mod demo;
 mod doctor;
+mod explain;
+mod freeze;
 mod help;
+mod history;
 mod hot_swap;
+mod journal;
+mod journal_demo;
 mod lab;
 mod man;
 mod plan_file;
@@ -26,6 +34,7 @@ mod simulate;
 mod table;
 mod test;
 mod tick;
+mod undo;
 
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -94,6 +103,16 @@ enum Command {
     Tick(tick::Arguments),
     /// Apply the changes that a dry run planned, if they still fit.
     Apply(apply::Arguments),
+    /// List the changes that ticks and operators made, newest first.
+    History(history::Arguments),
+    /// Explain the list of an account: what DRS reported, who decided, what was held and written.
+    Explain(explain::Arguments),
+    /// Undo changes, if nobody edited the accounts since.
+    Undo(undo::Arguments),
+    /// Freeze accounts, so that no tick changes them until a given time.
+    Freeze(freeze::Arguments),
+    /// End freezes and vetoes of accounts.
+    Unfreeze(freeze::Unfreeze),
     /// Check whether ticks can run in your environment, and what to do if they can't. Changes nothing.
     Doctor(doctor::Arguments),
     /// Run a tick immediately and then at each interval, until SIGTERM or SIGINT.
@@ -168,6 +187,11 @@ async fn run(arguments: Arguments) -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Tick(arguments) => tick::run(arguments).await,
         Command::Apply(arguments) => apply::run(arguments).await,
+        Command::History(arguments) => history::run(arguments).await,
+        Command::Explain(arguments) => explain::run(arguments).await,
+        Command::Undo(arguments) => undo::run(arguments).await,
+        Command::Freeze(arguments) => freeze::run(arguments).await,
+        Command::Unfreeze(arguments) => freeze::unfreeze(arguments).await,
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,

@@ -54,6 +54,8 @@ pub struct Hub {
     pub table: String,
     /// The bucket for policies, empty at first. See [`crate::Lab::put_object`].
     pub bucket: String,
+    /// Whether the user may list the bucket. Who may not is refused, rather than told, that an object is missing.
+    pub may_list: bool,
 }
 
 impl Default for Hub {
@@ -63,6 +65,7 @@ impl Default for Hub {
             region: "us-east-1".into(),
             table: "drs-orchestration-target-accounts".into(),
             bucket: "policies".into(),
+            may_list: true,
         }
     }
 }

@@ -96,6 +96,7 @@ pub(crate) struct Place<'a> {
     pub bucket: &'a Bucket,
     pub name: &'a str,
     pub region: &'a str,
+    pub may_list: bool,
 }
 
 /// Answers one call that is signed for `region`.
@@ -113,7 +114,8 @@ pub(crate) fn answer(operation: &str, input: &Input, body: &Bytes, region: &str,
     let conditions = Conditions::of(&input.headers);
     match operation {
         "GetObject" | "HeadObject" => {
-            let object = at.bucket.get(&input.key).ok_or_else(no_such_key)?;
+            let missing = || if at.may_list { no_such_key() } else { may_not_list() };
+            let object = at.bucket.get(&input.key).ok_or_else(missing)?;
             read(&object, &conditions, &input.headers)
         }
         "PutObject" => {
@@ -128,6 +130,7 @@ pub(crate) fn answer(operation: &str, input: &Input, body: &Bytes, region: &str,
             at.bucket.delete(&input.key, &conditions)?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
+        "ListObjectsV2" if !at.may_list => Err(may_not_list()),
         "ListObjectsV2" => Ok(reply(200, "application/xml", list::answer(&input.list, at.name, at.bucket))),
         "HeadBucket" => {
             let mut reply = empty(StatusCode::OK);
@@ -136,6 +139,12 @@ pub(crate) fn answer(operation: &str, input: &Input, body: &Bytes, region: &str,
         }
         _ => Err(AwsError::unknown_operation()),
     }
+}
+
+fn may_not_list() -> AwsError {
+    let message = "User is not authorized to perform: s3:ListBucket because no identity-based policy allows the \
+                   s3:ListBucket action";
+    AwsError::new("AccessDenied", message)
 }
 
 fn read(object: &Object, conditions: &Conditions, asked: &HeaderMap) -> Result<Reply, AwsError> {

@@ -241,7 +241,8 @@ impl World {
             Input::DynamoDb(_) => Err(AwsError::new("ResourceNotFoundException", "Requested resource not found")),
             Input::S3(input) => {
                 let (name, hub) = (&fleet.hub.bucket, &fleet.hub.region);
-                let place = s3::Place { bucket: &self.bucket, name, region: hub };
+                let may_list = fleet.hub.may_list;
+                let place = s3::Place { bucket: &self.bucket, name, region: hub, may_list };
                 return s3::answer(operation, input, &body, region, place);
             }
             Input::Invalid(error) => Err(error.clone()),

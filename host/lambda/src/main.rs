@@ -86,7 +86,7 @@ async fn work(request: LambdaEvent<Value>) -> Result<Value, Error> {
         return service().await?.merge(merge, deadline).await;
     }
     let event = Event::parse(&request.payload)?;
-    let tick = Tick { deadline, ..Tick::of(event) };
+    let tick = Tick { deadline, request: Some(request.context.request_id), ..Tick::of(event) };
     if tick.event.outcomes_to.is_some() {
         return service().await?.segment(tick).await;
     }

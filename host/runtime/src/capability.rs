@@ -13,6 +13,7 @@ use crate::aws::regions::is_named_well;
 use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
 use crate::change::{self, MAX_CHANGES, NewEntry};
+use crate::journal::freezes::{Freeze, Veto};
 use crate::removals::{self, Emptying, RemovalBudget};
 use crate::target::{RoleError, Target};
 
@@ -57,6 +58,12 @@ pub struct Scope {
     no_session: Option<AwsError>,
     updated: bool,
     held: bool,
+    /// Why nothing may be removed from this account, whatever else allows it.
+    no_removals: Option<String>,
+    /// Decisions that operators don't want to be made.
+    vetoes: Vec<Freeze>,
+    /// Why nothing came of a change, where vetoes alone are the reason.
+    pub vetoed: Option<String>,
     /// Whether the policy asked to empty the list before it's known whether that may be.
     pub waits_for_others: bool,
     /// Whether every region is asked, whatever is known of it.
@@ -84,6 +91,9 @@ impl Scope {
             no_session: None,
             updated: false,
             held: false,
+            no_removals: None,
+            vetoes: Vec::new(),
+            vetoed: None,
             waits_for_others: false,
             thorough: false,
         }
@@ -92,6 +102,12 @@ impl Scope {
     /// The same account, with every region asked, even those that the account isn't known to use.
     pub fn thorough(mut self, thorough: bool) -> Self {
         self.thorough = thorough;
+        self
+    }
+
+    /// The same without these decisions.
+    pub fn without(mut self, vetoes: Vec<Freeze>) -> Self {
+        self.vetoes = vetoes;
         self
     }
 
@@ -117,6 +133,9 @@ impl Scope {
             no_session: self.no_session.clone(),
             updated: false,
             held: false,
+            no_removals: self.no_removals.clone(),
+            vetoes: self.vetoes.clone(),
+            vetoed: None,
             waits_for_others: false,
             thorough: self.thorough,
         }
@@ -139,6 +158,13 @@ impl Scope {
         self
     }
 
+    /// The same account for the policy to decide anew, with all that it would remove held for this reason.
+    pub fn without_removals(mut self, reason: impl Into<String>) -> Self {
+        self.no_removals = Some(reason.into());
+        self.undecided();
+        self
+    }
+
     /// Where the account stands in the tick's order. It holds no place for removals there any longer.
     pub fn leave_order(&self) -> usize {
         self.removals.leave();
@@ -157,6 +183,7 @@ impl Scope {
         self.staged = None;
         self.updated = false;
         self.held = false;
+        self.vetoed = None;
         self.waits_for_others = false;
     }
 
@@ -279,13 +306,33 @@ impl Scope {
         let remove: BTreeSet<&str> = change.remove.iter().map(String::as_str).collect();
         let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
         let mut removed: Vec<String> = stored.intersection(&remove).map(ToString::to_string).collect();
-        let added: Vec<String> = add.keys().filter(|id| !stored.contains(id.as_str())).cloned().collect();
+        let mut added: Vec<String> = add.keys().filter(|id| !stored.contains(id.as_str())).cloned().collect();
 
         let (mut held, mut reasons) = (Vec::new(), Vec::new());
         if let Some((ids, reason)) = self.out_of_sight(&removed) {
             removed.retain(|id| !ids.contains(id));
             held.extend(ids);
             reasons.push(reason);
+        }
+        let others = reasons.len();
+        for veto in &self.vetoes {
+            let Some(Veto { add, remove }) = &veto.veto else { continue };
+            let is_in = |ids: &BTreeSet<AccountId>, id: &String| ids.iter().any(|vetoed| vetoed.as_str() == id);
+            let vetoed: Vec<String> = removed.extract_if(.., |id| is_in(remove, id)).collect();
+            let unwanted: Vec<String> = added.extract_if(.., |id| is_in(add, id)).collect();
+            if !vetoed.is_empty() || !unwanted.is_empty() {
+                reasons.push(veto.reason());
+            }
+            held.extend(vetoed);
+            held.sort();
+        }
+        if others == 0 && !reasons.is_empty() && added.is_empty() && removed.is_empty() {
+            self.vetoed = Some(reasons.join("; "));
+        }
+        if let (false, Some(reason)) = (removed.is_empty(), &self.no_removals) {
+            held.append(&mut removed);
+            held.sort();
+            reasons.push(reason.clone());
         }
         if !removed.is_empty() {
             let empties = added.is_empty() && stored.iter().all(|id| removed.iter().any(|removed| removed == id));

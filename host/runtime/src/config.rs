@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::aws;
 use crate::aws::regions::{is_drs_region, is_named_well, of_partition};
-use crate::aws::{self, bucket_and_key};
 use crate::error::{Error, ErrorKind};
 use crate::policy::Limits;
+use crate::store::is_prefix;
 
 /// The variables that a host reads besides those of the AWS SDK and `RUST_LOG`: their meaning and default.
-pub const VARIABLES: [(&str, &str); 16] = [
+pub const VARIABLES: [(&str, &str); 17] = [
     ("TARGET_ACCOUNTS_TABLE", "The DynamoDB table of target accounts. Required."),
     (
         "DRS_REGIONS",
@@ -54,6 +55,7 @@ pub const VARIABLES: [(&str, &str); 16] = [
         "The last part of an invocation, in which nothing is started or written, 0 to 600. Default: 10.",
     ),
     ("OUTCOMES_PREFIX", "The s3://bucket/prefix/ under which segments store their outcomes. Default: no fan-out."),
+    ("JOURNAL", "The journal of all changes: an s3://bucket/prefix/ or a directory. Default: no journal."),
     ("AWS_REGION", "The region of the table. The AWS SDK's other variables and files work as well."),
 ];
 
@@ -94,6 +96,8 @@ pub struct Config {
     /// `OUTCOMES_PREFIX`: the `s3://bucket/prefix/` under which segments store their outcomes for the merge. If
     /// it isn't set, there's no fan-out.
     pub outcomes_prefix: Option<String>,
+    /// `JOURNAL`: the `s3://bucket/prefix/` or the folder of the journal; without it there's none.
+    pub journal: Option<String>,
     /// `POLICY_FUEL` and `POLICY_MEMORY_MIB`: what one instance of a policy may use.
     pub limits: Limits,
 }
@@ -144,6 +148,7 @@ impl Config {
             deadline_margin: Duration::from_secs(reader.number("DEADLINE_MARGIN_SECONDS", 10, 0, 600)),
             max_removals_percent: reader.number("MAX_REMOVALS_PERCENT", 20, 0, 100) as u8,
             outcomes_prefix: reader.outcomes_prefix(),
+            journal: reader.journal(),
             limits: Limits {
                 fuel: reader.number("POLICY_FUEL", limits.fuel, 1_000_000, 1_000_000_000_000),
                 memory: reader.number("POLICY_MEMORY_MIB", (limits.memory >> 20) as u64, 1, 4096) as usize * (1 << 20),
@@ -203,11 +208,18 @@ impl Reader<'_> {
 
     fn outcomes_prefix(&mut self) -> Option<String> {
         let prefix = self.get("OUTCOMES_PREFIX")?;
-        let (bucket, rest) = prefix.strip_prefix("s3://").map(bucket_and_key).unwrap_or_default();
-        if bucket.is_empty() || !prefix.ends_with('/') || !(rest.is_empty() || rest.ends_with('/')) {
+        if !is_prefix(&prefix) {
             self.problems.push(format!("OUTCOMES_PREFIX is {prefix:?}: expected a URI like s3://bucket/fan-out/"));
         }
         Some(prefix)
+    }
+
+    fn journal(&mut self) -> Option<String> {
+        let place = self.get("JOURNAL")?;
+        if place.contains("://") && !is_prefix(&place) {
+            self.problems.push(format!("JOURNAL is {place:?}: expected a folder, or a URI like s3://bucket/journal/"));
+        }
+        Some(place)
     }
 
     fn flag(&mut self, name: &str) -> bool {
@@ -291,10 +303,11 @@ mod tests {
             ("MAX_CONCURRENCY", "0"),
             ("DRY_RUN", "maybe"),
             ("OUTCOMES_PREFIX", "/tmp"),
+            ("JOURNAL", "s3://bucket/journal"),
         ])
         .expect_err("a bad configuration");
         assert_eq!(error.kind, ErrorKind::ConfigurationInvalid);
-        for name in ["TARGET_ACCOUNTS_TABLE", "\"EU\"", "MAX_CONCURRENCY", "DRY_RUN", "OUTCOMES_PREFIX"] {
+        for name in ["TARGET_ACCOUNTS_TABLE", "\"EU\"", "MAX_CONCURRENCY", "DRY_RUN", "OUTCOMES_PREFIX", "JOURNAL"] {
             assert!(error.message.contains(name), "{name} in {}", error.message);
         }
     }

@@ -4,8 +4,8 @@
 //! Data flows in one direction. A module may use modules that come after it in this list, never earlier ones
 //! (`tests/architecture.rs` checks it):
 //!
-//! `service`, `fanout`, `activation`, `case`, `tape`, `tick`, `plan`, `event`, `config`, `policy`, `capability`, `removals`,
-//! `change`, `target`, `outcome`, `aws`, `summary`, `metrics`, `log`, `digest`, `bindings`, `error`, `account`, `text`
+//! `service`, `fanout`, `activation`, `case`, `tick`, `plan`, `event`, `config`, `policy`, `capability`, `removals`, `journal`,
+//! `tape`, `store`, `change`, `target`, `outcome`, `aws`, `summary`, `metrics`, `log`, `digest`, `bindings`, `error`, `account`, `text`
 
 #![warn(missing_docs)]
 
@@ -21,6 +21,7 @@ pub mod digest;
 pub mod error;
 pub mod event;
 pub mod fanout;
+pub mod journal;
 pub mod log;
 pub mod metrics;
 pub mod outcome;
@@ -28,6 +29,7 @@ pub mod plan;
 pub mod policy;
 pub mod removals;
 pub mod service;
+pub mod store;
 pub mod summary;
 pub mod tape;
 pub mod target;

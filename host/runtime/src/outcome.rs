@@ -1,10 +1,14 @@
 //! The outcome of each account: from the policy or from the host, and its log line.
 
+mod form;
+
 use std::time::Duration;
 
 use crate::aws::AwsError;
 use crate::bindings::types::{AccountOutcome, Outcome, PolicyInfo, Receipt, Status};
 use crate::log::Json;
+
+pub use form::OfAccount;
 
 /// A `failed` outcome from the host, because no policy could decide. The error says whose fault it is.
 pub fn failed(error: impl ToString) -> Outcome {
@@ -14,6 +18,16 @@ pub fn failed(error: impl ToString) -> Outcome {
 /// A `skipped` outcome from the host.
 pub fn skipped(reason: impl ToString) -> Outcome {
     Outcome { reason: Some(reason.to_string()), ..blank(Status::Skipped) }
+}
+
+/// An outcome of which nothing came because of an operator's veto: that's no failure.
+pub fn vetoed(outcome: Outcome, veto: Option<&str>) -> Outcome {
+    match veto {
+        Some(veto) if outcome.status == Status::Failed && outcome.incomplete_regions.is_empty() => {
+            Outcome { status: Status::Skipped, reason: Some(veto.to_owned()), error: None, ..outcome }
+        }
+        _ => outcome,
+    }
 }
 
 /// The outcome of an account whose decision couldn't be written.

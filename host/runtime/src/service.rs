@@ -9,8 +9,6 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::Config;
-use crate::activation::bucket::Objects;
-use crate::activation::location::{self, Location};
 use crate::activation::signature::Key;
 use crate::activation::{Admission, CurrentPolicies, Fallback, PolicySource, Rejected};
 use crate::aws::sdk_api::SdkApi;
@@ -18,7 +16,10 @@ use crate::aws::{AwsApi, Known};
 use crate::config;
 use crate::error::{Error, ErrorKind};
 use crate::fanout::{self, Document, Merge, OutcomeLocations};
+use crate::journal::{self, Journal};
 use crate::policy::{Cache, Policy, Release};
+use crate::store::bucket::Objects;
+use crate::store::location::{self, Location};
 use crate::summary;
 use crate::tick::{Policies, Report, Runtime, Tick, unknown_operation};
 
@@ -32,6 +33,7 @@ const INIT: Duration = Duration::from_secs(8);
 pub struct Service {
     config: Config,
     aws_api: Arc<dyn AwsApi>,
+    journal: Option<Arc<Journal>>,
     /// Sessions and unused regions: one knowledge for all policies, whichever is active.
     known: Arc<Known>,
     sources: Vec<PolicySource>,
@@ -63,9 +65,11 @@ impl Service {
         }
         let live = SdkApi::from_env(config.max_concurrency).await?;
         let on_s3 = config.policies.iter().any(|policy| location::is_s3(policy)) || config.outcomes_prefix.is_some();
-        let objects = match on_s3 {
-            true => Some(Arc::new(Objects::from_env().await?)),
-            false => None,
+        let journal_on_s3 = config.journal.as_deref().is_some_and(location::is_s3);
+        let objects = match (journal_on_s3, on_s3) {
+            (true, _) => Some(Arc::new(Objects::concurrent(journal::CONCURRENCY).await?)),
+            (false, true) => Some(Arc::new(Objects::from_env().await?)),
+            (false, false) => None,
         };
         Self::with(config, Arc::new(live), objects)
     }
@@ -103,9 +107,13 @@ impl Service {
         }
         let runtimes = sources.iter().map(|_| Mutex::default()).collect();
         let runtimes_of_previous = sources.iter().map(|_| Mutex::default()).collect();
+        let journal =
+            config.journal.as_deref().map(|place| Journal::open(place, objects.as_ref(), Arc::clone(&aws_api)));
+        let journal = journal.transpose().map_err(|error| invalid(format!("JOURNAL: {error}")))?;
+        let aws_api = journal.as_ref().map_or(aws_api, |journal| journal.aws_api());
         let places = OutcomeLocations::new(config.outcomes_prefix.as_deref(), objects);
         let known = Known::new(config.region_recheck_ticks);
-        Ok(Self { config, aws_api, known, sources, places, runtimes, runtimes_of_previous })
+        Ok(Self { config, aws_api, journal, known, sources, places, runtimes, runtimes_of_previous })
     }
 
     /// Loads the policies before the first tick. Fails if there's no policy to use.
@@ -125,6 +133,11 @@ impl Service {
             all.extend(source.rejected().await.map(|rejected| format!("{}: {rejected}", source.location())));
         }
         all
+    }
+
+    /// The journal, if there's one.
+    pub fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.as_ref()
     }
 
     /// The way to AWS.
@@ -252,7 +265,8 @@ impl Service {
                 let policies = source.policies(&current);
                 let (config, aws_api, known) =
                     (self.config.clone(), Arc::clone(&self.aws_api), Arc::clone(&self.known));
-                let runtime = Arc::new(Runtime::knowing(config, policies, aws_api, known));
+                let runtime = Runtime::knowing(config, policies, aws_api, known).journaled(self.journal.clone());
+                let runtime = Arc::new(runtime);
                 *kept = Some((current.change, Arc::clone(&runtime)));
                 runtime
             }
@@ -274,7 +288,8 @@ impl Service {
                     let policies = Policies::of(Arc::clone(&release));
                     let (config, aws_api, known) =
                         (self.config.clone(), Arc::clone(&self.aws_api), Arc::clone(&self.known));
-                    (release, Arc::new(Runtime::knowing(config, policies, aws_api, known)))
+                    let runtime = Runtime::knowing(config, policies, aws_api, known).journaled(self.journal.clone());
+                    (release, Arc::new(runtime))
                 }
             };
             *kept = Some((current.change, (Arc::clone(&release), Arc::clone(&runtime))));

@@ -45,6 +45,15 @@ pub fn accounts_not_read(summary: &mut Value) {
     beside_the_counts(summary, "accountsNotRead", true.into());
 }
 
+/// Says beside the counts how many records the journal misses, and how many accounts are frozen, where some are.
+pub fn journal(summary: &mut Value, failed: usize, frozen: usize) {
+    for (name, number) in [("journalFailed", failed), ("accountsFrozen", frozen)] {
+        if number > 0 {
+            beside_the_counts(summary, name, number.into());
+        }
+    }
+}
+
 /// Adds a field of the host's own before the details.
 fn beside_the_counts(summary: &mut Value, name: &str, value: Value) {
     let Some(summary) = summary.as_object_mut() else { return };

@@ -3,6 +3,7 @@
 mod account;
 mod account_stream;
 mod decider;
+mod journaling;
 mod merge;
 mod numbers;
 mod scheduler;
@@ -25,6 +26,7 @@ use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
+use crate::journal::Journal;
 use crate::metrics::{self, Metric};
 use crate::outcome::{self, Counts};
 use crate::plan::{Planned, PlannedBy};
@@ -53,12 +55,14 @@ pub struct Tick {
     pub deadline: Option<Instant>,
     /// The reason that nothing is removed in this tick, whatever the policy requests; `None` if removals are allowed.
     pub hold_removals: Option<String>,
+    /// The request that asks for it, by which the journal knows it; `None` where there's none.
+    pub request: Option<String>,
 }
 
 impl Tick {
     /// A tick that begins now and may take as long as it likes.
     pub fn of(event: Event) -> Self {
-        Self { event, now: SystemTime::now(), deadline: None, hold_removals: None }
+        Self { event, now: SystemTime::now(), deadline: None, hold_removals: None, request: None }
     }
 }
 
@@ -89,6 +93,8 @@ pub struct Report {
     pub planned: Vec<Planned>,
     /// The active policy.
     pub policy: PlannedBy,
+    /// What the journal knows the tick by, if there's a journal.
+    pub tick_id: Option<String>,
 }
 
 /// The runtime of ticks: compiled policies, and AWS.
@@ -103,6 +109,7 @@ pub struct Runtime {
     hold_removals: Option<String>,
     counter: Arc<Counter>,
     order: Scheduler,
+    journal: Option<Arc<Journal>>,
 }
 
 impl Runtime {
@@ -134,7 +141,13 @@ impl Runtime {
             aws_api,
             counter,
             order: Scheduler::default(),
+            journal: None,
         }
+    }
+
+    /// The same with a journal, whose way to AWS is the runtime's.
+    pub fn journaled(self, journal: Option<Arc<Journal>>) -> Self {
+        Self { journal, ..self }
     }
 
     /// The last good policy, if there's one for this operation.
@@ -173,6 +186,7 @@ impl Runtime {
             rescue.begin_tick();
         }
         let before = Before::now(&self.counter, policy);
+        let journal = self.begin_journal(&tick, dry_run).await;
 
         let run = Arc::new(Run {
             runtime: Arc::clone(self),
@@ -193,11 +207,19 @@ impl Runtime {
             rescued: AtomicUsize::new(0),
             for_shadow: Decisions::for_shadow(self.shadow.clone()),
             planned: Mutex::default(),
+            journal,
+            frozen: AtomicUsize::new(0),
         });
         let plan = self.order.plan(tick.now, event.segment);
         let read = self.decide(&run, event, title, &plan, progress).await;
         self.counter.advise();
-        let Read { mut decided, whole, emptied_held } = read?;
+        let Read { mut decided, whole, emptied_held } = match read {
+            Ok(read) => read,
+            Err(error) => {
+                run.journal_failed_tick(&error).await;
+                return Err(error);
+            }
+        };
         decided.sort_by(|one, other| one.account.account_id.cmp(&other.account.account_id));
         let others: BTreeMap<String, String> = decided
             .iter()
@@ -226,7 +248,13 @@ impl Runtime {
                 run.removals.reason(),
             );
         }
-        let (mut summary, rescued) = self.summarize(&run.tick, &outcomes).await?;
+        let (mut summary, rescued) = match self.summarize(&run.tick, &outcomes).await {
+            Ok(summarized) => summarized,
+            Err(error) => {
+                run.end_journal(&outcomes, &others, &Shadow::default(), whole, Some(&error)).await;
+                return Err(error);
+            }
+        };
         let demoted = rescued || run.demoted();
         summary::name_deciders(&mut summary, &others);
         if !whole {
@@ -234,6 +262,7 @@ impl Runtime {
         }
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let shadow = run.for_shadow.compare(&run.tick, run.times.stop).await;
+        let journal_failed = run.end_journal(&outcomes, &others, &shadow, whole, None).await;
         let mut metrics = numbers::of(&counts);
         metrics.extend([
             Metric::count("accountsDeferred", deferred),
@@ -242,6 +271,11 @@ impl Runtime {
             Metric::count("accountsRescued", count(&run.rescued)),
             Metric::count("shadowDifferences", shadow.different),
         ]);
+        if let Some(failed) = journal_failed {
+            let frozen = count(&run.frozen);
+            metrics.extend([Metric::count("journalFailed", failed), Metric::count("accountsFrozen", frozen)]);
+            summary::journal(&mut summary, failed, frozen);
+        }
         metrics.extend(before.until_now(&self.counter, policy));
         tracing::info!(
             _aws = metrics::directive(tick.now, &["operation"], &metrics),
@@ -255,6 +289,7 @@ impl Runtime {
             policy = policy.info().name,
             policyVersion = policy.info().version,
             policyDigest = policy.digest(),
+            tickId = run.journal.as_ref().map(|journal| journal.id()),
             dryRun = dry_run,
             "{title} completed"
         );
@@ -275,6 +310,7 @@ impl Runtime {
             policy_rejected: None,
             planned,
             policy: PlannedBy::of(self.active.release()),
+            tick_id: run.journal.as_ref().map(|journal| journal.id().to_owned()),
         })
     }
 
@@ -429,6 +465,8 @@ struct Times {
     stop: Instant,
     /// From here on a write under way isn't waited for.
     end: Instant,
+    /// From here on the journal isn't waited for.
+    journal: Instant,
 }
 
 impl Times {
@@ -436,7 +474,7 @@ impl Times {
         // "No deadline" is a far one, for timers have an end: Lambda's longest invocation is 15 minutes.
         let deadline = tick.deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
         let before = |time: Duration| deadline.checked_sub(time).unwrap_or(deadline);
-        Self { stop: before(margin), end: before(margin / 2) }
+        Self { stop: before(margin), end: before(margin / 2), journal: before(margin / 4) }
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Arguments {
     /// `MAX_CONCURRENCY`, 1 to 4096.
     #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
     concurrency: u32,
+    /// Measure with a journal as well.
+    #[arg(long)]
+    journal: bool,
     /// The number of cold starts of the Lambda function's program to measure, each with and without a precompiled policy.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     starts: u32,
@@ -70,10 +73,15 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let mut measured = Vec::new();
     for latency_ms in latencies {
         for accounts in &accounts {
-            let (regions, concurrency) = (arguments.regions, arguments.concurrency);
-            let size = Size { accounts: *accounts, regions, latency_ms, concurrency };
-            say!("{accounts} accounts, {latency_ms} ms a call ...");
-            measured.extend(ticks::measure(&size, &policy).await?);
+            for journal in if arguments.journal || arguments.short { &[false, true][..] } else { &[false] } {
+                let (regions, concurrency, journal) = (arguments.regions, arguments.concurrency, *journal);
+                let size = Size { accounts: *accounts, regions, latency_ms, concurrency, journal };
+                say!(
+                    "{accounts} accounts, {latency_ms} ms a call{} ...",
+                    if journal { ", with a journal" } else { "" }
+                );
+                measured.extend(ticks::measure(&size, &policy).await?);
+            }
         }
     }
     print_ticks(arguments.regions, arguments.concurrency, &measured);
@@ -137,7 +145,7 @@ fn print_ticks(regions: u8, concurrency: u32, measured: &[Measured]) {
         table.add_row([
             tick.accounts.to_string(),
             format!("{} ms", tick.latency_ms),
-            tick.tick.into(),
+            format!("{}{}", tick.tick, if tick.journal { ", journal" } else { "" }),
             tick.calls.values().sum::<usize>().to_string(),
             format!("{:.2} s", tick.floor_seconds),
             format!("{:.2} s", tick.seconds),

@@ -23,6 +23,8 @@ pub struct Size {
     pub regions: u8,
     pub latency_ms: u64,
     pub concurrency: u32,
+    /// Whether there's a journal.
+    pub journal: bool,
 }
 
 /// One tick.
@@ -34,6 +36,7 @@ pub struct Measured {
     pub latency_ms: u64,
     pub max_concurrency: u32,
     pub tick: &'static str,
+    pub journal: bool,
     /// How often each operation was called.
     pub calls: BTreeMap<String, usize>,
     /// How often it had to be.
@@ -83,6 +86,7 @@ pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, Comman
         .env("POLICY", policy)
         .env("MAX_CONCURRENCY", size.concurrency.to_string())
         .env("MAX_REMOVALS_PERCENT", "100")
+        .envs(size.journal.then_some(("JOURNAL", "s3://policies/journal/")))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -134,6 +138,7 @@ fn figures(
         latency_ms: size.latency_ms,
         max_concurrency: size.concurrency,
         tick,
+        journal: size.journal,
         expected_calls: expected(size, tick == "first", pages),
         calls,
         peak_concurrency: lab.peak_concurrency(),
@@ -149,12 +154,18 @@ fn figures(
 }
 
 /// The calls that a tick needs: the pages of the table, one list an account and region; in the first tick also a
-/// session of every account, and its write.
+/// session of every account, and its write. A journal costs a tick a read of the freezes and a write of `latest.json`; in
+/// the first tick also a record of each write, a look for an entry that comes back, `latest.json`, and the tick's record
+/// and tape.
 fn expected(size: &Size, first: bool, pages: usize) -> BTreeMap<String, usize> {
     let accounts = size.accounts as usize;
     let mut calls = vec![("Scan", pages), ("ListStagingAccounts", accounts * usize::from(size.regions))];
     if first {
         calls.extend([("AssumeRole", accounts), ("UpdateItem", accounts)]);
+    }
+    if size.journal {
+        let (read, put) = if first { (accounts + 2, accounts + 3) } else { (1, 1) };
+        calls.extend([("GetObject", read), ("PutObject", put)]);
     }
     calls.into_iter().map(|(operation, count)| (operation.to_owned(), count)).collect()
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use staging_sync_runtime::activation::bucket::Objects;
-use staging_sync_runtime::activation::location::{Location, is_s3};
-use staging_sync_runtime::activation::store::Fetched;
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{self, AwsApi, AwsError, Call};
 use staging_sync_runtime::policy::{COMPONENT, Release};
+use staging_sync_runtime::store::Fetched;
+use staging_sync_runtime::store::bucket::Objects;
+use staging_sync_runtime::store::location::{Location, is_s3};
 use staging_sync_runtime::{Config, Service};
 
 use super::check::Check;

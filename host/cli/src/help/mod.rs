@@ -21,6 +21,8 @@ pub enum Variables {
     Policy,
     /// The AWS SDK's.
     Aws,
+    /// Where the journal is.
+    Journal,
     /// The password of a secret key.
     Password,
     /// Where `serve` listens.
@@ -64,6 +66,7 @@ impl Variables {
         match self {
             Self::Tick => of_host(&[]),
             Self::Host => of_host(&["POLICY_SETTINGS", "POLICY_PUBLIC_KEY", "POLICY_FUEL", "POLICY_MEMORY_MIB"]),
+            Self::Journal => of_host(&["JOURNAL"]),
             Self::Policy => one("POLICY", "The policy, if you don't set --policy. Default: policy.wasm beside the program."),
             Self::Aws => vec![
                 ("AWS_PROFILE", "The profile, as for the AWS CLI. The AWS SDK's other variables work as well: credentials, AWS_REGION, AWS_CONFIG_FILE, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT.".into()),

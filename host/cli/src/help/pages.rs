@@ -1,6 +1,8 @@
 //! The pages: a command's exit codes, the variables that it reads, and examples of it.
 
-use super::Variables::{self, Aws, Cache, Host, Listen, Log, NoLog, Pager, Password, Policy, ServiceLog, Tick};
+use super::Variables::{
+    self, Aws, Cache, Host, Journal, Listen, Log, NoLog, Pager, Password, Policy, ServiceLog, Tick,
+};
 
 /// The documentation of a command.
 pub struct Page {
@@ -73,6 +75,75 @@ pub const PAGES: &[Page] = &[
             ("staging-sync apply plan.json --dry-run", "check whether a plan still fits"),
             ("staging-sync apply plan.json", "make exactly the changes of the plan"),
         ],
+    },
+    Page {
+        command: "history",
+        exit: &[(0, "done"), (1, "done, but some records are no good"), (2, "the journal couldn't be read")],
+        variables: &[Journal, Aws, Log],
+        examples: &[
+            ("staging-sync history --journal journal", "what changed in the last 7 days"),
+            (
+                "staging-sync history --account 111122223333 --since 30d --status updated,failed --journal journal",
+                "what became of one account",
+            ),
+        ],
+    },
+    Page {
+        command: "explain",
+        exit: &[
+            (0, "done"),
+            (1, "the account isn't recorded, or a record was tampered with"),
+            (2, "the journal couldn't be read"),
+        ],
+        variables: &[Journal, Aws, Log],
+        examples: &[
+            ("staging-sync explain --account 111122223333 --journal journal", "why its list is what it is"),
+            (
+                "staging-sync explain --account 111122223333 --at 2026-02-02T22:45:00Z --policy new.wasm",
+                "what happened then, and what another policy would have decided",
+            ),
+        ],
+    },
+    Page {
+        command: "undo",
+        exit: &[
+            (0, "the lists are what they were"),
+            (1, "some accounts were edited since or failed, and the others are undone"),
+            (2, "nothing could be undone"),
+        ],
+        variables: &[Tick, Aws, Log],
+        examples: &[
+            (
+                "staging-sync undo --account 111122223333 --dry-run",
+                "whether the account's last change can be taken back",
+            ),
+            (
+                "staging-sync undo --account 111122223333 --comment 'DRS was wrong, ticket 4711'",
+                "the list as it was, and a veto so that it stays",
+            ),
+            ("staging-sync undo --tick 20260202T224500000Z-8f5d2a0c91be", "all accounts that a tick changed"),
+        ],
+    },
+    Page {
+        command: "freeze",
+        exit: DONE,
+        variables: &[Journal, Aws, Log],
+        examples: &[
+            (
+                "staging-sync freeze --account 111122223333 --until 4h --comment 'fail-over test' --journal journal",
+                "no tick changes the account for four hours",
+            ),
+            ("staging-sync freeze --list --journal journal", "what is frozen, by whom and why"),
+        ],
+    },
+    Page {
+        command: "unfreeze",
+        exit: DONE,
+        variables: &[Journal, Aws, Log],
+        examples: &[(
+            "staging-sync unfreeze --account 111122223333 --journal journal",
+            "ticks change the account again",
+        )],
     },
     Page {
         command: "doctor",

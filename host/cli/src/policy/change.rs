@@ -3,9 +3,9 @@
 use clap::Args;
 use staging_sync_runtime::activation::Revision;
 use staging_sync_runtime::activation::history::{self, Kind};
-use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::Manifest;
 use staging_sync_runtime::activation::publish::{Stored, promoted, rolled_back};
+use staging_sync_runtime::store::location::Location;
 
 use super::record::{Note, make};
 use super::source;

@@ -6,12 +6,12 @@ use clap::Args;
 use serde_json::{Map, Value};
 use staging_sync_runtime::activation::fetch_cases;
 use staging_sync_runtime::activation::history::Kind;
-use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::{Cases, Entry};
 use staging_sync_runtime::activation::publish::{self, Broken, Found, published, repaired};
-use staging_sync_runtime::activation::store::Fetched;
 use staging_sync_runtime::case::{Case, bundle};
 use staging_sync_runtime::policy::{self, COMPONENT};
+use staging_sync_runtime::store::Fetched;
+use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::{tape, text};
 use staging_sync_workbench::find;
 

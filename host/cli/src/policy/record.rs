@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use staging_sync_runtime::activation::history::{self, Change, Kind};
-use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::Manifest;
 use staging_sync_runtime::aws::sdk_api::SdkApi;
+use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::tick::instant_text;
 
 use super::source;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use staging_sync_runtime::Config;
 use staging_sync_runtime::activation::Admission;
-use staging_sync_runtime::activation::bucket::Objects;
-use staging_sync_runtime::activation::location::{self, Location};
 use staging_sync_runtime::activation::manifest::Entry;
 use staging_sync_runtime::activation::publish::{self, Stored, Unchanged};
 use staging_sync_runtime::activation::signature::Key;
-use staging_sync_runtime::activation::store::Fetched;
 use staging_sync_runtime::bindings::types::Operation;
 use staging_sync_runtime::policy::{COMPONENT, Cache, Candidate, Limits};
+use staging_sync_runtime::store::Fetched;
+use staging_sync_runtime::store::bucket::Objects;
+use staging_sync_runtime::store::location::{self, Location};
 use staging_sync_runtime::text;
 
 use super::signing::SigningKey;

@@ -8,6 +8,7 @@ mod environment;
 mod examples;
 mod first_hour;
 mod history;
+mod journal;
 mod lab;
 mod output;
 mod pages;

@@ -6,7 +6,8 @@
 //! `BLESS=1 cargo test --test cli` writes what the commands printed into the files, for you to read.
 //!
 //! What differs from run to run has a name instead: `TIME`, `PORT` (in commands the lab's), `POLICY.wasm` (the
-//! default one), `BIN` (where the binary is), and `COMMIT` (that it was built from).
+//! default one), `BIN` (where the binary is), `COMMIT` (that it was built from), and `TICK` (what the journal knows a tick
+//! by).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -112,7 +113,7 @@ fn named(text: &str) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_staging-sync")).parent().expect("a folder");
     let digest = staging_sync_runtime::policy::sha256(&std::fs::read(policy()).expect("run `make policy` first"));
     let text = text.replace(&policy().display().to_string(), "POLICY.wasm").replace(&bin.display().to_string(), "BIN");
-    let text = without_times(&text).replace(&digest, "DIGEST").replace(&digest[..12], "DIGEST");
+    let text = without_tick_ids(&without_times(&text)).replace(&digest, "DIGEST").replace(&digest[..12], "DIGEST");
     let mut parts = text.split("127.0.0.1:");
     let mut named = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -142,6 +143,23 @@ const TIME: &str = "0000-00-00T00:00:00Z";
 fn is_time(text: &str) -> bool {
     let fits = |(found, expected): (u8, u8)| if expected == b'0' { found.is_ascii_digit() } else { found == expected };
     text.len() == TIME.len() && text.bytes().zip(TIME.bytes()).all(fits)
+}
+
+/// The text with `TICK` for what the journal knows ticks by, like 20260202T224500000Z-8f5d2a0c91be.
+fn without_tick_ids(text: &str) -> String {
+    const ID: &str = "00000000T000000000Z-xxxxxxxxxxxx";
+    let fits = |(found, expected): (u8, u8)| match expected {
+        b'0' => found.is_ascii_digit(),
+        b'x' => found.is_ascii_hexdigit(),
+        other => found == other,
+    };
+    let (mut named, mut rest) = (String::new(), text);
+    while let Some(c) = rest.chars().next() {
+        let is_id = rest.len() >= ID.len() && rest.bytes().zip(ID.bytes()).all(fits);
+        named.push_str(if is_id { "TICK" } else { &rest[..c.len_utf8()] });
+        rest = &rest[if is_id { ID.len() } else { c.len_utf8() }..];
+    }
+    named
 }
 
 /// The text with `MS` for how long accounts took.

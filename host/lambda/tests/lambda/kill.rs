@@ -1,5 +1,5 @@
-//! A Lambda that is killed in the middle of a tick, as at its time-out: every item is whole, and the next tick
-//! does the rest.
+//! A Lambda that is killed in the middle of a tick, as at its time-out: every item is whole, what was removed is in the
+//! journal, and the next tick does the rest.
 
 use serde_json::{Value, json};
 use staging_sync_lab::{Account, Fleet, Lab, Region, Role};
@@ -44,7 +44,9 @@ async fn a_tick_killed_at_any_call_leaves_every_item_whole() {
     let kill_at = |calls: usize| async move {
         let lab = Lab::start(fleet()).await.expect("a lab");
         let before = lab.plain_items().expect("items");
-        let mut lambda = Lambda::start(&lab, &[("MAX_REMOVALS_PERCENT", "100")]).await;
+        let journal = tempfile::tempdir().expect("a folder");
+        let variables = [("MAX_REMOVALS_PERCENT", "100"), ("JOURNAL", journal.path().to_str().expect("UTF-8"))];
+        let mut lambda = Lambda::start(&lab, &variables).await;
         lambda.api.send(sync_event()).await;
         lab.wait_for_calls(|arrived| arrived.len() >= calls).await;
         lambda.process.kill().await.expect("a running process");
@@ -58,10 +60,14 @@ async fn a_tick_killed_at_any_call_leaves_every_item_whole() {
                     ["333333333333", "444444444444", "555555555555"],
                     "whole, killed at call {calls}"
                 );
+                let removed = format!("removed/{}/222222222222.json", item["accountId"].as_str().expect("an id"));
+                let removed = std::fs::read_to_string(journal.path().join(removed)).expect("a record, written before");
+                let removed: Value = serde_json::from_str(&removed).expect("a whole record");
+                assert_eq!(removed["entry"]["M"]["accountName"]["S"], "by an operator", "killed at call {calls}");
             }
         }
         // EventBridge tries again.
-        let mut lambda = Lambda::start(&lab, &[("MAX_REMOVALS_PERCENT", "100")]).await;
+        let mut lambda = Lambda::start(&lab, &variables).await;
         assert_eq!(lambda.summary(sync_event()).await["accountsFailed"], 0);
         for item in lab.plain_items().expect("items") {
             assert_eq!(ids(&item), ["333333333333", "444444444444", "555555555555"]);

@@ -10,7 +10,9 @@ use crate::{Lambda, sync_event};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_lambda_prints_and_answers() {
     let lab = Lab::start(fleet()).await.expect("a lab");
-    let mut lambda = Lambda::start(&lab, &[("RUST_LOG", "trace")]).await;
+    let journal = tempfile::tempdir().expect("a folder");
+    let journal = journal.path().to_str().expect("UTF-8");
+    let mut lambda = Lambda::start(&lab, &[("RUST_LOG", "trace"), ("JOURNAL", journal)]).await;
     let mut stdout = lambda.process.stdout.take().expect("piped");
     let printed = tokio::spawn(async move {
         let mut text = String::new();

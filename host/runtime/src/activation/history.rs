@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::location::Location;
 use super::manifest::Manifest;
 use super::publish::{self, Unchanged};
-use super::store::{Fetched, Put, StoreError, When};
+use crate::store::location::Location;
+use crate::store::{Fetched, Put, StoreError, When};
 use crate::tape;
 use crate::text;
 
@@ -273,7 +273,7 @@ async fn record(at: &Location, change: Change, manifest: &Manifest) -> Result<u6
         }
     }
     let message = format!("{place}: other writers keep changing it");
-    Err(StoreError { message, retryable: true, unreachable: false }.into())
+    Err(StoreError::passing(message).into())
 }
 
 #[cfg(test)]

@@ -1,19 +1,14 @@
 //! The activation of a policy: fetched, verified, compiled, checked and proven. Each step has its own refusal.
 //!
-//! `store` (with `folder` and `bucket`) is where policies are kept, `location` a place in one, `manifest` the
-//! document that names them, `signature` and `proof` two of the steps, `policy_source` what ticks go by between two looks,
-//! `publish` how a manifest is changed, `history` what changes it had.
+//! `manifest` is the document that names policies, `signature` and `proof` two of the steps, `policy_source` what ticks go
+//! by between two looks, `publish` how a manifest is changed, `history` what changes it had.
 
-pub mod bucket;
-mod folder;
 pub mod history;
-pub mod location;
 pub mod manifest;
 mod policy_source;
 mod proof;
 pub mod publish;
 pub mod signature;
-pub mod store;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,11 +19,11 @@ use crate::case::bundle;
 use crate::error::{Error, ErrorKind};
 use crate::policy::memory::memory_size;
 use crate::policy::{self, COMPONENT, Cache, Candidate, Limits, Release};
+use crate::store::Fetched;
+use crate::store::location::Location;
 use crate::text;
-use location::Location;
 use manifest::{Cases, Entry};
 use signature::Key;
-use store::Fetched;
 
 pub use policy_source::{CurrentPolicies, Fallback, PolicySource};
 

@@ -10,12 +10,12 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::location::Location;
 use super::manifest::{self, Entry, Manifest};
-use super::store::Fetched;
 use super::{Admission, Rejected, Revision, Step};
 use crate::metrics::{self, Metric};
 use crate::policy::{COMPONENT, Release};
+use crate::store::Fetched;
+use crate::store::location::Location;
 use crate::text;
 use crate::tick::{LastGood, Policies};
 

@@ -1,10 +1,10 @@
 //! Changes of a manifest: publish, promote, roll back. Each one is atomic, and never overwrites somebody else's change.
 
 use super::Rejected;
-use super::location::Location;
 use super::manifest::{self, Entry, Manifest, Remains};
-use super::store::{Fetched, Put, StoreError, When};
 use crate::policy;
+use crate::store::location::Location;
+use crate::store::{Fetched, Put, StoreError, When};
 use crate::text;
 
 /// Why a manifest wasn't changed.

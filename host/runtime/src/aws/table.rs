@@ -21,8 +21,8 @@ pub struct Write {
     pub account: AccountId,
     /// The list as it was read; `None` where the item had no such attribute.
     pub read: Option<Value>,
-    /// The list as it shall be.
-    pub list: Value,
+    /// The list as it shall be; `None` for no such attribute.
+    pub list: Option<Value>,
     /// `updatedAt`.
     pub updated_at: String,
 }
@@ -89,7 +89,13 @@ impl Aws {
     /// was.
     async fn write(&self, write: Write) -> Result<bool, AwsError> {
         let mut values = Map::new();
-        values.insert(":list".into(), write.list);
+        let update = match write.list {
+            Some(list) => {
+                values.insert(":list".into(), list);
+                "SET stagingAccounts = :list, updatedAt = :now"
+            }
+            None => "SET updatedAt = :now REMOVE stagingAccounts",
+        };
         values.insert(":now".into(), json!({"S": write.updated_at}));
         let unchanged = match write.read {
             Some(read) => {
@@ -101,7 +107,7 @@ impl Aws {
         let request = Request::UpdateItem {
             table_name: self.table.clone(),
             key: key(&write.account),
-            update_expression: "SET stagingAccounts = :list, updatedAt = :now".into(),
+            update_expression: update.into(),
             condition_expression: format!("attribute_exists(accountId) AND {unchanged}"),
             expression_attribute_values: values,
         };
@@ -121,7 +127,7 @@ impl Aws {
         }
         let Some(item) = self.get_item(&account).await? else { return Ok(Landed::Gone) };
         let updated_at = item.get("updatedAt").and_then(|time| time.get("S")).and_then(Value::as_str);
-        let ours = item.get("stagingAccounts") == Some(&list) && updated_at == Some(&now);
+        let ours = item.get("stagingAccounts") == list.as_ref() && updated_at == Some(&now);
         Ok(if ours { Landed::Done } else { Landed::Edited(item) })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Segment;
-use crate::bindings::types::{AccountOutcome, Outcome, RegionError, Status};
+use crate::outcome::OfAccount;
 use crate::policy::Release;
 use crate::tick::{OfTick, Report};
 
@@ -23,13 +23,11 @@ pub struct Document {
     pub(super) policy: String,
     /// Who decided an account, by its id, where that was another.
     pub(super) decided_by: BTreeMap<String, String>,
+    /// What the journal knows the segment's tick by, if there's a journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tick_id: Option<String>,
     pub(super) outcomes: Vec<OfAccount>,
 }
-
-/// An account's outcome.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct OfAccount(#[serde(with = "AccountOutcomeForm")] pub AccountOutcome);
 
 impl Document {
     /// What a segment leaves that came to this.
@@ -42,6 +40,7 @@ impl Document {
             accounts_not_read: report.not_read,
             policy: active.to_string(),
             decided_by: report.decided_by,
+            tick_id: report.tick_id,
             outcomes: report.outcomes.into_iter().map(OfAccount).collect(),
         }
     }
@@ -57,67 +56,5 @@ impl Document {
     /// As JSON.
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default() // texts, numbers and lists of them can't fail
-    }
-}
-
-// How the WIT package's types look as JSON.
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "AccountOutcome", rename_all = "camelCase", deny_unknown_fields)]
-struct AccountOutcomeForm {
-    account_id: String,
-    account_name: Option<String>,
-    #[serde(with = "OutcomeForm")]
-    outcome: Outcome,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Outcome", rename_all = "camelCase", deny_unknown_fields)]
-struct OutcomeForm {
-    #[serde(with = "StatusForm")]
-    status: Status,
-    reason: Option<String>,
-    error: Option<String>,
-    added: Vec<String>,
-    removed: Vec<String>,
-    held_removals: Vec<String>,
-    held_reason: Option<String>,
-    staging_account_count: u32,
-    #[serde(with = "regions")]
-    incomplete_regions: Vec<RegionError>,
-    extra: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Status", rename_all = "camelCase")]
-enum StatusForm {
-    Updated,
-    Unchanged,
-    Skipped,
-    Failed,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "RegionError", deny_unknown_fields)]
-struct RegionErrorForm {
-    region: String,
-    code: String,
-}
-
-/// A list of regions that couldn't be read.
-mod regions {
-    use super::{Deserialize, RegionError, RegionErrorForm, Serialize};
-    use serde::{Deserializer, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(transparent)]
-    struct One(#[serde(with = "RegionErrorForm")] RegionError);
-
-    pub(super) fn serialize<S: Serializer>(regions: &[RegionError], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(regions.iter().cloned().map(One))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<RegionError>, D::Error> {
-        Ok(Vec::<One>::deserialize(from)?.into_iter().map(|one| one.0).collect())
     }
 }

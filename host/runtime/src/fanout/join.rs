@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Document;
+use crate::bindings::types::Status;
 use crate::error::Error;
 use crate::event::invalid;
 use crate::tick::{FailedSegment, Joined};
@@ -21,6 +22,7 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
         tick,
         outcomes: Vec::new(),
         decided_by: BTreeMap::new(),
+        tick_ids: BTreeMap::new(),
         segments,
         not_read: false,
         failed: Vec::new(),
@@ -41,6 +43,9 @@ pub fn join(documents: Vec<(String, Document)>, mut failed: Vec<FailedSegment>) 
         for one in document.outcomes {
             let id = one.0.account_id.clone();
             let by = document.decided_by.get(&id).unwrap_or(&document.policy).clone();
+            if let (Some(tick), Status::Updated) = (&document.tick_id, one.0.outcome.status) {
+                joined.tick_ids.insert(id.clone(), tick.clone());
+            }
             joined.decided_by.insert(id, by);
             joined.outcomes.push(one.0);
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::document::Document;
-use crate::activation::bucket::Objects;
-use crate::activation::location::Location;
-use crate::activation::store::{Fetched, Put, StoreError, When};
 use crate::error::{Error, ErrorKind};
 use crate::event::invalid;
+use crate::store::bucket::Objects;
+use crate::store::location::Location;
+use crate::store::{Fetched, Put, StoreError, When};
 
 /// The size of one document, in bytes: more than any segment has that ends within an invocation.
 const MAX_BYTES: u64 = 64 << 20;

@@ -6,6 +6,7 @@ use super::{Plan, Planned};
 use crate::account::{AccountId, Item};
 use crate::aws::{Aws, Landed, Write};
 use crate::change::{self, MAX_CONFLICTS};
+use crate::journal::{AccountRecord, TickRecorder, UNAVAILABLE};
 use crate::target::Target;
 
 /// What became of an account of a plan.
@@ -21,6 +22,23 @@ pub struct Applied {
     pub removed: Vec<AccountId>,
     /// How it ended.
     pub status: Status,
+}
+
+impl Applied {
+    /// What the journal keeps of it.
+    pub fn record(&self) -> AccountRecord {
+        let texts = |ids: &[AccountId]| ids.iter().map(ToString::to_string).collect();
+        let applied = self.status == Status::Applied;
+        AccountRecord {
+            account_id: self.account_id.to_string(),
+            account_name: self.account_name.clone(),
+            status: if applied { "updated" } else { self.status.name() }.to_owned(),
+            added: if applied { texts(&self.added) } else { Vec::new() },
+            removed: if applied { texts(&self.removed) } else { Vec::new() },
+            error: self.status.reason().map(str::to_owned),
+            ..AccountRecord::default()
+        }
+    }
 }
 
 /// How an account of a plan ended.
@@ -61,31 +79,52 @@ impl Status {
     }
 }
 
-/// Applies a plan at `now` (`updatedAt`), so many accounts at once, in the plan's order; a dry run writes nothing.
-pub async fn apply(aws: &Aws, plan: &Plan, now: &str, dry_run: bool, at_once: usize) -> Vec<Applied> {
+/// How a plan is applied.
+pub struct Applying<'a> {
+    /// The table.
+    pub aws: &'a Aws,
+    /// `updatedAt`.
+    pub now: &'a str,
+    /// Whether nothing is written.
+    pub dry_run: bool,
+    /// How many accounts are under way at once.
+    pub at_once: usize,
+    /// The journal, and who applies the plan; without a journal nothing is recorded.
+    pub journal: Option<(&'a TickRecorder, &'a str)>,
+}
+
+/// Applies a plan, in its order.
+pub async fn apply(plan: &Plan, applying: &Applying<'_>) -> Vec<Applied> {
     let account = async |planned: &Planned| Applied {
         account_id: planned.account_id.clone(),
         account_name: planned.account_name.clone(),
         added: planned.added.iter().map(|entry| entry.account_id.clone()).collect(),
         removed: planned.removed.iter().map(|entry| entry.account_id.clone()).collect(),
-        status: planned.apply(aws, now, dry_run).await,
+        status: planned.apply(applying).await,
     };
-    stream::iter(&plan.accounts).map(account).buffered(at_once.max(1)).collect().await
+    stream::iter(&plan.accounts).map(account).buffered(applying.at_once.max(1)).collect().await
 }
 
 impl Planned {
-    async fn apply(&self, aws: &Aws, now: &str, dry_run: bool) -> Status {
+    async fn apply(&self, applying: &Applying<'_>) -> Status {
+        let Applying { aws, now, dry_run, journal, .. } = *applying;
         let failed = |error| Status::Failed(format!("AWS: {error}"));
         let mut item = match aws.get_item(&self.account_id).await {
             Ok(item) => item,
             Err(error) => return failed(error),
         };
         for _ in 0..=MAX_CONFLICTS {
-            let write = match self.write(item.as_ref(), now) {
+            let (target, write) = match self.write(item.as_ref(), now) {
                 Ok(_) if dry_run => return Status::Applied,
                 Ok(write) => write,
                 Err(status) => return status,
             };
+            if let Some((journal, by)) = journal
+                && let Err(error) = journal.before_write(&target, write.list.as_ref(), by, None).await
+                && !self.removed.is_empty()
+            {
+                return Status::Failed(format!("{UNAVAILABLE}, so nothing is removed: {error}"));
+            }
             item = match aws.replace(write).await {
                 Ok(Landed::Done) => return Status::Applied,
                 Ok(Landed::Edited(item)) => Some(item),
@@ -97,7 +136,7 @@ impl Planned {
     }
 
     /// The write for an item as it is now; what else to say of it.
-    fn write(&self, item: Option<&Item>, now: &str) -> Result<Write, Status> {
+    fn write(&self, item: Option<&Item>, now: &str) -> Result<(Target, Write), Status> {
         let no = |what: String| Err(Status::NoLongerFits(what));
         let Some(item) = item else { return no("the item is gone: the target account was deleted".into()) };
         let target = match Target::read(item) {
@@ -113,12 +152,13 @@ impl Planned {
             return no(self.differs(&target));
         }
         let removed: Vec<&str> = self.removed.iter().map(|entry| entry.account_id.as_str()).collect();
-        Ok(Write {
+        let write = Write {
             account: self.account_id.clone(),
-            list: change::list(&target.staging_accounts, &removed, self.added.iter().map(super::Added::stored)),
-            read: target.stored_list,
+            list: Some(change::list(&target.staging_accounts, &removed, self.added.iter().map(super::Added::stored))),
+            read: target.stored_list.clone(),
             updated_at: now.to_owned(),
-        })
+        };
+        Ok((target, write))
     }
 
     /// How a stored list differs from the one that was read for the plan.

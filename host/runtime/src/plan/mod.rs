@@ -16,7 +16,7 @@ use crate::change::{self, NewEntry};
 use crate::policy::Release;
 use crate::target::StagingAccount;
 
-pub use apply::{Applied, Status, apply};
+pub use apply::{Applied, Applying, Status, apply};
 pub use document::FORMAT;
 
 /// The changes of a dry run, for one table.

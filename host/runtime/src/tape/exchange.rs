@@ -84,7 +84,7 @@ impl Failure {
 
 impl Exchange {
     /// A call with its answer, as a tape has it.
-    pub(super) fn of(call: &Call, answer: &Result<Value, AwsError>) -> Self {
+    pub(crate) fn of(call: &Call, answer: &Result<Value, AwsError>) -> Self {
         let (service, operation) = call.request.name();
         let mut request = serde_json::to_value(&call.request).unwrap_or_default();
         // The SDK gives an item's attributes in no order.
@@ -144,7 +144,7 @@ impl Exchange {
 }
 
 /// The target account that a call is about. None: it's about the table.
-pub(super) fn target(call: &Call) -> Option<String> {
+pub(crate) fn target(call: &Call) -> Option<String> {
     match (&call.principal, &call.request) {
         (Principal::Role(session), _) => Some(session.role.account.to_string()),
         (_, Request::AssumeRole { role_arn, .. }) => role_arn.split(':').nth(4).map(str::to_owned),

@@ -23,10 +23,12 @@ use serde_json::{Map, Value};
 use crate::text::unmarked;
 
 pub use difference::differing_leaves;
+pub(crate) use exchange::target;
 pub use exchange::{Answer, Exchange, Failure, differences};
 pub use in_memory::{AccountCalls, CONDITION_FAILED, InMemoryApi, ObservedTick, Writing};
 pub use record::Recorder;
 pub use replay::{Asked, Matched, Played, ReplayApi};
+pub(crate) use secrets::Redaction;
 
 /// The version of the format. One that can't be read as before gets the next number.
 pub const VERSION: u32 = 1;

@@ -23,11 +23,31 @@ pub(super) fn remove<'a>(exchanges: impl Iterator<Item = &'a mut Exchange>) {
         }
     }
     for exchange in &mut exchanges {
-        known.replace(&mut exchange.request);
-        match &mut exchange.answer {
-            Answer::Response(response) => known.replace(response),
-            Answer::Error(error) => known.replace_within(&mut error.message),
+        known.replace_in(exchange);
+    }
+}
+
+/// Removes secrets from calls as they come, for a tape that is too large to be kept in memory: one of these for each target
+/// account.
+#[derive(Default)]
+pub(crate) struct Redaction(Known);
+
+impl Redaction {
+    /// Learns the external ids of a stored item, before they occur in a call.
+    pub(crate) fn learn(&mut self, item: &Value) {
+        self.0.learn(item, None);
+    }
+
+    /// Replaces external ids and page tokens in a call and its answer, and drops the rest. The external ids of entries
+    /// that are written are replaced as well: an entry may have been stored before.
+    pub(crate) fn apply(&mut self, exchange: &mut Exchange) {
+        self.0.learn(&exchange.request, None);
+        let operation = exchange.operation.clone();
+        if let Answer::Response(response) = &mut exchange.answer {
+            reduce(&operation, response);
+            self.0.learn(response, None);
         }
+        self.0.replace_in(exchange);
     }
 }
 
@@ -87,6 +107,14 @@ impl Known {
                 self.placeholders.insert(text.clone(), format!("{name}{count}"));
             }
             _ => {}
+        }
+    }
+
+    fn replace_in(&self, exchange: &mut Exchange) {
+        self.replace(&mut exchange.request);
+        match &mut exchange.answer {
+            Answer::Response(response) => self.replace(response),
+            Answer::Error(error) => self.replace_within(&mut error.message),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::aws::{AwsError, Landed, Write, pacing};
 use crate::bindings::types::{self, AccountOutcome, Outcome};
 use crate::capability::Scope;
 use crate::change::MAX_CONFLICTS;
+use crate::journal::{TickRecorder, UNAVAILABLE};
 use crate::outcome;
 use crate::plan::Planned;
 use crate::policy::Fault;
@@ -101,6 +102,16 @@ fn decided(outcome: Outcome, by: Arc<Decider>, decision: Option<Decision>) -> En
     Ok((outcome, by, decision))
 }
 
+/// What came of recording a write before it's made.
+pub(super) enum Journaled {
+    /// It may be made.
+    Done,
+    /// It can't be recorded, so the account is decided again without removals.
+    NoRemovals,
+    /// Time was out before it was recorded.
+    Late,
+}
+
 /// One tick under way, as its accounts see it.
 pub(super) struct Run {
     pub(super) runtime: Arc<Runtime>,
@@ -116,6 +127,10 @@ pub(super) struct Run {
     pub(super) for_shadow: Decisions,
     /// What a dry run would have written.
     pub(super) planned: Mutex<Vec<Planned>>,
+    /// The tick's journal, if there's one.
+    pub(super) journal: Option<Arc<TickRecorder>>,
+    /// How many accounts are frozen.
+    pub(super) frozen: AtomicUsize,
 }
 
 /// An account that has been decided: what the policy said, and the account as it knew it.
@@ -147,6 +162,7 @@ impl Run {
         W: Future<Output = Result<Done, Unready>> + Send + 'static,
     {
         let active = Arc::clone(&self.runtime.active);
+        let journal = self.journal.clone();
         let began = Instant::now();
         let span = tracing::info_span!("account", accountId = key);
         let work = pacing::until(self.times.stop, work);
@@ -160,6 +176,9 @@ impl Run {
             let took = took + began.elapsed();
             match done {
                 Ok((account_name, outcome, by)) => {
+                    if let Some(journal) = journal {
+                        journal.account_done(&key);
+                    }
                     let account = AccountOutcome { account_id: key, account_name, outcome };
                     Step::Decided(Box::new(Decided { account, by, took }))
                 }
@@ -184,6 +203,14 @@ impl Run {
             Ok(target) => target,
             Err(bad) => return Ok((bad.name, outcome::failed(format_args!("item: {}", bad.problem)), by)),
         };
+        if let Some(journal) = &self.journal {
+            journal.account(&key, &item);
+            journal.stored(&target);
+            if let Some(reason) = journal.frozen(&target.id) {
+                self.frozen.fetch_add(1, Ordering::Relaxed);
+                return Ok((target.name, outcome::skipped(reason), by));
+            }
+        }
         if !target.staging_accounts.is_empty() {
             self.removals.has_list();
         }
@@ -193,7 +220,9 @@ impl Run {
         }
         let by = self.decider().await;
         let (regions, now) = (Arc::clone(&self.runtime.regions), Arc::clone(&self.now));
-        let scope = Scope::new(target, Arc::clone(&by.aws), regions, now, place).thorough(self.thorough);
+        let vetoes = self.journal.as_ref().map(|journal| journal.vetoes(&target.id)).unwrap_or_default();
+        let scope =
+            Scope::new(target, Arc::clone(&by.aws), regions, now, place).thorough(self.thorough).without(vetoes);
         let (outcome, by) = self.decide(by, scope).await?;
         Ok((name, outcome, by))
     }
@@ -236,20 +265,31 @@ impl Run {
             };
             let staged = decided_scope.staged.clone().filter(|_| !self.tick.dry_run);
             let decision = |scope: Scope| Some(Decision { decided: Ok(outcome.clone()), scope });
-            let Some(staged) = staged else {
+            let Some(mut staged) = staged else {
                 let decision = decision(decided_scope);
                 return decided(outcome, by, decision);
             };
             if Instant::now() >= self.times.stop {
                 return decided(outcome::skipped(DEFERRED), by, None);
             }
+            match self.journal_write(&decided_scope.target, &mut staged, &by).await {
+                Journaled::Done => {}
+                Journaled::NoRemovals => {
+                    scope = decided_scope.without_removals(UNAVAILABLE);
+                    continue;
+                }
+                Journaled::Late => return decided(outcome::skipped(DEFERRED), by, None),
+            }
             let write = Write {
                 account: id.clone(),
                 read: decided_scope.target.stored_list.clone(),
-                list: staged.list,
+                list: Some(staged.list),
                 updated_at: self.now.to_string(),
             };
-            let item = match self.in_time(by.aws.replace(write)).await {
+            let list = self.journal.as_ref().and_then(|_| write.list.clone());
+            let landed = self.in_time(by.aws.replace(write)).await;
+            self.journal_written(&id, &landed, list);
+            let item = match landed {
                 Ok(Landed::Done) => {
                     let decision = decision(decided_scope);
                     return decided(outcome, by, decision);

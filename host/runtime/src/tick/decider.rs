@@ -97,6 +97,8 @@ impl Decider {
             Ok(()) => Ok(outcome),
             Err(problem) => Err(Fault(problem)),
         });
+        let vetoed = scope.as_ref().and_then(|scope| scope.vetoed.as_deref());
+        let decision = decision.map(|outcome| outcome::vetoed(outcome, vetoed));
         (decision, scope)
     }
 

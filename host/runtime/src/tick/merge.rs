@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::journaling::policy_ref;
 use super::{Runtime, numbers, unknown_operation};
 use crate::bindings::types::{AccountOutcome, Tick};
 use crate::error::Error;
+use crate::journal;
 use crate::log::Json;
 use crate::metrics;
 use crate::outcome::Counts;
@@ -34,6 +36,8 @@ pub struct Joined {
     pub outcomes: Vec<AccountOutcome>,
     /// The policy that decided each account, by the account's id.
     pub decided_by: BTreeMap<String, String>,
+    /// What the journal knows the tick by that changed an account, by the account's id.
+    pub tick_ids: BTreeMap<String, String>,
     /// The number of segments.
     pub segments: u32,
     /// Whether time was out before all accounts were read.
@@ -63,7 +67,7 @@ pub struct Merged {
 impl Runtime {
     /// Lets the policy make the summary of all segments of a tick.
     pub async fn merge(&self, joined: Joined) -> Result<Merged, Error> {
-        let Joined { tick, outcomes, mut decided_by, segments, not_read, failed } = joined;
+        let Joined { tick, outcomes, mut decided_by, tick_ids, segments, not_read, failed } = joined;
         let (release, policy) = (self.active.release().to_string(), self.active.policy());
         let Some(title) = policy.title(&tick.operation) else {
             return Err(unknown_operation(&tick.operation, [policy]));
@@ -85,6 +89,12 @@ impl Runtime {
             summary["failedSegments"] = json!(failed);
         }
         let counts = Counts::of(&outcomes);
+        if let Some(journal) = &self.journal {
+            let whole = !not_read && failed.is_empty();
+            let merged = journal::Merged { tick: &tick, outcomes: &outcomes, tick_ids: &tick_ids, whole };
+            let missed = journal.merged(merged, policy_ref(self.active.release())).await;
+            summary::journal(&mut summary, missed, journal::frozen(&outcomes));
+        }
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(

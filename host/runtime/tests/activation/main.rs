@@ -23,10 +23,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use staging_sync_lab::Lab;
-use staging_sync_runtime::activation::location::Location;
 use staging_sync_runtime::activation::manifest::{Entry, Manifest};
 use staging_sync_runtime::activation::{Admission, CurrentPolicies, Fallback, PolicySource, Rejected};
 use staging_sync_runtime::policy::{self, Cache, Limits};
+use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::{Event, Service, Tick};
 use tokio::time::{Duration, Instant};
 

@@ -2,7 +2,10 @@
 
 mod authority;
 mod cases;
+mod freezes;
+mod journal;
 mod model;
+mod operators;
 mod overlap;
 mod plan;
 mod quotas;

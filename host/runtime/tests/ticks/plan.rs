@@ -52,7 +52,8 @@ async fn planned(lab: &Lab, now: std::time::SystemTime) -> Plan {
 async fn apply(lab: &Lab, plan: &Plan, now: std::time::SystemTime, dry_run: bool) -> Vec<Applied> {
     let (config, live): (_, SdkApi) = config_and_live(lab, &[], patience()).expect("a way to the lab");
     let aws = Aws::new(Arc::new(live), config.table, &Access { listings: Vec::new(), updates: true });
-    plan::apply(&aws, plan, &instant_text(now), dry_run, 4).await
+    let now = instant_text(now);
+    plan::apply(plan, &plan::Applying { aws: &aws, now: &now, dry_run, at_once: 4, journal: None }).await
 }
 
 fn edit(lab: &Lab, id: &str, edit: Edit) {

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use staging_sync_lab::{Fault, Fleet, Lab};
-use staging_sync_runtime::activation::bucket::Objects;
 use staging_sync_runtime::aws::Segment;
-use staging_sync_runtime::aws::sdk_api::Endpoint;
 use staging_sync_runtime::fanout::Merge;
+use staging_sync_runtime::store::bucket::Objects;
 use staging_sync_runtime::tick::FailedSegment;
 use staging_sync_runtime::{ErrorKind, Event, Service, Tick};
 
-use crate::support::{config_and_live, id, patience, stored_ids, targets};
+use crate::support::{config_and_live, endpoint, id, patience, stored_ids, targets};
 
 const PREFIX: &str = "s3://policies/fan-out/";
 
@@ -27,12 +25,7 @@ fn service_removing(lab: &Lab, prefix: &str, percent: &str) -> Service {
     let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/policy.wasm");
     let variables = [("POLICY", policy), ("OUTCOMES_PREFIX", prefix), ("MAX_REMOVALS_PERCENT", percent)];
     let (config, live) = config_and_live(lab, &variables, patience()).expect("a configuration");
-    let env = lab.env();
-    let text =
-        |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()).unwrap_or_default();
-    let credentials = Credentials::new(text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"), None, None, "lab");
-    let endpoint = Endpoint { url: lab.url(), region: text("AWS_REGION"), credentials };
-    let objects = (!prefix.is_empty()).then(|| Arc::new(Objects::at(endpoint, patience())));
+    let objects = (!prefix.is_empty()).then(|| Arc::new(Objects::at(endpoint(lab), patience())));
     Service::with(config, Arc::new(live), objects).expect("a service")
 }
 

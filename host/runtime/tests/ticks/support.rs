@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use staging_sync_lab::{Account, Fleet, Lab, Region, Role};
+use staging_sync_runtime::aws::AwsApi;
 use staging_sync_runtime::aws::sdk_api::{Endpoint, Patience, SdkApi};
+use staging_sync_runtime::journal::Journal;
 use staging_sync_runtime::policy::{Limits, Policy};
+use staging_sync_runtime::store::bucket::Objects;
 use staging_sync_runtime::{Config, Runtime};
 use tokio::sync::OnceCell;
 
@@ -35,7 +38,27 @@ pub async fn runtime(
     patience: Patience,
 ) -> Result<Arc<Runtime>, staging_sync_runtime::Error> {
     let (config, live) = config_and_live(lab, variables, patience)?;
-    Ok(Arc::new(Runtime::with(config, policy, Arc::new(live)).await?))
+    let live: Arc<dyn AwsApi> = Arc::new(live);
+    let journal = journal(lab, &config, Arc::clone(&live));
+    let aws_api = journal.as_ref().map_or(live, |journal| journal.aws_api());
+    Ok(Arc::new(Runtime::with(config, policy, aws_api).await?.journaled(journal)))
+}
+
+/// The journal that a configuration names, in a folder or in the lab's bucket.
+pub fn journal(lab: &Lab, config: &Config, aws_api: Arc<dyn AwsApi>) -> Option<Arc<Journal>> {
+    let objects = Arc::new(Objects::at(endpoint(lab), patience()));
+    let place = config.journal.as_deref()?;
+    Some(Journal::open(place, Some(&objects), aws_api).expect("a journal"))
+}
+
+/// Where a lab is.
+pub fn endpoint(lab: &Lab) -> Endpoint {
+    let env = lab.env();
+    let text =
+        |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()).unwrap_or_default();
+    let (id, secret) = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"));
+    let credentials = aws_credential_types::Credentials::new(id, secret, None, None, "lab");
+    Endpoint { url: lab.url(), region: text("AWS_REGION"), credentials }
 }
 
 /// What a runtime in front of a lab is made from.
@@ -49,15 +72,8 @@ pub fn config_and_live(
         let set = variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
         set.or_else(|| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()))
     };
-    let text = |name: &str| get(name).unwrap_or_default();
-    let (id, secret) = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"));
-    let credentials = aws_credential_types::Credentials::new(id, secret, None, None, "lab");
     let config = Config::read(&get)?;
-    let live = SdkApi::at(
-        Endpoint { url: lab.url(), region: text("AWS_REGION"), credentials },
-        config.max_concurrency,
-        patience,
-    );
+    let live = SdkApi::at(endpoint(lab), config.max_concurrency, patience);
     Ok((config, live))
 }
 

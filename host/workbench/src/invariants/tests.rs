@@ -66,6 +66,7 @@ fn report(outcome: Outcome) -> Report {
         metrics: Vec::new(),
         policy_rejected: None,
         planned: Vec::new(),
+        tick_id: None,
         policy: PlannedBy { name: "p".into(), version: "1".into(), digest: "d".into(), settings: json!({}) },
     }
 }

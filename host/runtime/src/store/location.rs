@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::bucket::Objects;
-use super::store::{Fetched, Put, Store, StoreError, When};
+use super::{Fetched, Put, Store, StoreError, When};
 use crate::aws::bucket_and_key;
 
 /// A document in a store.

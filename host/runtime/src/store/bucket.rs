@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use aws_config::SdkConfig;
 use aws_sdk_s3 as s3;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 
-use super::store::{Fetched, Put, StoreError, When, too_large};
+use super::{Content, Fetched, StoreError, When, too_large};
 use crate::aws::sdk_api::{self, Endpoint, Patience};
 use crate::aws::sdk_error::reasons;
 use crate::aws::{environment, transport, unreachable_endpoint};
@@ -22,9 +22,14 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Connects as the environment configures.
+    /// Connects as the environment configures, for one request at a time.
     pub async fn from_env() -> Result<Self, Error> {
-        Ok(Self::new(&sdk_api::sdk_from_env(environment::http_client(1).await?, Patience::default()).await?))
+        Self::concurrent(1).await
+    }
+
+    /// As the environment says, for so many requests at once.
+    pub async fn concurrent(requests: usize) -> Result<Self, Error> {
+        Ok(Self::new(&sdk_api::sdk_from_env(environment::http_client(requests).await?, Patience::default()).await?))
     }
 
     /// Connects to one endpoint, whatever the environment configures.
@@ -73,18 +78,13 @@ impl Objects {
             }
         };
         let Some(version) = answer.e_tag.take() else {
-            return Err(StoreError {
-                message: format!("{title}: came without an entity tag"),
-                retryable: true,
-                unreachable: false,
-            });
+            return Err(StoreError::passing(format!("{title}: came without an entity tag")));
         };
         let mut bytes = Vec::new();
         while let Some(part) = answer.body.next().await {
             let part = part.map_err(|error| StoreError {
-                message: format!("{title}: broke off: {}", reasons(&error)),
-                retryable: true,
                 unreachable: true,
+                ..StoreError::passing(format!("{title}: broke off: {}", reasons(&error)))
             })?;
             if (bytes.len() + part.len()) as u64 > most {
                 return Err(too_large(title, most));
@@ -94,24 +94,64 @@ impl Objects {
         Ok(Fetched::Found { bytes, version })
     }
 
-    /// Puts an object if the condition holds.
-    pub async fn put(&self, bucket: &str, key: &str, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
+    /// Puts an object where the condition holds, and returns its entity tag. None: the condition didn't hold.
+    pub async fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        content: &Content,
+        when: When<'_>,
+    ) -> Result<Option<String>, StoreError> {
+        let title = format!("s3://{bucket}/{key}");
         let (new, old) = match when {
             When::Missing => (Some("*".to_owned()), None),
             When::Is(version) => (None, Some(version.to_owned())),
             When::Always => (None, None),
         };
+        let body = match content {
+            Content::Bytes(bytes) => ByteStream::from(bytes.clone()),
+            Content::File(path) => {
+                let opened = ByteStream::from_path(path).await;
+                opened.map_err(|error| StoreError::passing(format!("{}: {}", path.display(), reasons(&error))))?
+            }
+        };
+        let again = || StoreError::passing(format!("host: {title}: can't be sent again; please report it"));
+        let body = body.into_inner();
+        let request = |body| {
+            let request = self.client.put_object().bucket(bucket).key(key).body(ByteStream::new(body));
+            request.set_if_none_match(new.clone()).set_if_match(old.clone())
+        };
+        body.try_clone().ok_or_else(again)?;
         let sent = self.send(bucket, |config| {
-            let request = self.client.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes.clone()));
-            let request = request.set_if_none_match(new.clone()).set_if_match(old.clone());
-            request.customize().config_override(config).send()
+            let body = body.try_clone().unwrap_or_else(SdkBody::empty);
+            request(body).customize().config_override(config).send()
         });
         match sent.await {
-            Ok(_) => Ok(Put::Done),
+            // Who answers for S3 without storing anything, as a proxy does, doesn't know what it would be known by.
+            Ok(answer) => match answer.e_tag {
+                Some(version) => Ok(Some(version)),
+                None => Err(StoreError::passing(format!("{title}: was answered without an entity tag"))),
+            },
             // 409: somebody else's write was under way at the same moment; 404: what was to be replaced is gone.
-            Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(Put::Changed),
-            Err(error) if status(&error) == Some(404) && error.code() == Some("NoSuchKey") => Ok(Put::Changed),
-            Err(error) => Err(failed(&format!("s3://{bucket}/{key}"), &error)),
+            Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(None),
+            Err(error) if status(&error) == Some(404) && error.code() == Some("NoSuchKey") => Ok(None),
+            Err(error) => Err(failed(&title, &error)),
+        }
+    }
+
+    /// The keys that begin with `prefix`, sorted.
+    pub async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let (mut keys, mut token) = (Vec::new(), None);
+        loop {
+            let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(token);
+            let sent = self.send(bucket, |config| request.clone().customize().config_override(config).send());
+            let page = sent.await.map_err(|error| failed(&format!("s3://{bucket}/{prefix}"), &error))?;
+            keys.extend(page.contents.into_iter().flatten().filter_map(|object| object.key));
+            token = page.next_continuation_token;
+            if token.is_none() {
+                keys.sort();
+                return Ok(keys);
+            }
         }
     }
 }
@@ -141,5 +181,6 @@ where
         _ => false,
     };
     let remedy = if unreachable { format!(": {}", unreachable_endpoint()) } else { String::new() };
-    StoreError { message: format!("AWS: {title}: {what}{remedy}"), retryable, unreachable }
+    let denied = status(error) == Some(403);
+    StoreError { message: format!("AWS: {title}: {what}{remedy}"), retryable, unreachable, denied }
 }

@@ -1,0 +1,94 @@
+//! The journal as commands use it: opened as `JOURNAL` says, by somebody with a name.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use staging_sync_runtime::aws::sdk_api::SdkApi;
+use staging_sync_runtime::aws::{AwsApi, AwsError, Call};
+use staging_sync_runtime::journal::{CONCURRENCY, Journal};
+use staging_sync_runtime::store::bucket::Objects;
+use staging_sync_runtime::store::location::is_s3;
+use staging_sync_runtime::tape::Now;
+
+use crate::CommandError;
+
+/// `--journal`: where the journal is.
+#[derive(Args)]
+pub struct Place {
+    /// The journal: an s3://bucket/prefix/ or a folder.
+    #[arg(long = "journal", env = "JOURNAL", value_name = "PLACE", hide_env = true, hide_env_values = true)]
+    place: Option<String>,
+}
+
+impl Place {
+    /// The place as it's given.
+    pub fn text(&self) -> Result<&str, CommandError> {
+        let place = self.place.as_deref().map(str::trim).filter(|place| !place.is_empty());
+        place.ok_or_else(|| {
+            CommandError(
+                "there's no journal: set JOURNAL, or --journal, to the host's s3://bucket/prefix/ or folder".into(),
+            )
+        })
+    }
+
+    /// The journal there, for commands that ask nothing else of AWS.
+    pub async fn open(&self) -> Result<Arc<Journal>, CommandError> {
+        open(self.text()?, Arc::new(NoApi)).await
+    }
+}
+
+/// No way to AWS: the journal's own is beside it.
+struct NoApi;
+
+impl AwsApi for NoApi {
+    fn call<'a>(&'a self, _: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
+        let message = "host: this command asks nothing of AWS; please report it".into();
+        Box::pin(std::future::ready(Err(AwsError { code: AwsError::NOT_SENT.into(), message, retryable: false })))
+    }
+}
+
+/// A duration of days, hours and minutes, like `7d`, `4h` or `1d12h`; none if the text is none.
+pub fn duration(text: &str) -> Option<Duration> {
+    let (mut seconds, mut rest) = (0_u64, text);
+    for (unit, factor) in [('d', 86_400_u64), ('h', 3600), ('m', 60)] {
+        let Some((number, after)) = rest.split_once(unit) else { continue };
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let number: u64 = number.parse().ok().filter(|number| *number < 100_000)?;
+        seconds += factor * number;
+        rest = after;
+    }
+    (rest.is_empty() && !text.is_empty()).then(|| Duration::from_secs(seconds))
+}
+
+/// A time like `2026-02-02T22:45:00Z`; none if the text is none.
+pub fn time(text: &str) -> Option<SystemTime> {
+    serde_json::from_value::<Now>(text.into()).ok().map(Now::time)
+}
+
+/// The journal at a place, with a way to AWS that it needs for nothing but ticks.
+pub async fn open(place: &str, aws_api: Arc<dyn AwsApi>) -> Result<Arc<Journal>, CommandError> {
+    let objects = match is_s3(place) {
+        true => Some(Arc::new(Objects::concurrent(CONCURRENCY).await?)),
+        false => None,
+    };
+    Journal::open(place, objects.as_ref(), aws_api).map_err(|error| CommandError(format!("JOURNAL: {error}")))
+}
+
+/// Who runs the command: the caller of AWS, or the user of this machine where STS doesn't say.
+pub async fn author(api: &SdkApi) -> String {
+    match api.identity().await.caller {
+        Ok(caller) => caller.arn,
+        Err(_) => user(),
+    }
+}
+
+/// The user of this machine.
+pub fn user() -> String {
+    let mut named = ["USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
+    named.find(|name| !name.trim().is_empty()).unwrap_or_else(|| "unknown".into())
+}
