@@ -12,6 +12,7 @@ use staging_sync_runtime::account::AccountId;
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{self, Access, Aws};
 use staging_sync_runtime::journal::Operator;
+use staging_sync_runtime::journal::freezes::Freezes;
 use staging_sync_runtime::plan::{self, Applied, Applying, Plan, Status};
 use staging_sync_runtime::tick::instant_text;
 use staging_sync_runtime::{Config, text};
@@ -67,9 +68,20 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let dry_run = arguments.dry_run || config.dry_run;
     let began = SystemTime::now();
     let now = instant_text(began);
-    let recorder = match config.journal.as_deref().filter(|_| !dry_run) {
-        Some(place) => {
-            let (journal, author) = (journal::open(place, live.clone()).await?, journal::author(&live).await);
+    let journal = match &config.journal {
+        Some(place) => Some(journal::open(place, live.clone()).await?),
+        None => None,
+    };
+    // As in a tick: nothing is written while it isn't known what is frozen.
+    let freezes = match &journal {
+        Some(journal) => journal.read_freezes().await,
+        None => Ok(Freezes::default()),
+    };
+    let freezes =
+        freezes.map_err(|error| CommandError(format!("nothing was applied, because freezes are unknown: {error}")))?;
+    let recorder = match journal.filter(|_| !dry_run) {
+        Some(journal) => {
+            let author = journal::author(&live).await;
             let comment = Some(format!("a plan of {}", plan.planned_at));
             let operator = Operator { operation: "apply", now: began, author: author.clone(), comment };
             Some((journal.begin_operator(operator).await, author))
@@ -79,7 +91,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     // It reads and writes the table alone, so no session of a target account is made.
     let aws = Aws::new(live, &config.table, &Access { listings: Vec::new(), updates: true });
     let journal = recorder.as_ref().map(|(recorder, author)| (recorder, author.as_str()));
-    let applying = Applying { aws: &aws, now: &now, dry_run, at_once: config.max_concurrency, journal };
+    let freezes = (&freezes, began);
+    let applying = Applying { aws: &aws, now: &now, dry_run, at_once: config.max_concurrency, freezes, journal };
     let applied = plan::apply(&plan, &applying).await;
     let mut result = result(&plan, &applied, &now, dry_run);
     if let Some((recorder, _)) = recorder {

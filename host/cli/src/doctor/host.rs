@@ -1,6 +1,7 @@
 //! Checks of the host's own needs: settings, certificates, a policy, and the objects that it reads from S3.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -10,9 +11,11 @@ use staging_sync_runtime::policy::{COMPONENT, Release};
 use staging_sync_runtime::store::Fetched;
 use staging_sync_runtime::store::bucket::Objects;
 use staging_sync_runtime::store::location::{Location, is_s3};
+use staging_sync_runtime::text::counted;
 use staging_sync_runtime::{Config, Service};
 
 use super::check::Check;
+use crate::{CommandError, journal};
 
 /// The operation of the schedule.
 const OPERATION: &str = "sync_staging_accounts";
@@ -84,7 +87,8 @@ pub async fn policy(settings: &Settings, live: Option<&Arc<SdkApi>>) -> (Check, 
     const NAME: &str = "policy";
     const NEXT: &str =
         "fix POLICY or POLICY_SETTINGS; for details, run `staging-sync policy inspect` or `staging-sync policy status`";
-    let config = settings.config.clone();
+    // The journal has a check of its own.
+    let config = Config { journal: None, ..settings.config.clone() };
     let on_s3 = config.policies.iter().any(|policy| is_s3(policy));
     let objects = match (on_s3, live) {
         (false, _) => None,
@@ -153,5 +157,37 @@ pub async fn bucket(settings: &Settings) -> Check {
             "if these credentials may not list the bucket, nothing: S3 then returns AccessDenied for missing objects; \
              otherwise, allow s3:GetObject and s3:PutObject under OUTCOMES_PREFIX",
         ),
+    }
+}
+
+/// What is read of the journal: freezes, and the state after the last tick. Nothing is written to try that.
+pub async fn journal(settings: &Settings, live: &Arc<SdkApi>) -> Check {
+    const NAME: &str = "journal";
+    const NEXT: &str = "check JOURNAL, and that these credentials may s3:GetObject and s3:PutObject below it; while freezes \
+                        can't be read, a host that starts writes nothing";
+    let Some(place) = &settings.config.journal else {
+        return Check::ok(NAME, "not needed: JOURNAL isn't set, so changes aren't recorded");
+    };
+    let journal = match journal::open(place, Arc::clone(live) as _).await {
+        Ok(journal) => journal,
+        Err(CommandError(error)) => return Check::failed(NAME, error, NEXT),
+    };
+    let freezes = match journal.read_freezes().await {
+        Ok(freezes) => freezes,
+        Err(error) => return Check::failed(NAME, error, NEXT),
+    };
+    let frozen = freezes.at(SystemTime::now()).count();
+    match journal.read_latest().await {
+        Ok(Some((Some(latest), _))) => {
+            let found = format!("can be read; last tick at {}, {}", latest.at, counted(frozen, "freeze"));
+            Check::ok(NAME, found)
+        }
+        Ok(Some((None, _))) => {
+            Check::warning(NAME, "its latest.json isn't of this version", "use a newer staging-sync")
+        }
+        Ok(None) => {
+            Check::ok(NAME, format!("can be read; no tick has been recorded yet, {}", counted(frozen, "freeze")))
+        }
+        Err(error) => Check::failed(NAME, error, NEXT),
     }
 }

@@ -89,12 +89,13 @@ async fn checks(accounts: Accounts) -> Vec<Check> {
             checks.extend(in_aws(settings, known, &access, accounts).await);
             checks.push(policy);
             checks.push(host::bucket(settings).await);
+            checks.push(host::journal(settings, &known.live).await);
         }
         _ => {
             let blocked = blocked.unwrap_or("credentials");
             checks.extend(["table", "role", "region", "permissions"].map(|name| Check::behind(name, blocked)));
             checks.push(policy);
-            checks.push(Check::behind("bucket", blocked));
+            checks.extend(["bucket", "journal"].map(|name| Check::behind(name, blocked)));
         }
     }
     let unknown = "this program doesn't call EventBridge";

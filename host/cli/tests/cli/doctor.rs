@@ -86,7 +86,7 @@ async fn doctor(lab: &Lab, arguments: &[&str], variables: &[(&str, &str)]) -> Fo
     Found { code: output.status.code(), checks, text }
 }
 
-const IN_AWS: [&str; 6] = ["table", "role", "region", "permissions", "bucket", "clock"];
+const IN_AWS: [&str; 7] = ["table", "role", "region", "permissions", "bucket", "journal", "clock"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_all_is_well_it_says_so_and_changes_nothing() {

@@ -177,3 +177,33 @@ async fn what_is_not_recorded_and_what_is_not_said_is_told() {
     let (_, stdout, _) = run(&lab, folder, "staging-sync freeze --list").await;
     assert!(stdout.contains("arn:aws:iam::999988887777:user/lab"), "{stdout}");
 }
+
+/// Whoever froze an account during a fail-over doesn't want a plan to move it either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_leaves_frozen_accounts_as_they_are() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let before = list(&lab);
+    value(&lab, folder, "staging-sync tick --dry-run --out plan.json").await;
+    let freeze = format!("staging-sync freeze --account {TARGET} --until 4h --comment fail-over");
+    let (code, _, stderr) = run(&lab, folder, &freeze).await;
+    assert_eq!(code, 0, "{stderr}");
+    for more in ["", " --dry-run"] {
+        let (code, stdout, stderr) = run(&lab, folder, &format!("staging-sync apply plan.json{more}")).await;
+        assert_eq!(code, 1, "{stdout}{stderr}");
+        assert!(stdout.contains("Frozen until ") && stdout.contains("fail-over"), "{stdout}");
+    }
+    assert_eq!(list(&lab), before);
+    let freezes = folder.join("journal/freezes.json");
+    let frozen = std::fs::read(&freezes).expect("a file");
+    std::fs::write(&freezes, "{").expect("a file");
+    let (code, _, stderr) = run(&lab, folder, "staging-sync apply plan.json").await;
+    assert!(code == 2 && stderr.contains("nothing was applied, because freezes are unknown"), "{stderr}");
+    std::fs::write(&freezes, frozen).expect("a file");
+    let (code, _, stderr) = run(&lab, folder, &format!("staging-sync unfreeze --account {TARGET}")).await;
+    assert_eq!(code, 0, "{stderr}");
+    let (code, stdout, stderr) = run(&lab, folder, "staging-sync apply plan.json").await;
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(!list(&lab).to_string().contains(REMOVED));
+}

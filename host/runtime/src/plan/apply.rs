@@ -1,11 +1,14 @@
 //! The application of a plan: each account on the condition that its list hasn't changed since.
 
+use std::time::SystemTime;
+
 use futures_util::stream::{self, StreamExt};
 
 use super::{Plan, Planned};
 use crate::account::{AccountId, Item};
 use crate::aws::{Aws, Landed, Write};
 use crate::change::{self, MAX_CONFLICTS};
+use crate::journal::freezes::{Freeze, Freezes};
 use crate::journal::{AccountRecord, TickRecorder, UNAVAILABLE};
 use crate::target::Target;
 
@@ -89,6 +92,8 @@ pub struct Applying<'a> {
     pub dry_run: bool,
     /// How many accounts are under way at once.
     pub at_once: usize,
+    /// The freezes that count, and the time that they count at.
+    pub freezes: (&'a Freezes, SystemTime),
     /// The journal, and who applies the plan; without a journal nothing is recorded.
     pub journal: Option<(&'a TickRecorder, &'a str)>,
 }
@@ -107,7 +112,12 @@ pub async fn apply(plan: &Plan, applying: &Applying<'_>) -> Vec<Applied> {
 
 impl Planned {
     async fn apply(&self, applying: &Applying<'_>) -> Status {
-        let Applying { aws, now, dry_run, journal, .. } = *applying;
+        let Applying { aws, now, dry_run, journal, freezes: (freezes, at), .. } = *applying;
+        if let Some(reason) = self.frozen(freezes, at) {
+            return Status::NoLongerFits(format!(
+                "{reason}: to apply it all the same, run `staging-sync unfreeze` first"
+            ));
+        }
         let failed = |error| Status::Failed(format!("AWS: {error}"));
         let mut item = match aws.get_item(&self.account_id).await {
             Ok(item) => item,
@@ -133,6 +143,19 @@ impl Planned {
             };
         }
         Status::NoLongerFits("the list keeps changing: nothing was written".into())
+    }
+
+    /// Why an operator doesn't want the change to be made, if one doesn't.
+    fn frozen(&self, freezes: &Freezes, now: SystemTime) -> Option<String> {
+        let account = self.account_id.as_str();
+        let vetoes = |freeze: &Freeze| {
+            freeze.veto.as_ref().is_some_and(|veto| {
+                self.added.iter().any(|entry| veto.add.contains(&entry.account_id))
+                    || self.removed.iter().any(|entry| veto.remove.contains(&entry.account_id))
+            })
+        };
+        let vetoed = || freezes.vetoes(account, now).iter().find(|freeze| vetoes(freeze)).map(Freeze::reason);
+        freezes.frozen(account, now).or_else(vetoed)
     }
 
     /// The write for an item as it is now; what else to say of it.

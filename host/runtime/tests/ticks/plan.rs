@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use staging_sync_lab::{Fleet, Lab, Mutate};
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{Access, Aws};
+use staging_sync_runtime::journal::freezes::Freezes;
 use staging_sync_runtime::plan::{self, Applied, Plan, Status};
 use staging_sync_runtime::tick::{Report, instant_text};
 use staging_sync_runtime::{Event, Tick};
@@ -53,7 +55,8 @@ async fn apply(lab: &Lab, plan: &Plan, now: std::time::SystemTime, dry_run: bool
     let (config, live): (_, SdkApi) = config_and_live(lab, &[], patience()).expect("a way to the lab");
     let aws = Aws::new(Arc::new(live), config.table, &Access { listings: Vec::new(), updates: true });
     let now = instant_text(now);
-    plan::apply(plan, &plan::Applying { aws: &aws, now: &now, dry_run, at_once: 4, journal: None }).await
+    let freezes = (&Freezes::default(), SystemTime::now());
+    plan::apply(plan, &plan::Applying { aws: &aws, now: &now, dry_run, at_once: 4, freezes, journal: None }).await
 }
 
 fn edit(lab: &Lab, id: &str, edit: Edit) {

@@ -33,3 +33,18 @@ async fn a_policy_is_judged_as_a_host_would_and_from_where_it_is() {
     let found = doctor(&lab, &[], &[("OUTCOMES_PREFIX", "s3://policies/fan-out/")]).await;
     found.only("warning", &["bucket"], &[]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_cannot_be_read_is_told_before_a_tick_meets_it() {
+    let lab = lab(json!({})).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().to_str().expect("UTF-8");
+    let found = doctor(&lab, &[], &[("JOURNAL", place)]).await;
+    found.only("failed", &[], &[]);
+    assert!(found.found("journal").contains("no tick has been recorded yet, 0 freezes"), "{}", found.text);
+    std::fs::write(folder.path().join("freezes.json"), "{").expect("a file");
+    for journal in [place, "s3://nowhere/journal/"] {
+        let found = doctor(&lab, &[], &[("JOURNAL", journal)]).await;
+        found.only("failed", &["journal"], &[]);
+    }
+}
