@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use staging_sync_lab::Lab;
+use staging_sync_lab::{Fault, Lab};
 
 use crate::examples::shell;
 use crate::seed::seed;
@@ -206,4 +206,20 @@ async fn a_plan_leaves_frozen_accounts_as_they_are() {
     let (code, stdout, stderr) = run(&lab, folder, "staging-sync apply plan.json").await;
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(!list(&lab).to_string().contains(REMOVED));
+}
+
+/// Somebody edits the list between the read and the write of an undo.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_that_is_refused_leaves_no_veto() {
+    let lab = Lab::start(seed()).await.expect("a lab");
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    value(&lab, folder, "staging-sync tick").await;
+    let edit = serde_json::from_value(json!({"set": {"stagingAccounts": [{"accountId": "888888888888"}]}}));
+    let edit = Fault::mutate(edit.expect("an edit"));
+    lab.edit(|fleet| fleet.faults = vec![Fault { operation: Some("UpdateItem".into()), times: Some(1), ..edit }]);
+    let (code, stdout, stderr) = run(&lab, folder, &format!("staging-sync undo --account {TARGET}")).await;
+    assert!(code == 1 && stdout.contains("the list isn't what the change left"), "{stdout}{stderr}");
+    assert!(list(&lab).to_string().contains("888888888888"), "the edit stays");
+    assert_eq!(value(&lab, folder, "staging-sync freeze --list").await, json!([]));
 }

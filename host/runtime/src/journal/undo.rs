@@ -1,11 +1,14 @@
 //! Taking changes back: by compare-and-set against what they left, with a veto so that the next tick leaves it at that.
 
+use std::time::SystemTime;
+
 use super::freezes::{Freeze, Veto};
 use super::{AccountRecord, Change, Journal, ReadError, Sealed, TickRecorder, UNAVAILABLE};
 use crate::account::AccountId;
 use crate::aws::{Aws, Landed, Write};
 use crate::change::MAX_CONFLICTS;
 use crate::journal::names::TickId;
+use crate::store::StoreError;
 use crate::target::Target;
 
 /// How changes are taken back.
@@ -151,6 +154,22 @@ impl Undoing<'_> {
     }
 
     async fn undo(&self, name: &str, change: &Change) -> Undone {
+        let mut left = None;
+        let undone = self.write(name, change, &mut left).await;
+        // Nothing was written, so there's nothing to keep from being done again. After an error that isn't certain.
+        if let (Some(veto), Undone::Refused(_)) = (left, &undone)
+            && let Err(error) = self.withdraw(&veto).await
+        {
+            let account = &change.account_id;
+            return Undone::Failed(format!(
+                "nothing was written, and the veto stays: run `staging-sync unfreeze --account {account}`: {error}"
+            ));
+        }
+        undone
+    }
+
+    /// Takes a change back; `left` is the veto that it leaves.
+    async fn write(&self, name: &str, change: &Change, left: &mut Option<Freeze>) -> Undone {
         let id = &change.account_id;
         let done = Undone::Done {
             added: change.removed_ids().iter().map(ToString::to_string).collect(),
@@ -169,10 +188,13 @@ impl Undoing<'_> {
             };
             let Some(recorder) = self.recorder else { return done };
             // Before the write: otherwise a tick could do it again in between.
-            if !std::mem::replace(&mut vetoed, true)
-                && let Err(error) = self.leave_veto(change).await
-            {
-                return Undone::Failed(format!("the veto can't be left, so nothing was written: {error}"));
+            if !std::mem::replace(&mut vetoed, true) {
+                match self.leave_veto(change).await {
+                    Ok(veto) => *left = veto,
+                    Err(error) => {
+                        return Undone::Failed(format!("the veto can't be left, so nothing was written: {error}"));
+                    }
+                }
             }
             let by = format!("undo by {}", self.author);
             if let Err(error) = recorder.before_write(&stored, list.as_ref(), &by, Some(name.to_owned())).await {
@@ -197,10 +219,10 @@ impl Undoing<'_> {
         Undone::Refused("the list is edited all the time: nothing was written".into())
     }
 
-    /// Leaves a veto of the change that is taken back. Where that is an undo itself, its veto ends.
-    async fn leave_veto(&self, change: &Change) -> Result<(), crate::store::StoreError> {
+    /// Leaves a veto of the change that is taken back, and returns it. Where that is an undo itself, its veto ends.
+    async fn leave_veto(&self, change: &Change) -> Result<Option<Freeze>, StoreError> {
         if !self.veto {
-            return Ok(());
+            return Ok(None);
         }
         let account = change.account_id.to_string();
         let ids = |ids: &[String]| ids.iter().filter_map(|id| AccountId::parse(id)).collect();
@@ -226,6 +248,17 @@ impl Undoing<'_> {
                 all.push(freeze.clone());
             }
         };
-        self.journal.change_freezes(std::time::SystemTime::now(), edit).await.map(drop)
+        self.journal.change_freezes(SystemTime::now(), edit).await?;
+        Ok((!undoes).then_some(freeze))
+    }
+
+    /// Ends a veto that was left for nothing: one of those that are the same.
+    async fn withdraw(&self, veto: &Freeze) -> Result<(), StoreError> {
+        let edit = |all: &mut Vec<Freeze>| {
+            if let Some(place) = all.iter().rposition(|known| known == veto) {
+                all.remove(place);
+            }
+        };
+        self.journal.change_freezes(SystemTime::now(), edit).await.map(drop)
     }
 }
