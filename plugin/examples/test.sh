@@ -35,7 +35,7 @@ demo() {
         cat "$work/log" >&2
         fail "the demo failed with $1"
     }
-    sed -E '1,2d; s/^decided by .* with settings/decided with settings/; s/^(policy rejected: .* compile:).*/\1 <why>/; s/20[0-9]{2}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z/<now>/g; s/20[0-9]{6}T[0-9]{9}Z-[0-9a-f]{12}/<tick>/g; s/\([0-9a-f]{64}\)/(<sha256>)/g' "$work/demo"
+    sed -E '1,2d; s/^decided by .* with settings/decided with settings/; s/^(policy rejected: .* compile:).*/\1 <why>/; s/20[0-9]{2}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z/<now>/g; s/20[0-9]{6}T[0-9]{9}Z-[0-9a-f]{12}/<tick>/g; s/^(  policy: ) .*, settings/\1 <policy>, settings/' "$work/demo"
 }
 
 # The command that installs a language's tools, if they aren't there.
