@@ -39,7 +39,7 @@ def test_a_tick_of_the_arm64_function(tmp_path):
     shutil.copy(BOOTSTRAP, tmp_path / "bootstrap")
     shutil.copy(POLICY, tmp_path / "policy.wasm")
     api = RuntimeApi(120)
-    with lab_of(fleet("targets"), tmp_path) as lab:
+    with lab_of(fleet("targets", "journal"), tmp_path) as lab:
         env = lab | {
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "AWS_LAMBDA_FUNCTION_NAME": "arm64",

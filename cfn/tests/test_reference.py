@@ -95,7 +95,7 @@ def log_lines() -> list[str]:
             message = re.sub(r"\{[^}]*\}", "…", message)
             rows.add((level, message, ", ".join(f"`{name}`" for name in names)))
     order = {"error": 0, "warn": 1, "info": 2, "debug": 3}
-    rows = sorted(rows, key=lambda row: (order[row[0]], row[1]))
+    rows = sorted(rows, key=lambda row: (order[row[0]], *row[1:]))
     return [f"| {level} | {cell(message)} | {names} |" for level, message, names in rows]
 
 
