@@ -29,17 +29,13 @@ pub struct Arguments {
     #[arg(long, value_name = "ID", value_parser = account_id)]
     account: AccountId,
     /// The last record of the account up to this time, like 2026-02-02T22:45:00Z. Default: its last one.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = journal::time_argument)]
     at: Option<SystemTime>,
     /// Shows what another policy would have decided on the same observations, with the settings of that tick.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     #[command(flatten)]
     place: journal::Place,
-}
-
-fn time(text: &str) -> Result<SystemTime, String> {
-    journal::time(text).ok_or_else(|| "expected a time like 2026-02-02T22:45:00Z".into())
 }
 
 /// A record that tells something of an account.
@@ -101,14 +97,13 @@ pub async fn show(
 
 /// The last record of an account up to a time.
 async fn find(journal: &Journal, id: &AccountId, at: SystemTime) -> Result<Option<Found>, CommandError> {
-    let failed = |error: &dyn std::fmt::Display| CommandError(error.to_string());
     let day = Duration::from_secs(86_400);
     let (mut until, mut gone) = (at, Duration::ZERO);
     // The record after the one at hand: it has the digest of that one, if it's of the same host.
     let mut after: Option<Record> = None;
     while gone <= LONGEST {
         let since = until.checked_sub(day).unwrap_or(SystemTime::UNIX_EPOCH);
-        let ids = journal.ticks(since, until).await.map_err(|error| failed(&error))?;
+        let ids = journal.ticks(since, until).await?;
         let mut records =
             stream::iter(ids).map(|id: TickId| async move { (journal.tick(&id).await, id) }).buffered(CONCURRENCY);
         while let Some((record, tick)) = records.next().await {
@@ -118,7 +113,7 @@ async fn find(journal: &Journal, id: &AccountId, at: SystemTime) -> Result<Optio
                     eprintln!("staging-sync: {tick}: {error}");
                     continue;
                 }
-                Err(error) => return Err(failed(&error)),
+                Err(error) => return Err(error.into()),
             };
             let record = sealed.content;
             if let Some(account) = record.accounts.iter().find(|one| one.account_id == id.as_str()).cloned() {
@@ -137,7 +132,7 @@ async fn find(journal: &Journal, id: &AccountId, at: SystemTime) -> Result<Optio
 
 /// Why an account has no record.
 async fn why_not(journal: &Journal, id: &AccountId) -> Result<String, CommandError> {
-    let latest = journal.read_latest().await.map_err(|error| CommandError(error.to_string()))?;
+    let latest = journal.read_latest().await?;
     Ok(match latest {
         None => "the journal has no latest.json: no tick has run with this JOURNAL".into(),
         Some((None, _)) => "latest.json can't be read by this program".into(),
@@ -175,10 +170,7 @@ fn head(record: &Record, account: &AccountRecord) {
         println!("  by:      {} by {}: {}", record.operation, printable(author), printable(comment));
     }
     if let Some(policy) = &record.policy {
-        let by = account
-            .decided_by
-            .clone()
-            .unwrap_or_else(|| format!("{} {} ({})", policy.name, policy.version, policy.digest));
+        let by = account.decided_by.clone().unwrap_or_else(|| policy.to_string());
         println!("  policy:  {by}, settings {}", policy.settings);
     }
 }

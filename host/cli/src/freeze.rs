@@ -96,7 +96,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         all.retain(|freeze| freeze.veto.is_some() || !names.contains(&freeze.account));
         all.extend(freezes.iter().cloned());
     };
-    journal.change_freezes(now, change).await.map_err(failed)?;
+    journal.change_freezes(now, change).await?;
     say!("frozen until {until}: {}; `staging-sync unfreeze` ends it before", named(&names));
     Ok(Exit::Success)
 }
@@ -105,7 +105,7 @@ pub async fn unfreeze(arguments: Unfreeze) -> Result<Exit, CommandError> {
     let journal = arguments.place.open().await?;
     let names = arguments.accounts.names()?;
     let now = SystemTime::now();
-    let before = journal.read_freezes().await.map_err(failed)?;
+    let before = journal.read_freezes().await?;
     let found: Vec<&Freeze> = before.at(now).filter(|freeze| names.contains(&freeze.account)).collect();
     if found.is_empty() {
         say!("{} has no freeze and no veto: nothing to do", named(&names));
@@ -114,13 +114,13 @@ pub async fn unfreeze(arguments: Unfreeze) -> Result<Exit, CommandError> {
     for freeze in &found {
         say!("{}: {}, by {}", freeze.account, text::printable(&freeze.reason()), text::printable(&freeze.author));
     }
-    journal.change_freezes(now, |all| all.retain(|freeze| !names.contains(&freeze.account))).await.map_err(failed)?;
+    journal.change_freezes(now, |all| all.retain(|freeze| !names.contains(&freeze.account))).await?;
     say!("ended; the next tick decides {} again", named(&names));
     Ok(Exit::Success)
 }
 
 async fn list(journal: &Arc<Journal>, now: SystemTime, as_json: bool) -> Result<Exit, CommandError> {
-    let freezes = journal.read_freezes().await.map_err(failed)?;
+    let freezes = journal.read_freezes().await?;
     let freezes: Vec<&Freeze> = freezes.at(now).collect();
     if as_json {
         println!("{}", table::json(&json!(freezes)));
@@ -153,10 +153,6 @@ async fn author(place: &journal::Place) -> Result<String, CommandError> {
         Err(error) if is_s3(place.text()?) => Err(error.into()),
         Err(_) => Ok(journal::user()),
     }
-}
-
-fn failed(error: staging_sync_runtime::store::StoreError) -> CommandError {
-    CommandError(error.to_string())
 }
 
 fn named(names: &[String]) -> String {

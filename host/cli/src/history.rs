@@ -67,7 +67,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     if since > until {
         return Err(CommandError("--since is after --until: nothing is in between".into()));
     }
-    let ids = journal.ticks(since, until).await.map_err(|error| CommandError(error.to_string()))?;
+    let ids = journal.ticks(since, until).await?;
     let named = arguments.accounts.named();
     let statuses: BTreeSet<&str> = arguments.status.iter().map(String::as_str).collect();
     let wanted = |account: &AccountRecord| {
@@ -99,7 +99,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
 /// What became of an account, with who decided it.
 fn row(record: &Record, account: &AccountRecord) -> Value {
     let mut row = json!({"at": record.at, "tick": record.tick});
-    let policy = record.policy.as_ref().map(|policy| format!("{} {} ({})", policy.name, policy.version, policy.digest));
+    let policy = record.policy.as_ref().map(ToString::to_string);
     let by = account.decided_by.clone().or(policy);
     let by = by.or_else(|| record.author.as_ref().map(|author| format!("{} by {author}", record.operation)));
     if let (Some(row), Value::Object(said)) = (row.as_object_mut(), json!(account)) {

@@ -8,12 +8,25 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::aws::{AwsApi, AwsError, Call};
-use staging_sync_runtime::journal::{CONCURRENCY, Journal};
+use staging_sync_runtime::journal::{CONCURRENCY, Journal, ReadError};
+use staging_sync_runtime::store::StoreError;
 use staging_sync_runtime::store::bucket::Objects;
 use staging_sync_runtime::store::location::is_s3;
 use staging_sync_runtime::tape::Now;
 
 use crate::CommandError;
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<ReadError> for CommandError {
+    fn from(error: ReadError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// `--journal`: where the journal is.
 #[derive(Args)]
@@ -68,6 +81,11 @@ pub fn duration(text: &str) -> Option<Duration> {
 /// A time like `2026-02-02T22:45:00Z`; none if the text is none.
 pub fn time(text: &str) -> Option<SystemTime> {
     serde_json::from_value::<Now>(text.into()).ok().map(Now::time)
+}
+
+/// The value of an option that is a time.
+pub fn time_argument(text: &str) -> Result<SystemTime, String> {
+    time(text).ok_or_else(|| "expected a time like 2026-02-02T22:45:00Z".into())
 }
 
 /// The journal at a place, with a way to AWS that it needs for nothing but ticks.

@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use staging_sync_runtime::plan::PlannedBy;
+use staging_sync_runtime::journal::PolicyRef;
 use staging_sync_runtime::text::{counted, printable};
 use staging_sync_runtime::tick::{Report, Shadow};
 
@@ -73,8 +73,8 @@ fn rejected(summary: &Value) -> String {
 }
 
 /// Which policy decided, and with which settings, as a line.
-fn policy(policy: &PlannedBy) -> String {
-    let PlannedBy { name, version, digest, settings } = policy;
+fn policy(policy: &PolicyRef) -> String {
+    let PolicyRef { name, version, digest, settings } = policy;
     let digest = digest.get(..12).unwrap_or(digest);
     let line = format!("{name} {version} (sha256 {digest}), settings {settings}");
     format!("\npolicy: {}", printable(&line))

@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ID", conflicts_with_all = ["accounts", "at"], value_parser = tick_id)]
     tick: Option<TickId>,
     /// The last change up to this time, like 2026-02-02T22:45:00Z. Default: the account's last change.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = journal::time_argument)]
     at: Option<SystemTime>,
     /// Why, for those who find the veto.
     #[arg(long, value_name = "TEXT", default_value = "undone")]
@@ -53,10 +53,6 @@ pub struct Arguments {
 fn tick_id(text: &str) -> Result<TickId, String> {
     TickId::parse(text)
         .ok_or_else(|| "expected a tick's id like 20260202T224500000Z-8f5d2a0c91be, as `history` shows it".into())
-}
-
-fn time(text: &str) -> Result<SystemTime, String> {
-    journal::time(text).ok_or_else(|| "expected a time like 2026-02-02T22:45:00Z".into())
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
@@ -121,7 +117,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
 
 /// The accounts that a tick changed, each with the name of its change.
 async fn of_tick(journal: &Journal, tick: &TickId) -> Result<Vec<(AccountId, Option<String>)>, CommandError> {
-    let record = journal.tick(tick).await.map_err(|error| CommandError(error.to_string()))?.content;
+    let record = journal.tick(tick).await?.content;
     let changed = record.accounts.into_iter().filter_map(|account| {
         let change = account.change.filter(|_| account.status == "updated")?;
         Some((AccountId::parse(&account.account_id)?, Some(change.name)))

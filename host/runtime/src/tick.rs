@@ -26,10 +26,10 @@ use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::journal::Journal;
+use crate::journal::{Journal, PolicyRef};
 use crate::metrics::{self, Metric};
 use crate::outcome::{self, Counts};
-use crate::plan::{Planned, PlannedBy};
+use crate::plan::Planned;
 use crate::policy::{Policy, Release};
 use crate::removals::{Part, RemovalBudget};
 use crate::summary;
@@ -92,7 +92,7 @@ pub struct Report {
     /// In a dry run the changes that it would have made, ordered by account id; otherwise none.
     pub planned: Vec<Planned>,
     /// The active policy.
-    pub policy: PlannedBy,
+    pub policy: PolicyRef,
     /// What the journal knows the tick by, if there's a journal.
     pub tick_id: Option<String>,
 }
@@ -309,7 +309,7 @@ impl Runtime {
             metrics,
             policy_rejected: None,
             planned,
-            policy: PlannedBy::of(self.active.release()),
+            policy: journaling::policy_ref(self.active.release()),
             tick_id: run.journal.as_ref().map(|journal| journal.id().to_owned()),
         })
     }

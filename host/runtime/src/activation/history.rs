@@ -260,7 +260,7 @@ async fn record(at: &Location, change: Change, manifest: &Manifest) -> Result<u6
         let (mut history, version) = fetch(&place).await?;
         history.add(change.clone(), manifest);
         let number = history.0.iter().rev().find(|record| record.change == change).map_or(0, |record| record.number);
-        let when = version.as_deref().map_or(When::Missing, When::Is);
+        let when = version.map_or(When::Missing, When::Is);
         match place.put(history.text().into_bytes(), when).await {
             Ok(Put::Done) => return Ok(number),
             Ok(Put::Changed) => {

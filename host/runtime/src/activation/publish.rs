@@ -116,7 +116,7 @@ pub async fn read(at: &Location) -> Result<Option<Stored>, Unchanged> {
 
 /// Replaces the version of a manifest that was read, or creates a new one.
 pub async fn replace(at: &Location, version: Option<&str>, manifest: &Manifest) -> Result<(), Unchanged> {
-    let when = version.map_or(When::Missing, When::Is);
+    let when = version.map(str::to_owned).map_or(When::Missing, When::Is);
     let bytes = manifest.text().into_bytes();
     match at.put(bytes.clone(), when).await {
         Ok(Put::Done) => Ok(()),

@@ -272,7 +272,7 @@ impl Journal {
             }
             latest.last_record = latest.last_record.take().or_else(|| before.last_record.clone());
             let bytes = serde_json::to_vec(&latest).unwrap_or_default(); // texts, numbers and lists of them can't fail
-            let when = before.version.as_deref().map_or(When::Missing, When::Is);
+            let when = before.version.clone().map_or(When::Missing, When::Is);
             if let Some(version) = self.store.replace(names::LATEST, bytes, when).await? {
                 *known = Some(Known::of(Some(latest), version));
                 return Ok(());

@@ -221,7 +221,7 @@ impl Journal {
             let (mut freezes, version) = self.freezes_and_version().await?;
             freezes.freezes.retain(|freeze| freeze.counts(now));
             change(&mut freezes.freezes);
-            let when = version.as_deref().map_or(When::Missing, When::Is);
+            let when = version.map_or(When::Missing, When::Is);
             if self.store.replace(FREEZES, freezes.text(), when).await?.is_some() {
                 return Ok(freezes);
             }

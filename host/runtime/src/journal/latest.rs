@@ -99,13 +99,12 @@ impl AccountState {
 }
 
 impl Latest {
-    /// Takes from the document before it what this tick doesn't know: last changes, ids that are stored, and, where the tick
-    /// wasn't over all accounts, the other accounts.
+    /// Takes from the document before it the ids that are stored where this tick doesn't know them, and, where the tick
+    /// wasn't over all accounts, the other accounts. Last changes come from what is known of that document.
     pub(super) fn follow(&mut self, before: &Self, whole: bool) {
         for (id, earlier) in &before.accounts {
             match self.accounts.get_mut(id) {
                 Some(now) => {
-                    now.last_change = now.last_change.take().or_else(|| earlier.last_change.clone());
                     if let (None, Some(known)) = (&now.staging_accounts, &earlier.staging_accounts) {
                         let (added, removed) = &now.moved;
                         let kept = known.iter().filter(|id| !removed.contains(id) && !added.contains(id));
@@ -116,6 +115,5 @@ impl Latest {
                 None => {}
             }
         }
-        self.last_record = self.last_record.take().or_else(|| before.last_record.clone());
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::account::AccountId;
 use crate::capability::Scope;
 use crate::change::{self, NewEntry};
-use crate::policy::Release;
+use crate::journal::PolicyRef;
 use crate::target::StagingAccount;
 
 pub use apply::{Applied, Applying, Status, apply};
@@ -32,25 +32,11 @@ pub struct Plan {
     /// The table's region.
     pub region: String,
     /// Who decided.
-    pub policy: PlannedBy,
+    pub policy: PolicyRef,
     /// The event of the dry run.
     pub event: Value,
     /// The accounts that are changed, ordered by id.
     pub accounts: Vec<Planned>,
-}
-
-/// The policy of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PlannedBy {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// The SHA-256 of the component.
-    pub digest: String,
-    /// Its settings.
-    pub settings: Value,
 }
 
 /// The change of one target account.
@@ -118,19 +104,6 @@ impl fmt::Debug for Planned {
     /// Names the account alone: new entries hold external ids.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Planned").field(&self.account_id).finish()
-    }
-}
-
-impl PlannedBy {
-    /// The policy that a release is of, with its settings.
-    pub fn of(release: &Release) -> Self {
-        let (info, settings) = (release.policy().info(), release.settings());
-        Self {
-            name: info.name.clone(),
-            version: info.version.clone(),
-            digest: release.policy().digest().to_owned(),
-            settings: serde_json::from_str(settings).unwrap_or_else(|_| settings.into()),
-        }
     }
 }
 

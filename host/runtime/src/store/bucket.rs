@@ -100,12 +100,12 @@ impl Objects {
         bucket: &str,
         key: &str,
         content: &Content,
-        when: When<'_>,
+        when: When,
     ) -> Result<Option<String>, StoreError> {
         let title = format!("s3://{bucket}/{key}");
         let (new, old) = match when {
             When::Missing => (Some("*".to_owned()), None),
-            When::Is(version) => (None, Some(version.to_owned())),
+            When::Is(version) => (None, Some(version)),
             When::Always => (None, None),
         };
         let body = match content {

@@ -88,29 +88,12 @@ pub(super) async fn list(folder: &Path, prefix: &str) -> Result<Vec<String>, Sto
 
 /// Writes beside the file, then puts it in its place in one step: nobody ever sees half of it, and what is there is on
 /// the disk. Returns its version; none where the condition doesn't hold.
-pub(super) async fn write(path: &Path, content: Content, when: When<'_>) -> Result<Option<String>, StoreError> {
-    enum Condition {
-        Missing,
-        Is(String),
-        Always,
-    }
-    let condition = match when {
-        When::Missing => Condition::Missing,
-        When::Is(version) => Condition::Is(version.to_owned()),
-        When::Always => Condition::Always,
-    };
-    on_a_thread(path.to_owned(), move |path| {
-        let when = match &condition {
-            Condition::Missing => When::Missing,
-            Condition::Is(version) => When::Is(version),
-            Condition::Always => When::Always,
-        };
-        write_now(path, &content, when).map_err(|error| failure(path, &error))
-    })
-    .await
+pub(super) async fn write(path: &Path, content: Content, when: When) -> Result<Option<String>, StoreError> {
+    on_a_thread(path.to_owned(), move |path| write_now(path, &content, &when).map_err(|error| failure(path, &error)))
+        .await
 }
 
-fn write_now(path: &Path, content: &Content, when: When<'_>) -> std::io::Result<Option<String>> {
+fn write_now(path: &Path, content: &Content, when: &When) -> std::io::Result<Option<String>> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }

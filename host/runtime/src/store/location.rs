@@ -81,7 +81,7 @@ impl Location {
     }
 
     /// Puts it there where the condition holds.
-    pub async fn put(&self, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
+    pub async fn put(&self, bytes: Vec<u8>, when: When) -> Result<Put, StoreError> {
         self.store.put(&self.name, bytes, when).await
     }
 }

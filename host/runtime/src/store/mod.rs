@@ -46,12 +46,12 @@ pub enum Fetched {
 }
 
 /// When something is put in a store.
-#[derive(Debug, Clone, Copy)]
-pub enum When<'a> {
+#[derive(Debug, Clone)]
+pub enum When {
     /// Where there's nothing of that name.
     Missing,
     /// Where it's still this version.
-    Is(&'a str),
+    Is(String),
     /// Whatever is there.
     Always,
 }
@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Puts something under a name, in one step, where the condition holds.
-    pub async fn put(&self, name: &str, bytes: Vec<u8>, when: When<'_>) -> Result<Put, StoreError> {
+    pub async fn put(&self, name: &str, bytes: Vec<u8>, when: When) -> Result<Put, StoreError> {
         Ok(if self.replace(name, bytes, when).await?.is_some() { Put::Done } else { Put::Changed })
     }
 
@@ -136,7 +136,7 @@ impl Store {
         &self,
         name: &str,
         content: impl Into<Content>,
-        when: When<'_>,
+        when: When,
     ) -> Result<Option<String>, StoreError> {
         let content = content.into();
         match self {

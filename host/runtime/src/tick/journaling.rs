@@ -15,7 +15,7 @@ use crate::bindings::types::AccountOutcome;
 use crate::capability::Staged;
 use crate::error::Error;
 use crate::journal::{Begun, By, Ended, PolicyRef, TickRecorder};
-use crate::plan::PlannedBy;
+use crate::policy::Release;
 use crate::tape::HostSettings;
 use crate::target::Target;
 
@@ -43,10 +43,15 @@ impl Runtime {
     }
 }
 
-/// A release as the journal names it.
-pub(super) fn policy_ref(release: &crate::policy::Release) -> PolicyRef {
-    let PlannedBy { name, version, digest, settings } = PlannedBy::of(release);
-    PolicyRef { name, version, digest, settings }
+/// A release as reports, plans and the journal name it.
+pub(super) fn policy_ref(release: &Release) -> PolicyRef {
+    let (info, settings) = (release.policy().info(), release.settings());
+    PolicyRef {
+        name: info.name.clone(),
+        version: info.version.clone(),
+        digest: release.policy().digest().to_owned(),
+        settings: serde_json::from_str(settings).unwrap_or_else(|_| settings.into()),
+    }
 }
 
 impl Run {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use staging_sync_runtime::bindings::types::{Outcome, Tick};
+use staging_sync_runtime::journal::PolicyRef;
 use staging_sync_runtime::outcome::skipped;
-use staging_sync_runtime::plan::PlannedBy;
 use staging_sync_runtime::tape::{Answer, Exchange};
 
 const ID: &str = "111111111111";
@@ -67,7 +67,7 @@ fn report(outcome: Outcome) -> Report {
         policy_rejected: None,
         planned: Vec::new(),
         tick_id: None,
-        policy: PlannedBy { name: "p".into(), version: "1".into(), digest: "d".into(), settings: json!({}) },
+        policy: PolicyRef { name: "p".into(), version: "1".into(), digest: "d".into(), settings: json!({}) },
     }
 }
 
