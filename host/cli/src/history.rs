@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
@@ -11,7 +10,8 @@ use staging_sync_runtime::journal::{AccountRecord, CONCURRENCY, Record};
 use staging_sync_runtime::text;
 
 use crate::accounts::Accounts;
-use crate::{CommandError, Exit, journal, table};
+use crate::journal::{self, Moment, moment};
+use crate::{CommandError, Exit, recorded, table};
 
 #[derive(Args)]
 #[command(
@@ -38,36 +38,10 @@ pub struct Arguments {
     json: bool,
 }
 
-/// A time, or so long ago.
-#[derive(Debug, Clone, Copy)]
-enum Moment {
-    Ago(Duration),
-    At(SystemTime),
-}
-
-impl Moment {
-    fn time(self, now: SystemTime) -> SystemTime {
-        match self {
-            Self::Ago(duration) => now.checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
-            Self::At(time) => time,
-        }
-    }
-}
-
-fn moment(text: &str) -> Result<Moment, String> {
-    let found = journal::duration(text).map(Moment::Ago).or_else(|| journal::time(text).map(Moment::At));
-    found.ok_or_else(|| "expected a duration like 7d or 4h, or a time like 2026-02-02T22:45:00Z".into())
-}
-
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let journal = arguments.place.open().await?;
-    let now = SystemTime::now();
-    let since = arguments.since.time(now);
-    let until = arguments.until.map_or(now, |until| until.time(now));
-    if since > until {
-        return Err(CommandError("--since is after --until: nothing is in between".into()));
-    }
-    let ids = journal.ticks(since, until).await?;
+    let mut ids = recorded::ticks(&journal, arguments.since, arguments.until).await?;
+    ids.reverse();
     let named = arguments.accounts.named();
     let statuses: BTreeSet<&str> = arguments.status.iter().map(String::as_str).collect();
     let wanted = |account: &AccountRecord| {

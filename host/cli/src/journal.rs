@@ -37,6 +37,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// The place of this text; without one, that of `JOURNAL`.
+    pub fn of(text: Option<String>) -> Self {
+        Self { place: text.or_else(|| std::env::var("JOURNAL").ok()) }
+    }
+
     /// The place as it's given.
     pub fn text(&self) -> Result<&str, CommandError> {
         let place = self.place.as_deref().map(str::trim).filter(|place| !place.is_empty());
@@ -86,6 +91,34 @@ pub fn time(text: &str) -> Option<SystemTime> {
 /// The value of an option that is a time.
 pub fn time_argument(text: &str) -> Result<SystemTime, String> {
     time(text).ok_or_else(|| "expected a time like 2026-02-02T22:45:00Z".into())
+}
+
+/// A time, or so long ago.
+#[derive(Debug, Clone, Copy)]
+pub enum Moment {
+    /// So long ago.
+    Ago(Duration),
+    /// A time.
+    At(SystemTime),
+}
+
+impl Moment {
+    /// A week ago.
+    pub const WEEK: Self = Self::Ago(Duration::from_secs(7 * 86_400));
+
+    /// The time that it is, now.
+    pub fn time(self, now: SystemTime) -> SystemTime {
+        match self {
+            Self::Ago(duration) => now.checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
+            Self::At(time) => time,
+        }
+    }
+}
+
+/// The value of an option that is a time, or so long ago.
+pub fn moment(text: &str) -> Result<Moment, String> {
+    let found = duration(text).map(Moment::Ago).or_else(|| time(text).map(Moment::At));
+    found.ok_or_else(|| "expected a duration like 7d or 4h, or a time like 2026-02-02T22:45:00Z".into())
 }
 
 /// The journal at a place, with a way to AWS that it needs for nothing but ticks.

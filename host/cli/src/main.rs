@@ -14,6 +14,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod explain;
+mod fetch;
 mod freeze;
 mod help;
 mod history;
@@ -26,6 +27,7 @@ mod plan_file;
 mod policy;
 mod policy_arg;
 mod record;
+mod recorded;
 mod replay;
 mod report;
 mod schema;
@@ -109,6 +111,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Undo changes, if nobody edited the accounts since.
     Undo(undo::Arguments),
+    /// Get recorded ticks out of a journal.
+    Journal(fetch::Arguments),
     /// Freeze accounts, so that no tick changes them until a given time.
     Freeze(freeze::Arguments),
     /// End freezes and vetoes of accounts.
@@ -166,7 +170,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     // These print everything themselves. What libraries warn of ends in our own errors.
     let quiet = match &arguments.command {
         Command::Demo(_) | Command::Record(_) | Command::Replay(_) | Command::Simulate(_) => true,
-        Command::Test(_) | Command::Compare(_) | Command::Doctor(_) => true,
+        Command::Test(_) | Command::Compare(_) | Command::Doctor(_) | Command::Journal(_) => true,
         Command::Policy(arguments) => arguments.is_verify(),
         _ => false,
     };
@@ -190,6 +194,7 @@ async fn run(arguments: Arguments) -> ExitCode {
         Command::History(arguments) => history::run(arguments).await,
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Undo(arguments) => undo::run(arguments).await,
+        Command::Journal(arguments) => fetch::run(arguments).await,
         Command::Freeze(arguments) => freeze::run(arguments).await,
         Command::Unfreeze(arguments) => freeze::unfreeze(arguments).await,
         Command::Doctor(arguments) => doctor::run(arguments).await,

@@ -1,16 +1,14 @@
 //! `staging-sync record`: one tick against AWS as configured in the environment, saved as a case.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::Args;
 use regex_lite::Regex;
-use staging_sync_runtime::tape::anonymize::Keep;
 use staging_sync_runtime::{Config, Event, Service};
 use staging_sync_workbench::{Anonymize, Recording, record, vacant};
 
-use crate::{CommandError, Exit, table, tick};
+use crate::{CommandError, Exit, fetch, table, tick};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -46,11 +44,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let release = service.release(&Event::parse(&event)?.operation).await?;
     config.settings = release.settings().to_owned();
     let policy = release.policy();
-    let keep_names = arguments.keep_names.map(|regex| -> Keep {
-        Arc::new(move |name| {
-            regex.find_iter(name).map(|found| found.range()).filter(|found| !found.is_empty()).collect()
-        })
-    });
+    let keep_names = arguments.keep_names.map(fetch::keep);
     let recording = Recording {
         event,
         about: arguments.about,

@@ -1,17 +1,24 @@
 //! `staging-sync test`: a check whether a policy decides cases as expected.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
 use quick_xml::escape::escape;
 use staging_sync_runtime::case::Case;
+use staging_sync_runtime::journal::Journal;
+use staging_sync_runtime::journal::names::TickId;
 use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::text::{counted, printable, printable_lines};
+use staging_sync_workbench::recorded::{LeftOut, RecordedTick};
 use staging_sync_workbench::waived::Waived;
 use staging_sync_workbench::{Verdict, check, faults, find};
 
+use crate::recorded::{self, Recorded, Unused};
 use crate::{CommandError, Exit, policy_arg, report};
 
 /// How many cases run at once: a case computes, so more than there are cores is of no use.
@@ -23,12 +30,14 @@ pub struct Arguments {
     #[arg(value_name = "CASES")]
     cases: Vec<String>,
     #[command(flatten)]
+    recorded: Recorded,
+    #[command(flatten)]
     policy: policy_arg::Choice,
     /// Accept the actual results as expected: rewrite summary.json, and the writes in tape.json.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["journal", "since", "until"])]
     bless: bool,
     /// Run every case with every fault that its calls can have, and check whether the invariants hold.
-    #[arg(long, conflicts_with = "bless")]
+    #[arg(long, conflicts_with_all = ["bless", "journal", "since", "until"])]
     faults: bool,
     /// The directory for cases in which an invariant breaks.
     #[arg(long, value_name = "DIR", default_value = report::DIR, requires = "faults")]
@@ -57,6 +66,9 @@ enum Way {
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let policy = arguments.policy.load().await?;
+    if let Some((journal, ids)) = arguments.recorded.ticks().await? {
+        return of_journal(journal, ids, policy, arguments.junit.as_deref()).await;
+    }
     let cases = find::find(&arguments.cases).map_err(CommandError)?;
     let way = match arguments.faults {
         true => Way::Faults { out: arguments.out.clone(), waived: waived(&arguments.policy.path())? },
@@ -92,13 +104,77 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     } else {
         println!("{cases}: {differing} differ, {broken} couldn't be checked, {blessed} blessed");
     }
-    if let Some(path) = &arguments.junit {
-        std::fs::write(path, junit(&lines)).map_err(|error| CommandError(format!("{}: {error}", path.display())))?;
-    }
+    write_junit(arguments.junit.as_deref(), &lines)?;
     if broken > 0 {
         return Err(CommandError(format!("{broken} of {cases} couldn't be checked")));
     }
     Ok(if differing > 0 { Exit::Failed } else { Exit::Success })
+}
+
+/// Checks whether a policy decides recorded ticks as was decided then. Prints those in which something differs.
+async fn of_journal(
+    journal: Arc<Journal>,
+    ids: Vec<TickId>,
+    policy: Policy,
+    junit: Option<&Path>,
+) -> Result<Exit, CommandError> {
+    let decide = move |tick: RecordedTick| {
+        let policy = policy.clone();
+        async move {
+            let began = Instant::now();
+            let compared = tick.case.run(&policy).await.map(|run| tick.compare(&run));
+            (tick.case.name, compared, began.elapsed())
+        }
+    };
+    let mut ticks = pin!(recorded::each(journal, ids, decide));
+    let (mut lines, mut unused, mut left_out) = (Vec::new(), Unused::default(), BTreeMap::new());
+    let (mut accounts, mut differing) = (0, 0);
+    while let Some(used) = ticks.next().await {
+        let Some((name, compared, took)) = unused.filter(used?) else { continue };
+        let verdict = compared.map(|compared| {
+            accounts += compared.accounts;
+            differing += compared.differing.len();
+            for (why, count) in &compared.left_out {
+                *left_out.entry(*why).or_insert(0) += count;
+            }
+            match compared.text() {
+                None => Verdict::Same,
+                Some(text) => Verdict::Differs(text),
+            }
+        });
+        let line = Line { name, about: String::new(), took, verdict };
+        if !matches!(line.verdict, Ok(Verdict::Same)) {
+            show(&line, false);
+        }
+        lines.push(line);
+    }
+    write_junit(junit, &lines)?;
+    let differ = lines.iter().filter(|line| !matches!(line.verdict, Ok(Verdict::Same))).count();
+    println!(
+        "{}, {}: {} decided otherwise than recorded, {} {}",
+        counted(lines.len(), "recorded tick"),
+        counted(accounts, "decision"),
+        counted(differing, "decision"),
+        counted(differ, "tick"),
+        if differ == 1 { "differs" } else { "differ" },
+    );
+    let left_out: Vec<String> =
+        left_out.iter().map(|(why, count): (&LeftOut, &usize)| format!("{count} {why}")).collect();
+    if !left_out.is_empty() {
+        println!("not compared: {}", left_out.join(", "));
+    }
+    if let Some(text) = unused.text() {
+        println!("{text}");
+    }
+    if accounts == 0 && differ == 0 {
+        return Err(CommandError("no decision of a policy is recorded in this time, so nothing was checked".into()));
+    }
+    Ok(if differ > 0 || unused.unreadable > 0 { Exit::Failed } else { Exit::Success })
+}
+
+fn write_junit(path: Option<&Path>, lines: &[Line]) -> Result<(), CommandError> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, junit(lines)).map_err(|error| CommandError(format!("{}: {error}", path.display())))
 }
 
 /// The invariants that the policy says don't apply to it.

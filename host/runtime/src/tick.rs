@@ -33,13 +33,14 @@ use crate::plan::Planned;
 use crate::policy::{Policy, Release};
 use crate::removals::{Part, RemovalBudget};
 use crate::summary;
-use account::{DEFERRED, Decided, Run, Step};
+use account::{Decided, Run, Step};
 use account_stream::AccountStream;
 use decider::{Decider, Rescue};
 use numbers::Before;
 use scheduler::{Plan, Scheduler, Told};
 use shadow::Decisions;
 
+pub use account::DEFERRED;
 pub use decider::{LastGood, Policies};
 pub use merge::{FailedSegment, Joined, Merged, OfTick};
 pub use shadow::Shadow;

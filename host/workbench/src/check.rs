@@ -1,7 +1,7 @@
 //! The comparison of a policy's results with those that a case expects, and their replacement on request.
 
 use staging_sync_runtime::case::{Case, Run};
-use staging_sync_runtime::tape::{self, Exchange, Matched, Played};
+use staging_sync_runtime::tape::{self, Exchange, Matched, Played, Tape};
 use staging_sync_runtime::text;
 
 /// What a case came to.
@@ -44,8 +44,8 @@ fn diff(name: &str, expected: &str, found: &str) -> Option<String> {
     (expected != found).then(|| text.trim_end().to_owned())
 }
 
-/// Rewrites the summary, and on the tape the writes; drops what is no longer asked for.
-fn take_over(case: &Case, run: &Run) -> Result<(), String> {
+/// The tape of a case with the writes as a run asked for them, and without what it didn't ask for.
+pub(crate) fn rewritten(case: &Case, run: &Run) -> Tape {
     let mut tape = case.tape.clone();
     for played in &run.played {
         let list = after(played);
@@ -55,6 +55,12 @@ fn take_over(case: &Case, run: &Run) -> Result<(), String> {
             Some(target) => drop(tape.targets.insert(target.clone(), list)),
         }
     }
+    tape
+}
+
+/// Rewrites the summary, and on the tape the writes; drops what is no longer asked for.
+fn take_over(case: &Case, run: &Run) -> Result<(), String> {
+    let tape = rewritten(case, run);
     for (name, contents) in [("tape.json", tape.text()), ("summary.json", tape::pretty(&run.result()))] {
         let path = case.dir.join(name);
         text::write_whole(&path, contents).map_err(|error| format!("{}: {error}", path.display()))?;

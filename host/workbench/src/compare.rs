@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use staging_sync_runtime::bindings::types::AccountOutcome;
 use staging_sync_runtime::case::{Case, Run};
-use staging_sync_runtime::outcome::status_name;
+use staging_sync_runtime::outcome::{OfAccount, status_name};
 use staging_sync_runtime::tape::{Exchange, differing_leaves};
 use staging_sync_runtime::text::counted;
 
@@ -36,7 +36,7 @@ pub struct Difference {
 }
 
 /// An account that is decided differently.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// Its id.
@@ -47,6 +47,30 @@ pub struct Account {
     pub old: String,
     /// What the other policy decides.
     pub new: String,
+}
+
+impl Account {
+    /// What two decisions of an account are, if they differ in anything.
+    pub(crate) fn differing(old: &AccountOutcome, new: Option<&AccountOutcome>) -> Option<Self> {
+        let AccountOutcome { account_id, account_name, .. } = old.clone();
+        let value = |account: &AccountOutcome| json!(OfAccount(account.clone()));
+        let Some(new) = new else {
+            return Some(Self { account_id, account_name, old: told(old), new: "nothing".into() });
+        };
+        let how = first_differences(&value(old), &value(new))?;
+        let (old, mut new) = (told(old), told(new));
+        if old == new {
+            new += &format!(", says otherwise: {how}");
+        }
+        Some(Self { account_id, account_name, old, new })
+    }
+
+    /// An account of the same decision, for which other entries are written.
+    pub(crate) fn writing(account: &AccountOutcome, how: &str) -> Self {
+        let AccountOutcome { account_id, account_name, .. } = account.clone();
+        let new = format!("{}, writes other entries: {how}", told(account));
+        Self { account_id, account_name, old: told(account), new }
+    }
 }
 
 impl Comparison {
@@ -66,6 +90,7 @@ impl Comparison {
             difference.notes.clear(); // the same failure
         }
         let both = old.report.is_ok() && new.report.is_ok();
+        let (old_writes, new_writes) = (Writes::of(old), Writes::of(new));
         for id in ids.into_iter().filter(|_| both) {
             let (one, other) = (olds.get(id), news.get(id));
             let mut account = Account {
@@ -75,7 +100,7 @@ impl Comparison {
                 new: other.map_or_else(|| "nothing".into(), |account| told(account)),
             };
             if account.old == account.new {
-                let Some(how) = other_write(old, new, id) else { continue };
+                let Some(how) = old_writes.differ(&new_writes, id) else { continue };
                 account.new = format!("{}, writes other entries: {how}", account.new);
             }
             difference.accounts.push(account);
@@ -168,15 +193,33 @@ pub(super) fn told(account: &AccountOutcome) -> String {
     text
 }
 
-/// How the writes to an account differ, where the ids don't.
-fn other_write(old: &Run, new: &Run, id: &str) -> Option<String> {
-    let writes = |run: &Run| -> Vec<Value> {
-        let asked = run.played.iter().filter(|played| played.target.as_deref() == Some(id)).flat_map(|it| &it.asked);
-        asked.filter(|asked| asked.exchange.is_write()).map(|asked| asked.exchange.request.clone()).collect()
-    };
-    let (old, new) = (writes(old), writes(new));
+/// The writes that a run asked for, by account.
+pub(crate) struct Writes<'a>(BTreeMap<&'a str, Vec<&'a Value>>);
+
+impl<'a> Writes<'a> {
+    pub(crate) fn of(run: &'a Run) -> Self {
+        let asked = run.played.iter().filter_map(|played| Some((played.target.as_deref()?, &played.asked)));
+        let writes = asked.map(|(target, asked)| {
+            let asked = asked.iter().map(|asked| &asked.exchange).filter(|asked| asked.is_write());
+            (target, asked.map(|asked| &asked.request).collect())
+        });
+        Self(writes.collect())
+    }
+
+    /// How another run's writes to an account differ, where the ids don't.
+    pub(crate) fn differ(&self, other: &Self, id: &str) -> Option<String> {
+        let (old, new) = (self.0.get(id), other.0.get(id));
+        if old == new {
+            return None;
+        }
+        first_differences(&json!(old.unwrap_or(&Vec::new())), &json!(new.unwrap_or(&Vec::new())))
+    }
+}
+
+/// The first differences of two values, if there are any.
+fn first_differences(old: &Value, new: &Value) -> Option<String> {
     let mut found = Vec::new();
-    differing_leaves(&json!(old), &json!(new), &mut |path, old, new| found.push(format!(".{path}: {old} -> {new}")));
+    differing_leaves(old, new, &mut |path, old, new| found.push(format!(".{path}: {old} -> {new}")));
     found.truncate(3);
     (!found.is_empty()).then(|| found.join("; "))
 }

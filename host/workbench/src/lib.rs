@@ -1,6 +1,7 @@
 //! Offline work with policies: recording and checking cases, comparing policies, and checking invariants.
 //!
-//! `check` compares with what a case expects. `invariants` need no expectation: `faults` holds them against what else
+//! `check` compares with what a case expects; `recorded` makes cases of a journal's ticks, and `replay` judges on them
+//! whether a new policy may take the active one's place. `invariants` need no expectation: `faults` holds them against what else
 //! could have happened, `verify` against every small world, and against `varied` values in some; what a policy is
 //! excused from is in `waived`.
 
@@ -14,6 +15,8 @@ pub mod find;
 pub mod invariants;
 pub mod judge;
 pub mod record;
+pub mod recorded;
+pub mod replay;
 pub mod simulate;
 pub mod small;
 pub mod varied;

@@ -86,20 +86,11 @@ pub async fn record(
     let report = runtime.tick(Tick { now: now.time(), ..Tick::of(event) }, progress).await;
     recorder.finish(&mut tape).map_err(failed)?;
     let result = result(&report);
-    let mut recorded = Recorded { tape, result, report, left: Vec::new() };
-    if let Some(Anonymize { keep_names }) = &recording.anonymize {
-        recorded.left = anonymize::anonymize(&mut recorded.tape, keep_names.as_ref()).map_err(failed)?;
-        // What came of the tick has the names of others as well; what comes of the tape hasn't.
-        let case = recorded.case(Path::new("anonymous"));
-        let before = statuses(&recorded.result);
-        recorded.result = Box::pin(case.run(&policy)).await.map_err(failed)?.result();
-        if statuses(&recorded.result) != before {
-            let message = "the anonymized tape leads to other decisions, because the policy decides by names; keep the relevant parts with \
-         --keep-names";
-            return Err(failed(message.into()));
-        }
+    let recorded = Recorded { tape, result, report, left: Vec::new() };
+    match &recording.anonymize {
+        Some(how) => recorded.anonymized(&policy, how).await.map_err(failed),
+        None => Ok(recorded),
     }
-    Ok(recorded)
 }
 
 /// What a summary says of its accounts, without their names.
@@ -119,6 +110,23 @@ pub fn vacant(dir: &Path) -> Result<(), String> {
 }
 
 impl Recorded {
+    /// The same without names and ids of others, decided again by the policy.
+    pub async fn anonymized(mut self, policy: &Policy, how: &Anonymize) -> Result<Self, String> {
+        self.left = anonymize::anonymize(&mut self.tape, how.keep_names.as_ref())?;
+        // What came of the tick has the names of others as well; what comes of the tape hasn't.
+        let case = self.case(Path::new("anonymous"));
+        let before = statuses(&self.result);
+        self.result = Box::pin(case.run(policy)).await?.result();
+        if statuses(&self.result) != before {
+            return Err(
+                "the anonymized tape leads to other decisions, because the policy decides by names; keep the relevant \
+                 parts with --keep-names"
+                    .into(),
+            );
+        }
+        Ok(self)
+    }
+
     /// Writes the case's directory atomically.
     pub fn write(&self, dir: &Path) -> Result<(), String> {
         self.write_with(dir, Some(&self.result))

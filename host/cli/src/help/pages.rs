@@ -125,6 +125,28 @@ pub const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "journal",
+        exit: DONE,
+        variables: &[],
+        examples: &[("staging-sync journal fetch --journal journal --out last-week", "the last 7 days as cases")],
+    },
+    Page {
+        command: "journal fetch",
+        exit: &[
+            (0, "done"),
+            (1, "done, but a policy decides otherwise than recorded, or some records are no good"),
+            (2, "nothing was written, or the journal couldn't be read"),
+        ],
+        variables: &[Journal, Policy, Aws, Cache, NoLog],
+        examples: &[
+            ("staging-sync journal fetch --journal journal --out recorded", "the ticks of the last 7 days as cases"),
+            (
+                "staging-sync journal fetch --journal journal --account 111122223333 --since 30d --anonymize --out for-others",
+                "what one account met in a month, for others to see",
+            ),
+        ],
+    },
+    Page {
         command: "freeze",
         exit: DONE,
         variables: &[Journal, Aws, Log],
@@ -235,7 +257,7 @@ pub const PAGES: &[Page] = &[
             (1, "some cases differ, or break an invariant"),
             (2, "some cases couldn't be checked"),
         ],
-        variables: &[Policy, Cache, NoLog],
+        variables: &[Policy, Journal, Aws, Cache, NoLog],
         examples: &[
             ("staging-sync test cases --policy policy.wasm", "compare all cases with their summaries"),
             ("staging-sync test cases --policy policy.wasm --bless", "accept the actual results as expected"),
@@ -243,15 +265,20 @@ pub const PAGES: &[Page] = &[
                 "staging-sync test cases --policy policy.wasm --faults --junit faults.xml",
                 "check the invariants under every fault, for CI",
             ),
+            (
+                "staging-sync test --journal journal --since 7d --policy policy.wasm",
+                "check whether a policy decides the ticks of the last week as was decided then",
+            ),
         ],
     },
     Page {
         command: "compare",
         exit: &[(0, "no decision differs"), (1, "some decisions differ"), (2, "a case or a policy can't be read")],
-        variables: &[Cache, NoLog],
+        variables: &[Journal, Aws, Cache, NoLog],
         examples: &[
             ("staging-sync compare policy.wasm policy.wasm cases", "no difference, because both are the same"),
             ("staging-sync compare old.wasm new.wasm cases --format markdown", "for a pull request"),
+            ("staging-sync compare old.wasm new.wasm --journal journal --since 7d", "on the ticks of the last week"),
         ],
     },
     Page {
@@ -361,12 +388,16 @@ pub const PAGES: &[Page] = &[
     Page {
         command: "policy publish",
         exit: CHANGED,
-        variables: &[Host, Password, Aws, Cache, Log],
+        variables: &[Host, Password, Journal, Aws, Cache, Log],
         examples: &[
             ("staging-sync policy publish policy.wasm --to live/policy.json", "publish to a directory"),
             (
                 "staging-sync policy publish policy.wasm --to s3://policies/live/policy.json --settings settings.json --cases cases",
                 "publish to a bucket, with settings, and with cases that the policy must pass",
+            ),
+            (
+                "staging-sync policy publish policy.wasm --to live/policy.json --replay 7d --accept 'added>0' --journal journal",
+                "publish only if the ticks of the last week are decided as before, but for ids that are added",
             ),
         ],
     },

@@ -12,6 +12,7 @@ mod new;
 mod precompile;
 mod publish;
 mod record;
+mod replay;
 mod signing;
 mod source;
 mod status;

@@ -15,7 +15,8 @@ use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::{tape, text};
 use staging_sync_workbench::find;
 
-use super::record::{Note, make};
+use super::record::{Note, author, make};
+use super::replay::Replaying;
 use super::source;
 use crate::{CommandError, Exit};
 
@@ -57,6 +58,8 @@ pub struct Arguments {
     #[arg(long)]
     repair: bool,
     #[command(flatten)]
+    replay: Replaying,
+    #[command(flatten)]
     note: Note,
 }
 
@@ -90,12 +93,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         let title = format!("{} {}", info.name, info.version);
         source::serves_as_much(&to, active, &title, &info.operations, unsigned.limits).await?;
     }
+    let by = if arguments.replay.is_set() { author(&to).await } else { String::new() };
+    let replay = arguments.replay.judge(&to, active, release.policy(), settings.as_ref(), by).await?;
     let cases = cases.map(|text| {
         let sha256 = policy::sha256(&text);
         (Cases { file: format!("sha256-{sha256}.cases.json"), sha256 }, text)
     });
     let mut entry =
-        Entry { cases: cases.as_ref().map(|(cases, _)| cases.clone()), ..Entry::of(info, &bytes, settings) };
+        Entry { cases: cases.as_ref().map(|(cases, _)| cases.clone()), replay, ..Entry::of(info, &bytes, settings) };
     if let Some(key) = &arguments.sign {
         let public_key = source::signing_key(key)?.sign(&mut entry).map_err(CommandError)?;
         say!("signed the policy; hosts verify it with POLICY_PUBLIC_KEY={public_key}");
@@ -110,7 +115,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     }
     if let Some(before) = &before {
         let there = if arguments.shadow { before.shadow.as_ref() } else { Some(&before.active) };
-        if there.is_some_and(|there| *there == entry) {
+        if there.is_some_and(|there| Entry { replay: None, ..there.clone() } == Entry { replay: None, ..entry.clone() })
+        {
             say!("{to}: nothing to do: {} is already published", source::title(&entry));
             return Ok(Exit::Success);
         }

@@ -48,9 +48,10 @@ pub async fn make(
         by: author(at).await,
         change: kind,
         comment: note.comment.clone(),
-        proof: proven.map(|entry| match &entry.cases {
-            Some(_) => "passed its cases".to_owned(),
-            None => "passed the built-in cases".to_owned(),
+        proof: proven.map(|entry| {
+            let cases = if entry.cases.is_some() { "its cases" } else { "the built-in cases" };
+            let replay = entry.replay.as_ref().map(|replay| format!("; {replay}"));
+            format!("passed {cases}{}", replay.unwrap_or_default())
         }),
     };
     let recorded = history::change(at, before, version, manifest, change).await?;
@@ -79,7 +80,7 @@ pub async fn make(
 const AUTHOR_TIME: Duration = Duration::from_secs(5);
 
 /// Who makes a change: the caller's ARN where S3 is changed, else the user of this machine.
-async fn author(at: &Location) -> String {
+pub async fn author(at: &Location) -> String {
     let user = || {
         let named = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
         named.into_iter().find(|name| !name.is_empty())

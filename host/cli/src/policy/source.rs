@@ -9,7 +9,7 @@ use staging_sync_runtime::activation::manifest::Entry;
 use staging_sync_runtime::activation::publish::{self, Stored, Unchanged};
 use staging_sync_runtime::activation::signature::Key;
 use staging_sync_runtime::bindings::types::Operation;
-use staging_sync_runtime::policy::{COMPONENT, Cache, Candidate, Limits};
+use staging_sync_runtime::policy::{COMPONENT, Cache, Candidate, Limits, Policy, sha256};
 use staging_sync_runtime::store::Fetched;
 use staging_sync_runtime::store::bucket::Objects;
 use staging_sync_runtime::store::location::{self, Location};
@@ -59,14 +59,7 @@ pub async fn serves_as_much(
     operations: &[Operation],
     limits: Limits,
 ) -> Result<(), CommandError> {
-    let component = at.beside(&replaced.component).map_err(CommandError)?;
-    let served = match component.get(None, COMPONENT).await {
-        Ok(Fetched::Found { bytes, .. }) => match Candidate::compile_once(&bytes, &Cache::own()) {
-            Ok(candidate) => candidate.load(limits).await.ok().map(|policy| policy.info().operations.clone()),
-            Err(_) => None,
-        },
-        _ => None,
-    };
+    let served = load(at, replaced, limits).await.ok().map(|policy| policy.info().operations.clone());
     // What is no policy serves nothing.
     let missing = served.unwrap_or_default().into_iter().map(|served| served.name);
     let missing: Vec<String> = missing.filter(|name| operations.iter().all(|served| served.name != *name)).collect();
@@ -78,6 +71,25 @@ pub async fn serves_as_much(
         "{at}: not changed: {title} doesn't serve {missing}, which {replaced} serves now, so every tick of that operation \
          would fail; publish it in its own manifest and list both in POLICY, or use --replace"
     )))
+}
+
+/// The policy that an entry of a manifest names.
+pub async fn component(at: &Location, entry: &Entry) -> Result<Policy, CommandError> {
+    let policy = load(at, entry, host_config()?.limits).await;
+    policy.map_err(|error| CommandError(format!("{at}: {}: {error}", title(entry))))
+}
+
+async fn load(at: &Location, entry: &Entry, limits: Limits) -> Result<Policy, String> {
+    let component = at.beside(&entry.component)?;
+    let bytes = match component.get(None, COMPONENT).await.map_err(|error| error.message)? {
+        Fetched::Found { bytes, .. } => bytes,
+        _ => return Err(format!("{component} doesn't exist")),
+    };
+    if sha256(&bytes) != entry.sha256 {
+        return Err(format!("{component} doesn't match the digest in the manifest: somebody changed it"));
+    }
+    let candidate = Candidate::compile_once(&bytes, &Cache::own()).map_err(|error| error.to_string())?;
+    candidate.load(limits).await.map_err(|error| error.to_string())
 }
 
 /// The configuration of a host in this environment, as far as it judges policies: `POLICY_SETTINGS`, `POLICY_FUEL`,

@@ -12,15 +12,16 @@ use crate::policy;
 use crate::seed::seed;
 
 /// Commands that aren't run here, only understood.
-const NOT_RUN: [&str; 8] = [
-    "serve ",        // doesn't end
-    "lab --",        // a process of its own, in lab.rs and first_hour.rs
-    "demo ",         // `make demo`
-    "simulate ",     // minutes
-    "policy new ",   // plugin/examples/test.sh
-    "policy build ", // plugin/examples/test.sh
-    "undo --tick",   // of a tick of its own, in journal.rs
-    "policy verify", // half a minute
+const NOT_RUN: [&str; 9] = [
+    "serve ",                  // doesn't end
+    "lab --",                  // a process of its own, in lab.rs and first_hour.rs
+    "demo ",                   // `make demo`
+    "simulate ",               // minutes
+    "policy new ",             // plugin/examples/test.sh
+    "policy build ",           // plugin/examples/test.sh
+    "undo --tick",             // of a tick of its own, in journal.rs
+    "policy verify",           // half a minute
+    "policy publish --replay", // of recorded ticks, in replays.rs
 ];
 
 /// How long a command has that never ends.

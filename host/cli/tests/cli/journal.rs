@@ -1,18 +1,20 @@
 //! The journal through the program: an entry is removed, explained, brought back, left alone, and let go.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
-use staging_sync_lab::{Fault, Lab};
+use staging_sync_lab::{Fault, Fleet, Lab};
 
 use crate::examples::shell;
 use crate::seed::seed;
+use crate::staging_sync;
 
 const TARGET: &str = "111122223333";
 const REMOVED: &str = "444455556666";
 
 /// The exit code and both outputs of a line, with a journal in a folder.
-async fn run(lab: &Lab, folder: &Path, line: &str) -> (i32, String, String) {
+pub async fn run(lab: &Lab, folder: &Path, line: &str) -> (i32, String, String) {
     let mut shell = shell(lab, folder, line);
     let ran = shell.env("JOURNAL", folder.join("journal")).env("USER", "tester").output().await.expect("a shell");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -20,7 +22,7 @@ async fn run(lab: &Lab, folder: &Path, line: &str) -> (i32, String, String) {
 }
 
 /// The JSON of a line that goes well.
-async fn value(lab: &Lab, folder: &Path, line: &str) -> Value {
+pub async fn value(lab: &Lab, folder: &Path, line: &str) -> Value {
     let (code, stdout, stderr) = run(lab, folder, line).await;
     assert_eq!(code, 0, "{line}: {stdout}{stderr}");
     serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{line}: {error}: {stdout}"))
@@ -222,4 +224,31 @@ async fn an_undo_that_is_refused_leaves_no_veto() {
     assert!(code == 1 && stdout.contains("the list isn't what the change left"), "{stdout}{stderr}");
     assert!(list(&lab).to_string().contains("888888888888"), "the edit stays");
     assert_eq!(value(&lab, folder, "staging-sync freeze --list").await, json!([]));
+}
+
+/// Whatever a tick had done when it was killed, an undo takes back to the byte, or says that there's nothing to take back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_that_was_killed_at_any_call_is_undone_to_the_byte() {
+    let mut undone = 0;
+    for calls in 1..=20 {
+        let fleet = Fleet { latency_ms: 3, jitter_ms: 3, ..seed() };
+        let lab = Lab::start(fleet).await.expect("a lab");
+        let folder = tempfile::tempdir().expect("a folder");
+        let before = list(&lab);
+        let mut tick = staging_sync();
+        tick.args(["tick", "--quiet"]).envs(lab.env()).env("JOURNAL", "s3://policies/journal/");
+        let mut tick = tick.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program");
+        tokio::select! {
+            () = lab.wait_for_calls(|arrived| arrived.len() >= calls) => tick.kill().await.expect("a running process"),
+            ended = tick.wait() => drop(ended.expect("a process")),
+        }
+        let after = list(&lab);
+        let undo = format!("JOURNAL=s3://policies/journal/ staging-sync undo --account {TARGET}");
+        let (code, stdout, stderr) = run(&lab, folder.path(), &undo).await;
+        assert_eq!(list(&lab), before, "killed at call {calls}: {stdout}{stderr}");
+        // Without a change, there's nothing to undo.
+        assert_eq!(code == 0, after != before, "killed at call {calls}: {stdout}{stderr}");
+        undone += usize::from(after != before);
+    }
+    assert!((1..20).contains(&undone), "killed before the write, and after it: {undone}");
 }

@@ -2,6 +2,8 @@
 //!
 //! Its schema for other tools is `host/policy-manifest.schema.json`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -33,6 +35,42 @@ pub struct Entry {
     /// The cases that the policy must pass before it becomes active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cases: Option<Cases>,
+    /// What a replay of recorded ticks came to before it was published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+}
+
+/// A replay of recorded ticks, by the policy that was active and by the one that is published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// When it was, in UTC.
+    pub at: String,
+    /// Who published the policy, and so accepted what differs.
+    pub by: String,
+    /// Since when ticks were replayed, in UTC.
+    pub since: String,
+    /// The digest of the policy that was active.
+    pub against: String,
+    /// How many ticks were replayed.
+    pub ticks: usize,
+    /// How many decisions were compared: one for each account of a tick.
+    pub decisions: usize,
+    /// How many of them differ.
+    pub differing: usize,
+    /// The classes of differences that were found and accepted, like `added>0`.
+    pub accepted: Vec<String>,
+}
+
+impl fmt::Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ticks, decisions, differing, accepted, .. } = self;
+        write!(f, "replayed {ticks} recorded ticks: {differing} of {decisions} decisions differ")?;
+        if !accepted.is_empty() {
+            write!(f, ", accepted as {}", accepted.join(", "))?;
+        }
+        Ok(())
+    }
 }
 
 /// A file of cases.
@@ -79,6 +117,7 @@ impl Entry {
             settings,
             signature: None,
             cases: None,
+            replay: None,
         }
     }
 
@@ -190,7 +229,17 @@ mod tests {
             sha256: sha256.clone(),
             settings: Some(Map::new()),
             signature: Some("s".into()),
-            cases: Some(Cases { file: "f".into(), sha256 }),
+            cases: Some(Cases { file: "f".into(), sha256: sha256.clone() }),
+            replay: Some(Replay {
+                at: "2026-02-02T22:45:00Z".into(),
+                by: "x".into(),
+                since: "2026-01-26T22:45:00Z".into(),
+                against: sha256,
+                ticks: 1,
+                decisions: 1,
+                differing: 1,
+                accepted: vec!["added>0".into()],
+            }),
         };
         let full = Manifest { active: entry.clone(), previous: Some(entry.clone()), shadow: Some(entry.clone()) };
         let text = full.text().replacen('{', "{\"$schema\": \"…\", ", 1);
@@ -199,10 +248,12 @@ mod tests {
         let (known, written) = (&schema["$defs"]["entry"]["properties"], json!(entry));
         assert_eq!(keys(known), keys(&written));
         assert_eq!(keys(&known["cases"]["properties"]), keys(&written["cases"]));
-        for (closed, at) in [(&schema, "$"), (&schema["$defs"]["entry"], "entry"), (&known["cases"], "cases")] {
+        assert_eq!(keys(&known["replay"]["properties"]), keys(&written["replay"]));
+        let replay = (&known["replay"], "replay");
+        for (closed, at) in [(&schema, "$"), (&schema["$defs"]["entry"], "entry"), (&known["cases"], "cases"), replay] {
             assert_eq!(closed["additionalProperties"], false, "{at}");
         }
-        let least = Entry { settings: None, signature: None, cases: None, ..entry };
+        let least = Entry { settings: None, signature: None, cases: None, replay: None, ..entry };
         let required = schema["required"].as_array().map(|names| names.iter().filter_map(Value::as_str).collect());
         assert_eq!(required, Some(keys(&json!(least))));
     }

@@ -212,6 +212,7 @@ mod tests {
             settings: None,
             signature: signature.map(text),
             cases: None,
+            replay: None,
         }
     }
 

@@ -8,7 +8,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use super::recorder::{By, NOTHING_WRITTEN, TickRecorder};
+use super::freezes::is_frozen;
+use super::recorder::{By, TickRecorder};
 use super::{
     AccountRecord, AccountState, FORMAT, Journal, Known, LastChange, Latest, Numbers, PolicyRef, Record, RecordRef,
     TapeRef, names, seal,
@@ -73,7 +74,11 @@ impl TickRecorder {
 
     async fn record(&self, ended: &Ended<'_>, counts: &Counts, accounts: Vec<AccountRecord>) -> Option<RecordRef> {
         for account in ended.outcomes {
-            self.journal.taping.line(&json!({"outcome": OfAccount(account.clone())}));
+            let mut line = json!({"outcome": OfAccount(account.clone())});
+            if let Some(by) = ended.decided_by.get(&account.account_id) {
+                line["decidedBy"] = json!(by);
+            }
+            self.journal.taping.line(&line);
         }
         let tape = self.keep_tape().await.map_err(|error| self.missed("the tape", error)).ok();
         let policy = match &self.begun.by {
@@ -295,7 +300,7 @@ impl Known {
 /// How many accounts were skipped because they are frozen.
 pub fn frozen(outcomes: &[AccountOutcome]) -> usize {
     let reasons = outcomes.iter().filter_map(|account| account.outcome.reason.as_deref());
-    reasons.filter(|reason| reason.starts_with("Frozen until ") || reason.starts_with(NOTHING_WRITTEN)).count()
+    reasons.filter(|reason| is_frozen(reason)).count()
 }
 
 /// A record as it's kept.

@@ -18,6 +18,23 @@ pub const FREEZES: &str = "freezes.json";
 /// The account of a freeze that is of all accounts.
 pub const ALL: &str = "*";
 
+/// The reason of all accounts of a tick that doesn't know which ones are frozen.
+pub(super) const NOTHING_WRITTEN: &str = "Freezes unknown, so nothing is written in this tick";
+
+/// What the reasons begin with of accounts that are frozen, and of those with a veto.
+const FROZEN: &str = "Frozen";
+const VETOED: &str = "Vetoed";
+
+/// Whether an account was skipped for this reason because it's frozen, or may be.
+pub fn is_frozen(reason: &str) -> bool {
+    reason.starts_with(FROZEN) || reason.starts_with(NOTHING_WRITTEN)
+}
+
+/// Whether an account was skipped for this reason because of a veto.
+pub fn is_vetoed(reason: &str) -> bool {
+    reason.starts_with(VETOED)
+}
+
 /// How often the document is read and written again because somebody else wrote it meanwhile.
 const MAX_CONFLICTS: usize = 20;
 
@@ -103,7 +120,7 @@ impl Freeze {
 
     /// Why an account or an id is left as it is: `Frozen until <time>: <comment>`.
     pub fn reason(&self) -> String {
-        let what = if self.veto.is_some() { "Vetoed" } else { "Frozen" };
+        let what = if self.veto.is_some() { VETOED } else { FROZEN };
         let until = self.until.map(|until| format!(" until {until}")).unwrap_or_default();
         format!("{what}{until}: {}", self.comment)
     }

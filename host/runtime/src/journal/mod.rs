@@ -48,7 +48,7 @@ use taping::TapingApi;
 const MAX_BYTES: u64 = 256 << 20;
 
 /// How many requests a journal in S3 makes at once.
-pub const CONCURRENCY: usize = 16;
+pub const CONCURRENCY: usize = 64;
 
 /// A document that only tells whether objects may be read.
 const PROBE: &str = "readable.json";

@@ -28,15 +28,27 @@ pub struct Taped {
     pub tape: Tape,
     /// What became of each account.
     pub outcomes: Vec<AccountOutcome>,
+    /// Who decided an account, by its id, where that was another than the active policy.
+    pub decided_by: BTreeMap<String, String>,
 }
 
 /// A line of a tape: the first has the format and the tape's frame, the others a call or an outcome each.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Frame { format: u64, tape: Map<String, Value> },
-    Call { target: Option<String>, exchange: Exchange },
-    Outcome { outcome: OfAccount },
+    Frame {
+        format: u64,
+        tape: Map<String, Value>,
+    },
+    Call {
+        target: Option<String>,
+        exchange: Exchange,
+    },
+    #[serde(rename_all = "camelCase")]
+    Outcome {
+        outcome: OfAccount,
+        decided_by: Option<String>,
+    },
 }
 
 impl Journal {
@@ -104,13 +116,16 @@ fn read_tape(bytes: &[u8]) -> Result<Taped, Unsealed> {
                 let mut frame = Value::Object(frame);
                 frame["about"] = json!("");
                 let tape = tape::read(frame).map_err(malformed)?;
-                taped = Some(Taped { tape, outcomes: Vec::new() });
+                taped = Some(Taped { tape, outcomes: Vec::new(), decided_by: BTreeMap::new() });
             }
             (Line::Call { target: None, exchange }, Some(taped)) => taped.tape.host.push(exchange),
             (Line::Call { target: Some(target), exchange }, Some(taped)) => {
                 taped.tape.targets.entry(target).or_default().push(exchange);
             }
-            (Line::Outcome { outcome }, Some(taped)) => taped.outcomes.push(outcome.0),
+            (Line::Outcome { outcome, decided_by }, Some(taped)) => {
+                taped.decided_by.extend(decided_by.map(|by| (outcome.0.account_id.clone(), by)));
+                taped.outcomes.push(outcome.0);
+            }
             _ => return Err(malformed(format!("line {}: isn't where it belongs", number + 1))),
         }
     }
@@ -126,6 +141,7 @@ impl Taped {
     /// Puts on the tape what the host knew from earlier ticks, so that one that knows nothing comes to the same: sessions
     /// that still lasted, and regions that weren't asked.
     fn complete(&mut self) {
+        self.merge_pages();
         let until = String::from(Now::of(self.tape.now.time() + Duration::from_secs(3600)));
         let pages = self.tape.host.iter().filter_map(|exchange| match &exchange.answer {
             Answer::Response(response) => response.get("Items").and_then(Value::as_array),
@@ -141,9 +157,9 @@ impl Taped {
             if asked.is_empty() {
                 continue;
             }
-            if let (false, Some(role)) =
-                (calls.iter().any(|call| call.operation == "AssumeRole"), roles.get(target.as_str()))
-            {
+            // The first call that needs a session has one: of this tick, or of an earlier one.
+            let first = calls.iter().find(|call| matches!(call.service.as_str(), "sts" | "drs"));
+            if let (true, Some(role)) = (first.is_some_and(|call| call.service == "drs"), roles.get(target.as_str())) {
                 let request = json!({"RoleArn": role, "RoleSessionName": SESSION_NAME});
                 let response = Answer::Response(json!({"Credentials": {"Expiration": until}}));
                 calls.insert(0, exchange("sts", "AssumeRole", None, request, response));
@@ -154,6 +170,29 @@ impl Taped {
                 calls.push(exchange("drs", "ListStagingAccounts", Some(region), request, Answer::Error(failure)));
             }
         }
+    }
+
+    /// Makes one page of the table's: a host that is behind begins with the accounts that wait, so in the middle, and may
+    /// have no time for the last page.
+    fn merge_pages(&mut self) {
+        let (pages, others): (Vec<_>, Vec<_>) = self.tape.host.drain(..).partition(|call| call.operation == "Scan");
+        let mut items = Vec::new();
+        let mut merged = None;
+        for mut page in pages {
+            let Answer::Response(Value::Object(response)) = &mut page.answer else { continue };
+            if let Some(Value::Array(more)) = response.remove("Items") {
+                items.extend(more);
+            }
+            merged = merged.or(Some(page));
+        }
+        if let Some(mut page) = merged {
+            if let Some(request) = page.request.as_object_mut() {
+                request.remove("ExclusiveStartKey");
+            }
+            page.answer = Answer::Response(json!({"Items": items}));
+            self.tape.host.push(page);
+        }
+        self.tape.host.extend(others);
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::change::Removed;
-use super::freezes::{Freeze, Freezes};
+use super::freezes::{Freeze, Freezes, NOTHING_WRITTEN};
 use super::names::{self, TickId};
 use super::{Change, ChangeRef, Journal, PolicyRef, seal};
 use crate::account::{AccountId, Item};
@@ -23,9 +23,6 @@ use crate::target::Target;
 
 /// The reason of removals that are held because they can't be recorded.
 pub const UNAVAILABLE: &str = "Journal unavailable";
-
-/// The reason of all accounts of a tick that doesn't know which ones are frozen.
-pub(super) const NOTHING_WRITTEN: &str = "Freezes unknown, so nothing is written in this tick";
 
 /// What is known of a tick when it begins.
 pub struct Begun {

@@ -25,7 +25,7 @@ use crate::removals::{self, RemovalBudget};
 use crate::target::{Target, is_account_key};
 
 /// The reason of accounts that a tick had no time for.
-pub(super) const DEFERRED: &str = "Deferred - out of time";
+pub const DEFERRED: &str = "Deferred - out of time";
 
 /// The reason of items that belong to others.
 const NOT_AN_ACCOUNT: &str = "Not an account";

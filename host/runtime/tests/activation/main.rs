@@ -64,6 +64,7 @@ fn entry(folder: &Path, guest: &Guest) -> Entry {
         sha256,
         settings: None,
         signature: None,
+        replay: None,
         cases: None,
     }
 }
