@@ -1,5 +1,6 @@
 //! The running host: policies from their sources, and for each tick the policy that was good at its start.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,15 +39,15 @@ pub struct Service {
     known: Arc<Known>,
     sources: Vec<PolicySource>,
     places: OutcomeLocations,
-    /// The runtime of each source's current, by its count of changes: sessions last from tick to tick.
-    runtimes: Vec<Mutex<Option<Counted>>>,
+    /// The runtimes of each source's current policies.
+    runtimes: Vec<Mutex<ByOperation<Arc<Runtime>>>>,
     /// The same of the policy before, where only that one serves an operation.
-    runtimes_of_previous: Vec<Mutex<Option<CountedPrevious>>>,
+    runtimes_of_previous: Vec<Mutex<ByOperation<(Arc<Release>, Arc<Runtime>)>>>,
 }
 
-/// A runtime and the count of changes that it's of.
-type Counted = (u64, Arc<Runtime>);
-type CountedPrevious = (u64, (Arc<Release>, Arc<Runtime>));
+/// What runs the ticks of each operation, with the count of changes that it's of. Ticks of several operations may run at
+/// once: each has its own numbers, order of accounts and tape, and all share what is known of AWS.
+type ByOperation<T> = BTreeMap<String, (u64, T)>;
 
 /// What serves an operation.
 struct Serving<'a> {
@@ -259,19 +260,23 @@ impl Service {
         };
         let current = usable(source).await?;
         let mut kept = kept.lock().await;
-        let runtime = match &*kept {
+        let runtime = match kept.get(operation) {
             Some((change, runtime)) if *change == current.change => Arc::clone(runtime),
             _ => {
-                let policies = source.policies(&current);
-                let (config, aws_api, known) =
-                    (self.config.clone(), Arc::clone(&self.aws_api), Arc::clone(&self.known));
-                let runtime = Runtime::knowing(config, policies, aws_api, known).journaled(self.journal.clone());
-                let runtime = Arc::new(runtime);
-                *kept = Some((current.change, Arc::clone(&runtime)));
+                let runtime = self.runtime_of(source.policies(&current));
+                kept.insert(operation.to_owned(), (current.change, Arc::clone(&runtime)));
                 runtime
             }
         };
         Ok(Serving { source, active: current.active, runtime, rejected: None })
+    }
+
+    /// A runtime of policies, whose ticks may run at the same time as those of others.
+    fn runtime_of(&self, policies: Policies) -> Arc<Runtime> {
+        let journal = self.journal.as_ref().map(|journal| journal.beside());
+        let aws_api = journal.as_ref().map_or_else(|| Arc::clone(&self.aws_api), |journal| journal.aws_api());
+        let runtime = Runtime::knowing(self.config.clone(), policies, aws_api, Arc::clone(&self.known));
+        Arc::new(runtime.journaled(journal))
     }
 
     /// Lets the policy serve that a manifest had before its active one, where only that one serves an operation: whoever
@@ -280,19 +285,16 @@ impl Service {
         for (source, kept) in self.sources.iter().zip(&self.runtimes_of_previous) {
             let Some(current) = source.current().await.ok().flatten() else { continue };
             let mut kept = kept.lock().await;
-            let known = kept.take().filter(|(change, _)| *change == current.change);
+            let known = kept.remove(operation).filter(|(change, _)| *change == current.change);
             let (release, runtime) = match known {
                 Some((_, known)) => known,
                 None => {
                     let Some(release) = source.previous(&current).await else { continue };
-                    let policies = Policies::of(Arc::clone(&release));
-                    let (config, aws_api, known) =
-                        (self.config.clone(), Arc::clone(&self.aws_api), Arc::clone(&self.known));
-                    let runtime = Runtime::knowing(config, policies, aws_api, known).journaled(self.journal.clone());
-                    (release, Arc::new(runtime))
+                    let runtime = self.runtime_of(Policies::of(Arc::clone(&release)));
+                    (release, runtime)
                 }
             };
-            *kept = Some((current.change, (Arc::clone(&release), Arc::clone(&runtime))));
+            kept.insert(operation.to_owned(), (current.change, (Arc::clone(&release), Arc::clone(&runtime))));
             if release.policy().title(operation).is_none() {
                 continue;
             }

@@ -352,6 +352,18 @@ pub const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "policy wit",
+        exit: DONE,
+        variables: &[],
+        examples: &[
+            ("staging-sync policy wit", "print the WIT package that this program's host has"),
+            (
+                "staging-sync policy wit --version 0.1.0 > wit/policy.wit",
+                "build a project for hosts of 0.1.0 and later",
+            ),
+        ],
+    },
+    Page {
         command: "policy verify",
         exit: &[(0, "all invariants hold"), (1, "an invariant breaks"), (2, "error")],
         variables: &[Cache, NoLog],

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use staging_sync_runtime::activation::Revision;
 use staging_sync_runtime::policy::memory::memory_size;
-use staging_sync_runtime::policy::{self, Cache, Candidate, ComponentType, Policy, contract, encode, sha256};
+use staging_sync_runtime::policy::{self, Cache, Candidate, ComponentType, Policy, contract, encode, released, sha256};
 
 use super::{read, source};
 use crate::{CommandError, Exit, table};
@@ -99,7 +99,10 @@ fn text(found: &Value) -> String {
     let size = found["bytes"].as_u64().unwrap_or_default().div_ceil(1024);
     lines.push(("file", format!("{}: a {} of {size} KiB", word(&found["file"]), word(&found["kind"]))));
     lines.push(("sha256", word(&found["sha256"])));
-    lines.push(("package", found["package"].as_str().unwrap_or("not one of staging-sync").to_owned()));
+    let package = found["package"].as_str().unwrap_or("not one of staging-sync");
+    let here =
+        if package == contract::PACKAGE { String::new() } else { format!(" (this host has {})", released::VERSION) };
+    lines.push(("package", format!("{package}{here}")));
     for served in found["operations"].as_array().into_iter().flatten() {
         lines.push(("operation", format!("{} ({})", word(&served["name"]), word(&served["title"]))));
     }

@@ -9,6 +9,7 @@ mod language;
 mod log;
 mod measure;
 mod new;
+mod package;
 mod precompile;
 mod publish;
 mod record;
@@ -40,6 +41,8 @@ enum Command {
     Build(build::Arguments),
     /// Show what a policy is, what it imports (all that it may do), and whether this host can run it.
     Inspect(inspect::Arguments),
+    /// Print the WIT package that policies are built with.
+    Wit(package::Arguments),
     /// Check the invariants in every small world, and show the smallest world in which one breaks.
     Verify(verify::Arguments),
     /// Measure policies: size, compile time, time per account.
@@ -76,6 +79,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Inspect(arguments) => inspect::run(arguments).await,
+        Command::Wit(arguments) => package::run(&arguments),
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Measure(arguments) => measure::run(arguments).await,
         Command::Encode(arguments) => encode::run(&arguments),

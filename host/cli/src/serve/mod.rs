@@ -1,41 +1,52 @@
-//! `staging-sync serve`: a tick at each interval, as a service in a container or on a machine.
+//! `staging-sync serve`: ticks at intervals, as a service in a container or on a machine.
 
 mod duration;
 mod http;
 mod prometheus;
+mod schedule;
 mod state;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use staging_sync_runtime::tick::Report;
-use staging_sync_runtime::{Config, ErrorKind, Event, Service, Tick, log};
+use staging_sync_runtime::{Config, ErrorKind, Event, Service, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinError;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::tick::json_event;
 use crate::{CommandError, Exit};
-use state::{Failure, Shared, State};
+use schedule::Schedule;
+use state::{Shared, State};
 
 #[derive(Args)]
 #[command(after_help = "\
-On the first signal, the service finishes the current tick and stops. A second signal stops it immediately. If a tick fails, \
+Schedules run side by side: each has one tick at a time, at the start and at fixed multiples of its interval after it. A \
+multiple that comes while the tick before is still running is skipped. Slow or failing ticks of one operation don't delay \
+those of another. All of them share the process's memory and the limits of AWS calls.
+
+On the first signal, the service finishes the current ticks and stops. A second signal stops it immediately. If a tick fails, \
 the service logs the error and tries the next tick.")]
 pub struct Arguments {
-    /// The time from the start of one tick to the start of the next, such as 30s, 5m or 1h30m. 1s to 24h.
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    every: Duration,
+    /// The time from the start of one tick to the start of the next, such as 30s, 5m or 1h30m. 1s to 24h. The short form of
+    /// --schedule for the operation in --event.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, required_unless_present = "schedule")]
+    every: Option<Duration>,
+    /// An operation, and the time from the start of one of its ticks to the start of the next. Can be repeated, for other
+    /// operations.
+    #[arg(long, value_name = "OPERATION=DURATION", value_parser = schedule::parse)]
+    schedule: Vec<(String, Duration)>,
     /// The address of /healthz and /metrics. They are served over plain HTTP, to anyone who can connect.
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// The event, as JSON, as the Lambda function receives it.
-    #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
+    /// The event of --every, as JSON, as the Lambda function receives it.
+    #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#, requires = "every")]
     event: String,
-    /// The time limit of a tick, in the format of --every. Default: the value of --every. DEADLINE_MARGIN_SECONDS is at
-    /// most a quarter of it.
+    /// The time limit of a tick, in the format of --every. Default: the interval of its schedule. DEADLINE_MARGIN_SECONDS
+    /// is at most a quarter of the shortest time limit.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     timeout: Option<Duration>,
     /// The format of log lines.
@@ -60,15 +71,26 @@ impl Arguments {
             Lines::Plain => log::Style::Plain,
         }
     }
+
+    /// The schedules, at least one.
+    fn schedules(&self) -> Result<Vec<Schedule>, CommandError> {
+        let schedule = |event, every| Schedule { event, every, timeout: self.timeout.unwrap_or(every) };
+        let mut schedules = Vec::new();
+        if let Some(every) = self.every {
+            schedules.push(schedule(Event::parse(&json_event(&self.event)?)?, every));
+        }
+        schedules.extend(self.schedule.iter().map(|(operation, every)| schedule(Event::of(operation), *every)));
+        schedule::distinct(&schedules).map_err(CommandError)?;
+        Ok(schedules)
+    }
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
-    let event = Event::parse(&json_event(&arguments.event)?)?;
-    let every = arguments.every;
-    let timeout = arguments.timeout.unwrap_or(every);
+    let schedules = arguments.schedules()?;
     let mut config = Config::from_env().await?;
     // Made for Lambda's minutes: of a short tick it would leave nothing.
-    config.deadline_margin = config.deadline_margin.min(timeout / 4);
+    let shortest = schedules.iter().map(|schedule| schedule.timeout).min().unwrap_or_default();
+    config.deadline_margin = config.deadline_margin.min(shortest / 4);
     let mut signals = Signals::new().map_err(|error| CommandError(format!("serve: signals: {error}")))?;
     let unable = |error| {
         let at = &arguments.listen;
@@ -78,63 +100,50 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let address = listener.local_addr().map_err(unable)?;
     let service = Arc::new(Service::start(config).await?);
     // A policy that isn't available now may be available later; an operation that none serves is a mistake in the event.
-    if service.prepare().await.is_ok()
-        && let Err(error) = service.release(&event.operation).await
-        && error.kind == ErrorKind::UnknownOperation
-    {
-        return Err(error.into());
+    if service.prepare().await.is_ok() {
+        for schedule in &schedules {
+            if let Err(error) = service.release(&schedule.event.operation).await
+                && error.kind == ErrorKind::UnknownOperation
+            {
+                return Err(error.into());
+            }
+        }
     }
-    let shared: Shared = Arc::new(Mutex::new(State::new(every.max(timeout))));
+    let longest = |schedule: &Schedule| (schedule.event.operation.clone(), schedule.every.max(schedule.timeout));
+    let shared: Shared = Arc::new(Mutex::new(State::new(schedules.iter().map(longest))));
     tokio::spawn(http::serve(listener, Arc::clone(&shared)));
-    tracing::info!(%address, everySeconds = every.as_secs(), timeoutSeconds = timeout.as_secs(), "serving");
+    tracing::info!(%address, "serving");
 
-    let mut due = interval(every);
-    due.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (stop, stopping) = watch::channel(false);
+    let (start, mut running) = (Instant::now(), JoinSet::new());
+    for schedule in schedules {
+        let (operation, every, timeout) =
+            (&schedule.event.operation, schedule.every.as_secs(), schedule.timeout.as_secs());
+        tracing::info!(operation, everySeconds = every, timeoutSeconds = timeout, "scheduled");
+        running.spawn(schedule.run(Arc::clone(&service), Arc::clone(&shared), start, stopping.clone()));
+    }
     loop {
         tokio::select! {
+            ended = running.join_next() => match ended {
+                // They end by themselves when they are asked to.
+                Some(Ok(())) => {}
+                Some(Err(error)) => return Err(CommandError(format!("serve: host: {error}; please report it"))),
+                None => {
+                    tracing::info!("stopped");
+                    return Ok(Exit::Success);
+                }
+            },
             signal = signals.next() => {
-                tracing::info!(signal, "stopped");
-                return Ok(Exit::Success);
-            }
-            _ = due.tick() => {}
-        }
-        let tick = Tick { deadline: Some(Instant::now() + timeout), ..Tick::of(event.clone()) };
-        let service_of_tick = Arc::clone(&service);
-        // A task of its own, so that a panic costs one tick.
-        let mut under_way = tokio::spawn(async move { service_of_tick.tick(tick, |_, _| ()).await });
-        let mut stopping = false;
-        let ended = loop {
-            tokio::select! {
-                ended = &mut under_way => break ended,
-                signal = signals.next() => {
-                    if stopping {
-                        tracing::warn!(signal, "stopped in the middle of a tick; the next tick processes the remaining accounts");
-                        return Ok(Exit::Failed);
-                    }
-                    stopping = true;
+                if *stop.borrow() {
+                    tracing::warn!(signal, "stopped in the middle of a tick; the next tick processes the remaining accounts");
+                    return Ok(Exit::Failed);
+                }
+                if state::of(&shared).is_under_way() {
                     tracing::info!(signal, "stopping after the current tick; a second signal stops immediately");
                 }
+                stop.send_replace(true);
             }
-        };
-        let ended = outcome(ended);
-        if let Err(failure) = &ended {
-            tracing::error!(errorType = failure.error_type, error = failure.message, "tick failed");
         }
-        let (policy, rejected) = (service.current(&event.operation).await, service.rejected().await);
-        state::of(&shared).tick_ended(ended, policy.as_deref(), rejected);
-        if stopping {
-            tracing::info!("stopped");
-            return Ok(Exit::Success);
-        }
-    }
-}
-
-/// What a tick came to, a panic included.
-fn outcome(ended: Result<Result<Report, staging_sync_runtime::Error>, JoinError>) -> Result<Report, Failure> {
-    match ended {
-        Ok(Ok(report)) => Ok(report),
-        Ok(Err(error)) => Err(Failure { error_type: error.kind.error_type(), message: error.message }),
-        Err(error) => Err(Failure { error_type: "Panic", message: format!("host: {error}; please report it") }),
     }
 }
 

@@ -25,12 +25,24 @@ pub struct Failure {
     pub message: String,
 }
 
-/// What is known of the ticks that ended.
+/// What is known of the service's ticks.
 pub struct State {
+    /// Of each operation that has a schedule, in the order of the schedules.
+    pub operations: Vec<Operation>,
+    /// Why policies were rejected, if some were.
+    pub rejected: Vec<String>,
+}
+
+/// What is known of the ticks of an operation.
+pub struct Operation {
+    /// Its name.
+    pub name: String,
     /// How long there may be no end of a tick.
     patience: Duration,
     /// When the last tick ended, or the service began.
     since: Instant,
+    /// Whether a tick is under way.
+    under_way: bool,
     /// The last tick that ended.
     pub last: Option<Ended>,
     /// When the last tick that succeeded ended.
@@ -45,9 +57,7 @@ pub struct State {
     pub failed: u64,
     /// The policy that the next tick goes by, unless there's a new one.
     pub policy: Option<Policy>,
-    /// Why policies were rejected, if some were.
-    pub rejected: Vec<String>,
-    /// How often a tick found one rejected.
+    /// How often a tick found a policy rejected.
     pub rejections: u64,
 }
 
@@ -66,27 +76,96 @@ pub struct Policy {
     pub digest: String,
 }
 
-/// What `/healthz` answers.
+/// What `/healthz` answers: what is known of the operation that is worst off, and of each.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// `ok`, `starting` (no tick ended yet), `failing` (the last one failed) or `late` (none ended for long).
-    pub status: &'static str,
+    #[serde(flatten)]
+    worst: OperationHealth,
+    policy_rejected: Vec<String>,
+    operations: Vec<OperationHealth>,
+}
+
+/// What `/healthz` says of an operation.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OperationHealth {
+    operation: String,
+    status: Status,
     last_tick_ended_at: Option<String>,
     last_tick_succeeded: Option<bool>,
     error: Option<String>,
     policy: Option<String>,
     policy_version: Option<String>,
     policy_digest: Option<String>,
-    policy_rejected: Vec<String>,
+}
+
+/// How an operation is, the better first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Status {
+    Ok,
+    /// No tick ended yet.
+    Starting,
+    /// The last tick failed.
+    Failing,
+    /// No tick ended for long.
+    Late,
 }
 
 impl State {
-    /// Of a service that begins now, and whose ticks end so often.
-    pub fn new(every: Duration) -> Self {
+    /// Of a service that begins now: operations, and how often their ticks end. There's at least one.
+    pub fn new(operations: impl IntoIterator<Item = (String, Duration)>) -> Self {
+        let operations = operations.into_iter().map(|(name, every)| Operation::new(name, every));
+        Self { operations: operations.collect(), rejected: Vec::new() }
+    }
+
+    /// Takes that a tick of an operation began.
+    pub fn tick_began(&mut self, operation: &str) {
+        self.of_operation(operation, |operation| operation.under_way = true);
+    }
+
+    /// Takes what a tick of an operation came to, and what the next one goes by.
+    pub fn tick_ended(
+        &mut self,
+        operation: &str,
+        ended: Result<Report, Failure>,
+        policy: Option<&Release>,
+        rejected: Vec<String>,
+    ) {
+        self.of_operation(operation, |operation| operation.tick_ended(ended, policy, rejected.len() as u64));
+        self.rejected = rejected;
+    }
+
+    fn of_operation(&mut self, name: &str, change: impl FnOnce(&mut Operation)) {
+        if let Some(operation) = self.operations.iter_mut().find(|operation| operation.name == name) {
+            change(operation);
+        }
+    }
+
+    /// Whether a tick is under way.
+    pub fn is_under_way(&self) -> bool {
+        self.operations.iter().any(|operation| operation.under_way)
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        let operations: Vec<OperationHealth> = self.operations.iter().map(Operation::health).collect();
+        // Of equals the first, whose schedule was named first.
+        let worst = operations.iter().rev().max_by_key(|operation| operation.status).cloned();
+        let worst = worst.unwrap_or_else(|| Operation::new(String::new(), Duration::ZERO).health());
+        Health { worst, policy_rejected: self.rejected.clone(), operations }
+    }
+}
+
+impl Operation {
+    /// Of an operation whose ticks end so often.
+    fn new(name: String, every: Duration) -> Self {
         Self {
+            name,
             patience: 3 * every,
             since: Instant::now(),
+            under_way: false,
             last: None,
             succeeded_at: None,
             numbers: Vec::new(),
@@ -94,13 +173,11 @@ impl State {
             succeeded: 0,
             failed: 0,
             policy: None,
-            rejected: Vec::new(),
             rejections: 0,
         }
     }
 
-    /// Takes what a tick came to, and what the next one goes by.
-    pub fn tick_ended(&mut self, ended: Result<Report, Failure>, policy: Option<&Release>, rejected: Vec<String>) {
+    fn tick_ended(&mut self, ended: Result<Report, Failure>, policy: Option<&Release>, rejections: u64) {
         let error = ended.as_ref().err().map(|failure| format!("{}: {}", failure.error_type, failure.message));
         self.ended(error);
         if let Ok(report) = ended {
@@ -114,13 +191,12 @@ impl State {
             version: release.policy().info().version.clone(),
             digest: release.policy().digest().to_owned(),
         });
-        self.rejections += rejected.len() as u64;
-        self.rejected = rejected;
+        self.rejections += rejections;
     }
 
     fn ended(&mut self, error: Option<String>) {
         let at = SystemTime::now();
-        self.since = Instant::now();
+        (self.since, self.under_way) = (Instant::now(), false);
         match &error {
             Some(_) => self.failed += 1,
             None => {
@@ -136,10 +212,10 @@ impl State {
         self.sums.get(name).copied().unwrap_or_default()
     }
 
-    /// How it is.
-    pub fn health(&self) -> Health {
+    fn health(&self) -> OperationHealth {
         let policy = self.policy.as_ref();
-        Health {
+        OperationHealth {
+            operation: self.name.clone(),
             status: self.status(self.since.elapsed()),
             last_tick_ended_at: self.last.as_ref().map(|last| tick::instant_text(last.at)),
             last_tick_succeeded: self.last.as_ref().map(|last| last.error.is_none()),
@@ -147,17 +223,16 @@ impl State {
             policy: policy.map(|policy| policy.name.clone()),
             policy_version: policy.map(|policy| policy.version.clone()),
             policy_digest: policy.map(|policy| policy.digest.clone()),
-            policy_rejected: self.rejected.clone(),
         }
     }
 
     /// `quiet` is how long ago the last tick ended, or the service began.
-    fn status(&self, quiet: Duration) -> &'static str {
+    fn status(&self, quiet: Duration) -> Status {
         match &self.last {
-            _ if quiet > self.patience => "late",
-            None => "starting",
-            Some(Ended { error: Some(_), .. }) => "failing",
-            Some(_) => "ok",
+            _ if quiet > self.patience => Status::Late,
+            None => Status::Starting,
+            Some(Ended { error: Some(_), .. }) => Status::Failing,
+            Some(_) => Status::Ok,
         }
     }
 }
@@ -165,7 +240,7 @@ impl State {
 impl Health {
     /// Whether all is well.
     pub fn is_good(&self) -> bool {
-        matches!(self.status, "ok" | "starting")
+        self.worst.status <= Status::Starting
     }
 }
 
@@ -173,14 +248,35 @@ impl Health {
 mod tests {
     use super::*;
 
+    fn minutes(minutes: u64) -> Duration {
+        Duration::from_secs(60 * minutes)
+    }
+
     #[test]
     fn three_intervals_without_the_end_of_a_tick_are_too_long() {
-        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        let mut state = State::new(minutes(5));
-        assert_eq!((state.status(minutes(15)), state.status(minutes(16))), ("starting", "late"));
-        state.ended(None);
-        assert_eq!((state.status(minutes(15)), state.status(minutes(16))), ("ok", "late"));
-        state.ended(Some("TableUnavailable".into()));
-        assert_eq!((state.status(minutes(15)), state.status(minutes(16))), ("failing", "late"));
+        let mut operation = Operation::new("sync".into(), minutes(5));
+        let status = |operation: &Operation| (operation.status(minutes(15)), operation.status(minutes(16)));
+        assert_eq!(status(&operation), (Status::Starting, Status::Late));
+        operation.ended(None);
+        assert_eq!(status(&operation), (Status::Ok, Status::Late));
+        operation.ended(Some("TableUnavailable".into()));
+        assert_eq!(status(&operation), (Status::Failing, Status::Late));
+    }
+
+    #[test]
+    fn the_operation_that_is_worst_off_says_how_the_service_is() {
+        let mut state = State::new([("sync".to_owned(), minutes(5)), ("report".to_owned(), minutes(60))]);
+        let told =
+            |state: &State| (state.health().worst.operation, state.health().worst.status, state.health().is_good());
+        assert_eq!(told(&state), ("sync".into(), Status::Starting, true));
+        state.tick_began("sync");
+        assert!(state.is_under_way());
+        state.of_operation("sync", |operation| operation.ended(None));
+        assert!(!state.is_under_way());
+        assert_eq!(told(&state), ("report".into(), Status::Starting, true));
+        state.of_operation("report", |operation| operation.ended(Some("TableUnavailable".into())));
+        assert_eq!(told(&state), ("report".into(), Status::Failing, false));
+        state.of_operation("report", |operation| operation.ended(None));
+        assert_eq!(told(&state), ("sync".into(), Status::Ok, true));
     }
 }

@@ -118,6 +118,7 @@ fn what_this_host_does_not_run_is_shown_with_the_reason() {
     let wasi = r#"(component
         (import "wasi:clocks/monotonic-clock@0.2.6" (instance (export "now" (func (result u64)))))
         (import "drs:staging-sync/account@0.1.0" (instance (export "update" (func)))))"#;
+    let later = r#"(component (import "drs:staging-sync/logging@0.1.8" (instance (export "log" (func)))))"#;
     let older = r#"(component (import "drs:staging-sync/logging@0.0.9" (instance (export "log" (func)))))"#;
     for (name, component, package, says) in [
         (
@@ -130,8 +131,9 @@ fn what_this_host_does_not_run_is_shown_with_the_reason() {
             "older.wasm",
             older,
             "drs:staging-sync@0.0.9",
-            "contract: was built for drs:staging-sync@0.0.9, and this host runs",
+            "contract: was built for drs:staging-sync@0.0.9, and this host runs policies of 0.1.x",
         ),
+        ("later.wasm", later, "drs:staging-sync@0.1.8", "contract: doesn't export info, "),
     ] {
         fs::write(folder.join(name), wat::parse_str(component).expect("a component")).expect("a file");
         let (code, stdout, stderr) = staging_sync(&folder, &["policy", "inspect", name, "--json"]);
@@ -140,6 +142,8 @@ fn what_this_host_does_not_run_is_shown_with_the_reason() {
         assert!(found["refusal"].as_str().is_some_and(|refusal| refusal.starts_with(says)), "{found}");
         assert!(stderr.starts_with(&format!("{name}: this host can't run it: {says}")), "{stderr}");
     }
+    let (_, stdout, _) = staging_sync(&folder, &["policy", "inspect", "later.wasm"]);
+    assert!(stdout.contains("package    drs:staging-sync@0.1.8 (this host has 0.1.0)\n"), "{stdout}");
     let (_, stdout, _) = staging_sync(&folder, &["policy", "inspect", "wasi.wasm"]);
     assert!(stdout.contains("imports    wasi:clocks/monotonic-clock@0.2.6: now\n"), "{stdout}");
 }

@@ -3,5 +3,6 @@
 mod bad_input;
 mod inspect;
 mod new;
+mod package;
 mod session;
 mod support;

@@ -1,6 +1,7 @@
 //! `staging-sync serve` as those who run it see it: log lines, /healthz, /metrics, signals, the table.
 
 mod memory;
+mod schedules;
 mod service;
 
 #[allow(dead_code, reason = "the sandbox's tests use all of it")]
@@ -24,12 +25,12 @@ fn fleet_with_a_bad_account() -> Fleet {
     fleet
 }
 
-fn fault(operation: &str) -> Fault {
+pub fn fault(operation: &str) -> Fault {
     Fault { service: Some(AwsService::DynamoDb), operation: Some(operation.into()), ..Fault::default() }
 }
 
 /// The staging accounts that the table has for the account that the first tick updates.
-fn stored(lab: &Lab) -> Value {
+pub fn stored(lab: &Lab) -> Value {
     lab.plain_items().expect("items")[0]["stagingAccounts"][0]["accountId"].clone()
 }
 
@@ -52,19 +53,21 @@ async fn a_tick_happens_by_itself_and_is_told() {
     assert_eq!(status, 200);
     for line in [
         "# TYPE staging_sync_last_tick_accounts_failed gauge",
-        "staging_sync_last_tick_total_accounts 3",
-        "staging_sync_last_tick_accounts_failed 1",
-        "staging_sync_accounts_updated_total 1",
-        "staging_sync_ticks_total{result=\"succeeded\"} 1",
-        "staging_sync_ticks_total{result=\"failed\"} 0",
-        "staging_sync_aws_calls_total{service=\"dynamodb\"} 2",
-        "staging_sync_aws_calls_total{service=\"drs\"} 4",
-        "staging_sync_aws_calls_total{service=\"sts\"} 3",
-        "staging_sync_aws_errors_total{service=\"sts\"} 1",
+        "staging_sync_last_tick_total_accounts{operation=\"sync_staging_accounts\"} 3",
+        "staging_sync_last_tick_accounts_failed{operation=\"sync_staging_accounts\"} 1",
+        "staging_sync_accounts_updated_total{operation=\"sync_staging_accounts\"} 1",
+        "staging_sync_ticks_total{operation=\"sync_staging_accounts\",result=\"succeeded\"} 1",
+        "staging_sync_ticks_total{operation=\"sync_staging_accounts\",result=\"failed\"} 0",
+        "staging_sync_aws_calls_total{operation=\"sync_staging_accounts\",service=\"dynamodb\"} 2",
+        "staging_sync_aws_calls_total{operation=\"sync_staging_accounts\",service=\"drs\"} 4",
+        "staging_sync_aws_calls_total{operation=\"sync_staging_accounts\",service=\"sts\"} 3",
+        "staging_sync_aws_errors_total{operation=\"sync_staging_accounts\",service=\"sts\"} 1",
         "staging_sync_policies_rejected 0",
         "# TYPE staging_sync_last_tick_duration_seconds gauge",
         "# TYPE staging_sync_last_tick_policy_time_seconds gauge",
-        &format!("staging_sync_policy_info{{policy=\"staging-account-sync\",version=\"0.1.0\",digest=\"{digest}\"}} 1"),
+        &format!(
+            "staging_sync_policy_info{{operation=\"sync_staging_accounts\",policy=\"staging-account-sync\",version=\"0.1.0\",digest=\"{digest}\"}} 1"
+        ),
         "# EOF",
     ] {
         assert!(metrics.lines().any(|found| found == line), "no line {line} in\n{metrics}");
@@ -94,7 +97,10 @@ async fn a_tick_that_fails_is_told_and_the_next_one_is_tried() {
     assert!(error.starts_with("TableUnavailable: AWS: ResourceNotFoundException"), "{error}");
     assert_eq!(service.line("tick failed").await["errorType"], "TableUnavailable");
     let (_, metrics) = service.get("/metrics").await;
-    assert!(!metrics.contains("staging_sync_ticks_total{result=\"failed\"} 0"), "{metrics}");
+    assert!(
+        !metrics.contains("staging_sync_ticks_total{operation=\"sync_staging_accounts\",result=\"failed\"} 0"),
+        "{metrics}"
+    );
 
     lab.edit(|fleet| fleet.faults.clear());
     let health = service.health_until(|status, _| status == 200).await;
@@ -150,7 +156,10 @@ async fn a_policy_that_is_rejected_is_told_while_the_last_good_one_goes_on() {
     assert!(why.ends_with("policy.wasm: compile: isn't WebAssembly"), "{why}");
     let (_, metrics) = service.get("/metrics").await;
     assert!(metrics.contains("staging_sync_policies_rejected 1\n"), "{metrics}");
-    assert!(!metrics.contains("staging_sync_policy_rejections_total 0\n"), "{metrics}");
+    assert!(
+        !metrics.contains("staging_sync_policy_rejections_total{operation=\"sync_staging_accounts\"} 0\n"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,8 @@ use crate::guest::{ACCOUNT, Guest, OUTCOME, RECEIPT, TEXT, VIEWS};
 use crate::recording::directory;
 use crate::support::policy;
 
-async fn verified(policy: &Policy, staging_accounts: u8, settings: Value) -> Verified {
+/// What becomes of a policy in the small worlds of so many staging accounts.
+pub async fn verified(policy: &Policy, staging_accounts: u8, settings: Value) -> Verified {
     let operation = policy.info().operations[0].name.clone();
     let settings = settings.as_object().cloned().expect("settings");
     let verification = Verification { operation, settings, staging_accounts, ..Verification::default() };

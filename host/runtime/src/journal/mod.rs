@@ -60,10 +60,10 @@ pub struct Journal {
     /// One tick at a time is taped.
     turn: Arc<Mutex<()>>,
     /// What the last tick left.
-    known: Mutex<Option<Known>>,
-    freezes: Mutex<freezes::KnownFreezes>,
+    known: Arc<Mutex<Option<Known>>>,
+    freezes: Arc<Mutex<freezes::KnownFreezes>>,
     /// Set once an object was read, so that a refusal means that there's none.
-    readable: OnceCell<()>,
+    readable: Arc<OnceCell<()>>,
 }
 
 /// What is known of `latest.json`.
@@ -98,10 +98,22 @@ impl Journal {
             store: Store::parse(place, objects)?,
             taping: Arc::new(TapingApi::new(aws_api)),
             turn: Arc::default(),
-            known: Mutex::default(),
-            freezes: Mutex::default(),
-            readable: OnceCell::new(),
+            known: Arc::default(),
+            freezes: Arc::default(),
+            readable: Arc::default(),
         }))
+    }
+
+    /// The same journal for ticks that run at the same time as its own: they are taped apart.
+    pub fn beside(&self) -> Arc<Self> {
+        Arc::new(Self {
+            store: self.store.clone(),
+            taping: Arc::new(self.taping.apart()),
+            turn: Arc::default(),
+            known: Arc::clone(&self.known),
+            freezes: Arc::clone(&self.freezes),
+            readable: Arc::clone(&self.readable),
+        })
     }
 
     /// The way to AWS that tapes.

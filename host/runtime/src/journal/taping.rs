@@ -31,6 +31,11 @@ impl TapingApi {
         Self { inner, tape: Mutex::default() }
     }
 
+    /// Another tape of the same API.
+    pub fn apart(&self) -> Self {
+        Self::new(Arc::clone(&self.inner))
+    }
+
     /// Begins a tape with this line.
     pub fn begin(&self, header: &Value) {
         *self.tape() = Some(Taping { spool: Ok(Spool::new()), redactions: HashMap::new() });

@@ -9,6 +9,8 @@ mod limits;
 pub mod memory;
 pub(crate) mod meter;
 mod release;
+pub mod released;
+mod signature;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -159,7 +161,10 @@ impl Candidate {
         let pre = Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut StoreData| guest)
             .and_then(|()| linker.instantiate_pre(&component))
             .and_then(PolicyPre::new)
-            .map_err(|error| refused(format!("doesn't fit {}: {error:#}", contract::PACKAGE)))?;
+            .map_err(|error| {
+                let otherwise = || format!("doesn't fit {}: {error:#}", contract::PACKAGE);
+                refused(contract::mismatch(&component, &shape).unwrap_or_else(otherwise))
+            })?;
         let info = PolicyInfo {
             name: String::new(),
             version: String::new(),
@@ -200,7 +205,7 @@ impl Policy {
     }
 
     /// Loads a policy from a component's bytes. Refuses one that imports anything beyond the WIT package, or
-    /// that was built for another version of it.
+    /// that was built for another track of it.
     pub async fn from_bytes(bytes: &[u8], limits: Limits) -> Result<Self, Error> {
         Candidate::compile(bytes)?.load(limits).await
     }

@@ -48,6 +48,9 @@ pub const ENTRY: usize = PAIRS + 5 * 8;
 /// The first of a test's own texts, as the address of its address and length: so it's a list of one text as well.
 pub const TEXT: usize = PAIRS + OWN_TEXTS.len() * 8;
 
+/// The WIT package as it is in this repository.
+pub const PACKAGE: &str = include_str!("../../../../wit/policy.wit");
+
 /// What a test puts in.
 #[derive(Debug, Default, Clone)]
 pub struct Guest {
@@ -55,6 +58,10 @@ pub struct Guest {
     pub version: &'static str,
     /// Texts, at `TEXT`.
     pub texts: Vec<String>,
+    /// The WIT package that it's built for; the one in this repository where it's empty.
+    pub package: String,
+    /// Further imports.
+    pub imports: String,
     /// Further functions, tables and the like.
     pub items: String,
     /// What `sync` does first, for an account whose id ends in 1.
@@ -74,12 +81,14 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The guest as a component, built for the WIT package as it is in this repository.
+    /// The guest as a component.
     pub fn component(&self) -> Vec<u8> {
-        let mut module = wat::parse_str(self.module()).expect("valid WebAssembly text");
+        let text = if self.package.is_empty() { PACKAGE } else { &self.package };
+        let version = text.split(['@', ';']).nth(1).expect("a version");
+        let module = self.module().replace("@0.1.0\"", &format!("@{version}\""));
+        let mut module = wat::parse_str(module).expect("valid WebAssembly text");
         let mut resolve = Resolve::default();
-        let package =
-            resolve.push_str("policy.wit", include_str!("../../../../wit/policy.wit")).expect("the WIT package");
+        let package = resolve.push_str("policy.wit", text).expect("the WIT package");
         let world = resolve.select_world(&[package], Some("policy")).expect("the world");
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("metadata");
         let mut encoder = ComponentEncoder::default();
@@ -101,7 +110,7 @@ impl Guest {
         assert!(at < SUMMARY_TEXT && PAIRS + pairs.len() * 4 <= INFO, "too much text");
         // name, version, one operation, settings schema
         let info = [pairs[0], pairs[1], pairs[2], pairs[3], PAIRS + 2 * 8, 1, pairs[8], pairs[9]];
-        let Self { items, sync, summarize, info: in_info, validate_settings, .. } = self;
+        let Self { imports, items, sync, summarize, info: in_info, validate_settings, .. } = self;
         let (pairs, info, texts) = (words(&pairs), words(&info), escaped(texts.concat().as_bytes()));
         let (discovered, added, count) = (OUTCOME + 28, RECEIPT, OUTCOME + 64);
         let total = RECEIPT + 36;
@@ -113,6 +122,7 @@ impl Guest {
   (import "drs:staging-sync/account@0.1.0" "{discover}" (func $discover (param i32 i32 i32)))
   (import "drs:staging-sync/account@0.1.0" "update" (func $update (param i32 i32 i32 i32 i32)))
   (import "drs:staging-sync/logging@0.1.0" "log" (func $log (param i32 i32 i32)))
+  {imports}
   (memory (export "memory") 16)
   (data (i32.const {PAIRS}) "{pairs}")
   (data (i32.const {INFO}) "{info}")

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use staging_sync_runtime::ErrorKind;
-use staging_sync_runtime::policy::Policy;
+use staging_sync_runtime::policy::{Policy, contract};
 
-use crate::guest::Guest;
+use crate::guest::{Guest, PACKAGE};
 use crate::limits;
 
 /// Why these bytes aren't loaded.
@@ -45,20 +45,87 @@ async fn what_asks_for_more_than_the_package_offers() {
 }
 
 #[tokio::test]
-async fn what_was_built_for_another_package() {
-    for version in ["0.2.0", "0.1.1", "1.0.0", "0.1.0-rc.1"] {
-        let import = format!(r#"(component (import "drs:staging-sync/account@{version}" (instance)))"#);
-        let message = refusal(&text(&import)).await;
-        let says = format!("was built for drs:staging-sync@{version}, and this host runs drs:staging-sync@0.1.0");
-        assert!(message.starts_with(&says), "{message}");
+async fn what_was_built_for_another_track() {
+    for version in ["0.2.0", "0.0.9", "1.0.0", "0.1.0-rc.1"] {
+        let import = format!(
+            r#"(component (import "drs:staging-sync/logging@0.1.0" (instance))
+                (import "drs:staging-sync/account@{version}" (instance)))"#
+        );
+        let says = format!(
+            "was built for drs:staging-sync@{version}, and this host runs policies of 0.1.x (it has 0.1.0): rebuild it \
+             with the package that `staging-sync policy wit` prints"
+        );
+        assert_eq!(refusal(&text(&import)).await, says);
     }
-    // The version is right, the content isn't: an interface that there's none of, an export of another type.
-    let shell = r#"(import "drs:staging-sync/shell@0.1.0" (instance (export "run" (func))))"#;
-    let unknown = refusal(&text(&format!("(component {shell} {EXPORTS})"))).await;
-    assert!(unknown.starts_with("doesn't fit drs:staging-sync@0.1.0: "), "{unknown}");
-    assert!(unknown.contains("drs:staging-sync/shell@0.1.0"), "{unknown}");
-    let types = refusal(&text(&format!("(component {EXPORTS})"))).await;
-    assert!(types.starts_with("doesn't fit drs:staging-sync@0.1.0: ") && types.contains("info"), "{types}");
+    let message = refusal(&text(r#"(component (import "drs:staging-sync/account" (instance)))"#)).await;
+    assert!(message.starts_with("was built for drs:staging-sync/account without a version, and"), "{message}");
+}
+
+/// A version of the package with these texts replaced.
+fn package(version: &str, changes: &[(&str, &str)]) -> String {
+    let begin = PACKAGE.replace("package drs:staging-sync@0.1.0;", &format!("package drs:staging-sync@{version};"));
+    changes.iter().fold(begin, |text, (old, new)| {
+        assert!(text.contains(old), "{old}");
+        text.replacen(old, new, 1)
+    })
+}
+
+/// A function, an interface and a field that the package doesn't have.
+const FUNCTION: (&str, &str) =
+    ("describe: func() -> account;", "describe: func() -> account; history: func() -> string;");
+const INTERFACE: (&str, &str) =
+    ("/// A policy: what", "interface archive { fetch: func(key: string) -> string; }\n/// A policy: what");
+const IMPORT: (&str, &str) = ("import logging;", "import logging; import archive;");
+const FIELD: (&str, &str) = ("total: u32,", "total: u32, note: option<string>,");
+
+#[tokio::test]
+async fn a_later_version_of_the_track_of_which_it_uses_nothing_new_is_loaded() {
+    for version in ["0.1.1", "0.1.27"] {
+        let package = package(version, &[FUNCTION, INTERFACE, IMPORT]);
+        let policy = Policy::from_bytes(&Guest { package, ..Guest::default() }.component(), limits()).await;
+        let policy = policy.expect("a policy");
+        assert_eq!(contract::built_for(policy.shape()), Some(version));
+        assert_eq!(policy.access().updates, true);
+    }
+}
+
+#[tokio::test]
+async fn what_the_package_does_not_have_is_named_with_the_version_that_has_it() {
+    let later = "it was built for 0.1.3, later than this host's 0.1.0. Upgrade staging-sync to a release that has 0.1.3, or \
+                 build the policy with the package that `staging-sync policy wit` prints here";
+    let never = "no released version has it so (0.1.0). Rebuild the policy with the package that `staging-sync policy wit \
+                 --version 0.1.0` prints";
+    let history = r#"(import "drs:staging-sync/account@0.1.0" "history" (func (param i32)))"#;
+    let fetch = r#"(import "drs:staging-sync/archive@0.1.0" "fetch" (func (param i32 i32 i32)))"#;
+    let lacks = |name: &str| format!("calls `{name}`, which drs:staging-sync@0.1.0 doesn't have");
+    let differs = "calls `account.update` with another type than drs:staging-sync@0.1.0 has it (there is no \
+                   `result.note` in the package)";
+    for (changes, imports, problems) in [
+        (&[FUNCTION][..], history.to_owned(), lacks("account.history")),
+        (&[INTERFACE, IMPORT], fetch.to_owned(), lacks("archive.fetch")),
+        (
+            &[FUNCTION, INTERFACE, IMPORT],
+            format!("{history} {fetch}"),
+            format!("{}; {}", lacks("account.history"), lacks("archive.fetch")),
+        ),
+        (&[FIELD], String::new(), differs.to_owned()),
+    ] {
+        for (version, advice) in [("0.1.3", later), ("0.1.0", never)] {
+            let guest = Guest { package: package(version, changes), imports: imports.clone(), ..Guest::default() };
+            assert_eq!(refusal(&guest.component()).await, format!("{problems}: {advice}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_has_exports_of_other_types() {
+    // An interface of a later version that only has types is no reason.
+    let types = r#"(import "drs:staging-sync/later@0.1.1" (instance (type $id string) (export "id" (type (eq $id)))))"#;
+    let message = refusal(&text(&format!("(component {types} {EXPORTS})"))).await;
+    let differs = "with another type than drs:staging-sync@0.1.0 has it (there is no";
+    assert!(message.starts_with(&format!("exports `info` {differs} `result` in the policy); exports ")), "{message}");
+    assert!(message.contains(&format!("exports `sync` {differs} `tick` in the policy); ")), "{message}");
+    assert!(message.contains("it was built for 0.1.1") && !message.contains("calls"), "{message}");
 }
 
 /// All names that a policy exports, with types of no policy.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use staging_sync_lab::{Fleet, Lab};
 use staging_sync_runtime::aws::sdk_api::Patience;
+use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::{Event, Tick};
 
 use crate::support::{patience, policy, runtime};
@@ -66,13 +67,23 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ticks")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_case_comes_out_as_its_file_says() {
-    let bless = std::env::var_os("BLESS").is_some();
+/// The files of the cases, in order.
+pub fn paths() -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder().join("cases")).expect("cases").map(|entry| entry.expect("a file").path()).collect();
     paths.sort();
-    let tasks: Vec<_> = paths.into_iter().map(|path| tokio::spawn(run_file(path, bless))).collect();
+    paths
+}
+
+/// What is different from a case's file with another policy, if anything is.
+pub async fn differences_with(policy: Policy, path: PathBuf) -> Option<String> {
+    run_file(policy, path, false).await.1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_comes_out_as_its_file_says() {
+    let (bless, policy) = (std::env::var_os("BLESS").is_some(), policy().await);
+    let tasks: Vec<_> = paths().into_iter().map(|path| tokio::spawn(run_file(policy.clone(), path, bless))).collect();
     let (mut differing, mut rows) = (Vec::new(), Vec::new());
     for task in tasks {
         let (row, difference) = task.await.expect("no panic");
@@ -84,11 +95,11 @@ async fn every_case_comes_out_as_its_file_says() {
 }
 
 /// Runs a case; its row in the table of faults, and what is different from the file, if anything is.
-async fn run_file(path: PathBuf, bless: bool) -> (String, Option<String>) {
+async fn run_file(policy: Policy, path: PathBuf, bless: bool) -> (String, Option<String>) {
     let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
     let text = fs::read_to_string(&path).expect("a readable file");
     let mut case: Case = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    case.ticks = run(&name, &case).await;
+    case.ticks = run(&name, &case, policy).await;
     let row = row(&case);
     let found = serde_json::to_string_pretty(&case).expect("JSON") + "\n";
     if bless {
@@ -101,7 +112,7 @@ async fn run_file(path: PathBuf, bless: bool) -> (String, Option<String>) {
     (row, difference)
 }
 
-async fn run(name: &str, case: &Case) -> Vec<Expected> {
+async fn run(name: &str, case: &Case, policy: Policy) -> Vec<Expected> {
     let base = fs::read_to_string(folder().join("base.json")).expect("the base fleet");
     let mut fleet: Value = serde_json::from_str(&base).expect("JSON");
     json_patch::merge(&mut fleet, &case.fleet);
@@ -109,7 +120,7 @@ async fn run(name: &str, case: &Case) -> Vec<Expected> {
     let lab = Lab::start(fleet).await.expect("a lab");
     let read = case.read_timeout_ms.map_or(patience().read, Duration::from_millis);
     let variables: Vec<_> = case.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let runtime = runtime(&lab, &variables, policy().await, Patience { read, ..patience() }).await.expect("a runtime");
+    let runtime = runtime(&lab, &variables, policy, Patience { read, ..patience() }).await.expect("a runtime");
     let event = case.event.clone().unwrap_or_else(|| json!({"operation": "sync_staging_accounts"}));
     let event = Event::parse(&event).expect("an event");
 

@@ -8,8 +8,11 @@ mod model;
 mod operators;
 mod overlap;
 mod plan;
+#[path = "../released/policies.rs"]
+mod policies;
 mod quotas;
 mod regions;
+mod released;
 mod removals;
 mod segments;
 mod session;
