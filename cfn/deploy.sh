@@ -2,12 +2,13 @@
 # Deploys one environment: packages the function, uploads it and the templates, and makes or updates the stack.
 #
 #   cfn/deploy.sh ENVIRONMENT [--dry-run] [--package ZIP]   e.g. cfn/deploy.sh test
-#   cfn/deploy.sh ENVIRONMENT --disable | --enable [--dry-run]
+#   cfn/deploy.sh ENVIRONMENT --disable | --enable [--operation NAME] [--dry-run]
 #
 # Settings are in cfn/environments/ENVIRONMENT.env, if there is such a file: one Name=Value a line, the names being the
 # parameters of master-template.yaml, or StackName (default <ProjectName>-<ENVIRONMENT>). Deploying again without a
 # change changes nothing. --dry-run asks AWS what there is, changes nothing, and tells what would be run. --disable
-# and --enable stop and start the schedule, and nothing else. Exit code: 0 done, 1 it can't be, 2 bad arguments.
+# and --enable stop and start all schedules, or that of one operation, and nothing else. Exit code: 0 done, 1 it can't be,
+# 2 bad arguments.
 set -euo pipefail
 
 readonly HERE=cfn
@@ -35,13 +36,18 @@ change() {
 
 # --- Arguments and settings
 
-environment='' dry_run=no schedule='' package=''
+environment='' dry_run=no schedule='' operation='' package=''
 while (($#)); do
     case $1 in
     --dry-run) dry_run=yes ;;
     --disable | --enable)
         [[ -z $schedule ]] || usage
         schedule=${1#--}
+        ;;
+    --operation)
+        [[ $# -ge 2 ]] || usage
+        operation=$2
+        shift
         ;;
     --package)
         [[ $# -ge 2 ]] || usage
@@ -57,15 +63,21 @@ while (($#)); do
     shift
 done
 [[ $environment =~ ^[a-z0-9][a-z0-9-]{0,11}$ ]] || usage
+[[ -z $operation || -n $schedule ]] || usage
 
 settings=$HERE/environments/$environment.env
 render() { # ARGUMENTS...
     local from=()
     [[ ! -f $settings ]] || from=(--settings "$settings")
-    python3 $HERE/render.py --template $HERE/master-template.yaml ${from[@]+"${from[@]}"} \
+    python3 -B $HERE/render.py --template $HERE/master-template.yaml ${from[@]+"${from[@]}"} \
         "Environment=$environment" "$@"
 }
 setting() { sed -n "s/^$1=//p" <<<"$values"; }
+# Operation, name and switch of every schedule, one a line: that of the sync, and those of a list as in Schedules.
+all_schedules() { # LIST
+    echo "sync_staging_accounts staging-account-sync EnableStagingAccountSync"
+    python3 -B $HERE/render.py --template $HERE/master-template.yaml --schedules "$1"
+}
 
 # --- Tools and credentials
 
@@ -88,10 +100,17 @@ function=${function:-$project-query-handler-$environment}
 table=$(setting TargetAccountsTable)
 concurrency=$(setting ReservedConcurrency)
 rule=$project-staging-account-sync-$environment
+schedules=$(all_schedules "$(setting Schedules)")
+count=$(wc -l <<<"$schedules")
+if [[ $(setting ScheduleTarget) == lambda && -n $concurrency ]] && ((concurrency < count)); then
+    fail "ReservedConcurrency=$concurrency is below the number of schedules, $count, so ticks that are due at once would be" \
+        "refused: raise it (by one more, for a refresh by hand), in $settings"
+fi
 if [[ $(setting ScheduleTarget) == state-machine ]]; then
     at_once=$(setting SegmentsAtOnce)
-    [[ -z $concurrency ]] || ((concurrency >= at_once)) ||
-        fail "ReservedConcurrency=$concurrency is below SegmentsAtOnce=$at_once, so segments would be refused:" \
+    [[ -z $concurrency ]] || ((concurrency >= at_once * count)) ||
+        fail "ReservedConcurrency=$concurrency is below SegmentsAtOnce=$at_once$( ((count == 1)) ||
+            echo " for each of $count schedules"), so segments would be refused:" \
             "raise the one (by one more, for a refresh by hand) or lower the other, in $settings"
     [[ $(setting MapMode) != INLINE ]] || ((at_once <= 40)) ||
         fail "SegmentsAtOnce=$at_once, and MapMode=INLINE has 40 at most: MapMode=DISTRIBUTED, in $settings"
@@ -140,17 +159,22 @@ if [[ -n $status ]]; then
     esac
 fi
 
-# --- The schedule alone
+# --- The schedules alone
 
-# Sets the stack's parameter and keeps all others.
-set_enabled() { # VALUE
-    if [[ $(parameter EnableStagingAccountSync) == "$1" ]]; then
-        say "the stack has EnableStagingAccountSync=$1 already"
+# Sets these parameters of the stack and keeps all others.
+set_enabled() { # VALUE SWITCH...
+    local value=$1 parameters=() name changed=no
+    shift
+    for name in "$@"; do
+        [[ $(parameter "$name") == "$value" ]] || changed=yes
+        parameters+=("ParameterKey=$name,ParameterValue=$value")
+    done
+    if [[ $changed == no ]]; then
+        say "the stack has $(printf '%s ' "$@")at $value already"
         return
     fi
-    local parameters=("ParameterKey=EnableStagingAccountSync,ParameterValue=$1") name
     for name in $(described "*(one['ParameterKey'] for one in stack['Parameters'])"); do
-        [[ $name == EnableStagingAccountSync ]] || parameters+=("ParameterKey=$name,UsePreviousValue=true")
+        [[ " $* " == *" $name "* ]] || parameters+=("ParameterKey=$name,UsePreviousValue=true")
     done
     change aws cloudformation update-stack --stack-name "$stack" --use-previous-template \
         --parameters "${parameters[@]}" --capabilities CAPABILITY_NAMED_IAM --output text
@@ -159,14 +183,30 @@ set_enabled() { # VALUE
 
 if [[ -n $schedule ]]; then
     [[ -n $status ]] || fail "there is no stack $stack in $region: deploy it first"
+    # What is deployed, whatever the settings say by now.
+    deployed=$(all_schedules "$(parameter Schedules)")
+    switches=() rules=() known=()
+    while read -r name part switch; do
+        known+=("$name")
+        [[ -z $operation || $operation == "$name" ]] || continue
+        rules+=("$project-$part-$environment")
+        switches+=("$switch")
+    done <<<"$deployed"
+    ((${#rules[@]})) || fail "the stack has no schedule of $operation: it has $(printf '%s ' "${known[@]}")"
     if [[ $schedule == disable ]]; then
-        change aws events disable-rule --name "$rule" # at once; then so that it stays
-        set_enabled false
+        for rule in "${rules[@]}"; do
+            change aws events disable-rule --name "$rule" # at once; then so that it stays
+        done
+        set_enabled false "${switches[@]}"
     else
-        set_enabled true
-        change aws events enable-rule --name "$rule" # it may have been disabled by hand
+        set_enabled true "${switches[@]}"
+        for rule in "${rules[@]}"; do
+            change aws events enable-rule --name "$rule" # it may have been disabled by hand
+        done
     fi
-    [[ $dry_run == yes ]] || say "the schedule $rule is ${schedule}d"
+    for rule in "${rules[@]}"; do
+        [[ $dry_run == yes ]] || say "the schedule $rule is ${schedule}d"
+    done
     exit 0
 fi
 
@@ -191,6 +231,14 @@ if [[ -z $status ]]; then
             "ask for a higher quota, or reserve none: a line ReservedConcurrency= (and nothing more) in $settings"
     fi
 fi
+# The rule of an operation that the stack doesn't have yet.
+deployed=$([[ -z $status ]] || all_schedules "$(parameter Schedules)")
+while read -r name part _; do
+    [[ $name != sync_staging_accounts && $deployed != *"$name $part "* ]] || continue
+    ! exists aws events describe-rule --name "$project-$part-$environment" ||
+        fail "there is a rule $project-$part-$environment already, which isn't this stack's: remove it, or leave $name out" \
+            "of Schedules in $settings"
+done <<<"$schedules"
 if [[ -n $table ]] && ! exists aws dynamodb describe-table --table-name "$table"; then
     fail "there is no table $table in $region, or it may not be looked at: TargetAccountsTable in $settings"
 fi
@@ -204,7 +252,8 @@ fi
 [[ -f $package ]] || fail "there is no package $package"
 
 digest() { cat "$@" | python3 -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'; }
-nested=("$HERE/lambda-stack.yaml" "$HERE/fanout-stack.yaml" "$HERE/eventbridge-stack.yaml" "$HERE/monitoring-stack.yaml")
+nested=("$HERE/lambda-stack.yaml" "$HERE/fanout-stack.yaml" "$HERE/eventbridge-stack.yaml" "$HERE/monitoring-stack.yaml"
+    "$HERE/schedule-stack.yaml")
 # Named by their digests: what is there already is the same, and what a stack refers to never changes.
 code_key=staging-sync/code/$(digest "$package").zip
 template_prefix=staging-sync/templates/$(digest "${nested[@]}")
@@ -226,7 +275,7 @@ upload() { # FILE KEY
         --expected-bucket-owner "$account" --output text >&2
 }
 uploaded "$code_key" || upload "$package" "$code_key"
-if ! uploaded "$template_prefix/$(basename "${nested[3]}")"; then # the last one, so all of them
+if ! uploaded "$template_prefix/$(basename "${nested[${#nested[@]} - 1]}")"; then # the last one, so all of them
     for template in "${nested[@]}"; do
         upload "$template" "$template_prefix/$(basename "$template")"
     done
@@ -237,15 +286,14 @@ fi
 mkdir -p target/package
 rendered=target/package/master-$environment.yaml
 values=$(render --out "$rendered" "ArtifactBucket=$bucket" "TemplatePrefix=$template_prefix" "CodeKey=$code_key")
-enabled=$(render --only EnableStagingAccountSync)
+switches=" $(cut -d ' ' -f 3 <<<"$schedules" | tr '\n' ' ')"
 overrides=()
 while IFS= read -r value; do
-    # Whether the schedule is on stays as it is, unless the settings say otherwise.
-    case $value in
-    StackName=*) ;;
-    EnableStagingAccountSync=*) [[ -z $enabled ]] || overrides+=("$value") ;;
-    *) overrides+=("$value") ;;
-    esac
+    # Whether a schedule is on stays as it is, unless the settings say otherwise.
+    name=${value%%=*}
+    [[ $name != StackName ]] || continue
+    [[ $switches != *" $name "* || -n $(render --only "$name") ]] || continue
+    overrides+=("$value")
 done <<<"$values"
 change aws cloudformation deploy --stack-name "$stack" --template-file "$rendered" \
     --parameter-overrides "${overrides[@]}" --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset >&2 ||
@@ -258,4 +306,6 @@ if [[ $dry_run == yes ]]; then
 fi
 look
 described "*(one['OutputKey'] + '\t' + one['OutputValue'] for one in stack.get('Outputs', [])), sep='\n'"
-say "the schedule is $([[ $(parameter EnableStagingAccountSync) == true ]] && echo on || echo off)"
+while read -r name _ switch; do
+    say "the schedule of $name is $([[ $(parameter "$switch") == true ]] && echo on || echo off)"
+done <<<"$schedules"

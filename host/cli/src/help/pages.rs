@@ -187,6 +187,10 @@ pub const PAGES: &[Page] = &[
         examples: &[
             ("staging-sync serve --every 5m", "a tick every five minutes"),
             (
+                "staging-sync serve --schedule sync_staging_accounts=5m --schedule staging_drift_report=1h",
+                "two operations, each at its own rate",
+            ),
+            (
                 "staging-sync serve --every 5m --log plain --listen 127.0.0.1:9090",
                 "human-readable log lines, another port",
             ),

@@ -19,7 +19,7 @@ fn parsed(resolve: &mut Resolve, text: &str) -> PackageId {
 fn breaks(built_for: &str, host: &str) -> Option<String> {
     let mut resolve = Resolve::default();
     // Two packages of one name have to be of two versions.
-    let host = host.replace("\npackage drs:staging-sync@", "\npackage drs:staging-sync@99.");
+    let host = host.replace("\npackage drs:staging-sync@0.", "\npackage drs:staging-sync@99.");
     let packages = [parsed(&mut resolve, built_for), parsed(&mut resolve, &host)];
     let [built_for, host] =
         packages.map(|package| resolve.select_world(&[package], Some("policy")).expect("the world"));
@@ -86,9 +86,10 @@ fn an_added_function_keeps_the_promise_and_other_changes_break_it() {
 fn a_package_is_printed_by_its_version() {
     let folder = folder("wit");
     let wit = |more: &[&str]| staging_sync(&folder, &[&["policy", "wit"], more].concat());
-    assert_eq!(wit(&[]), (0, CURRENT.to_owned(), String::new()));
-    for (version, text) in RELEASED {
-        assert_eq!(wit(&["--version", version]), (0, text.to_owned(), String::new()));
+    assert!(wit(&[]) == (0, CURRENT.to_owned(), String::new()), "the current one");
+    assert_eq!(wit(&["--version", VERSION]), wit(&[]));
+    for (version, text) in RELEASED.iter().filter(|(version, _)| *version != VERSION) {
+        assert!(wit(&["--version", version]) == (0, text.to_string(), String::new()), "{version}");
     }
     let (code, stdout, stderr) = wit(&["--version", "0.1.99"]);
     assert_eq!((code, stdout.as_str()), (2, ""));

@@ -111,7 +111,7 @@ async fn one_that_fails_is_told_and_the_other_goes_on() {
         .health_until(|status, health| status == 503 && of(health, "sync_staging_accounts")["status"] == "ok")
         .await;
     assert_eq!((&health["operation"], &health["status"]), (&json!("another_operation"), &json!("failing")), "{health}");
-    assert!(health["error"].as_str().is_some_and(|error| error.starts_with("PolicyFailed: summarize: ")), "{health}");
+    assert!(health["error"].as_str().is_some_and(|error| error.starts_with("PolicyRefused: ")), "{health}");
     assert_eq!(stored(&lab), "777788889999");
     let (_, metrics) = service.get("/metrics").await;
     for line in [

@@ -9,12 +9,12 @@ pub const CURRENT: &str = include_str!("../../../../wit/policy.wit");
 /// Each released version and its text, oldest first. What is here never changes.
 pub const RELEASED: [(&str, &str); 1] = [("0.1.0", include_str!("../../../../wit/released/0.1.0/policy.wit"))];
 
-/// The text of a version, if this host knows it.
+/// The text of a version, if this host knows it. The current one may have better comments than when it was released.
 pub fn text(version: &str) -> Option<&'static str> {
-    match RELEASED.iter().find(|(released, _)| *released == version) {
-        Some((_, text)) => Some(text),
-        None => (version == VERSION).then_some(CURRENT),
+    if version == VERSION {
+        return Some(CURRENT);
     }
+    RELEASED.iter().find(|(released, _)| *released == version).map(|(_, text)| *text)
 }
 
 /// The versions that this host knows, oldest first.
