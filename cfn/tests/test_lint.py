@@ -77,6 +77,8 @@ LIMITS = {
 }
 # The longest values that the parameters' patterns allow.
 LONGEST = {"ProjectName": "p" * 30, "Environment": "e" * 12}
+# What schedules.py leaves for the operation at the longest values: the rule's name decides.
+OPERATION = {"OperationName": "o" * (64 - 30 - 12 - 2), "Operation": "o" * 20}
 
 
 def names(value):
@@ -92,7 +94,7 @@ def names(value):
             for key, own in values.items():
                 text = text.replace("${%s}" % key, max(names(own), key=len))
             return names({function: text})
-        for key, longest in LONGEST.items():
+        for key, longest in (LONGEST | OPERATION).items():
             inner = inner.replace("${%s}" % key, longest)
         assert "${" not in inner, inner
         return [inner]

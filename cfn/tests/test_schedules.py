@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cfnlint.decode.cfn_yaml import load
@@ -16,7 +17,6 @@ import schedules  # noqa: E402
 
 OPERATION = "staging_drift_report"
 RULE = "aws-drs-orchestration-staging-drift-report-test"
-SYNC_RULE = "aws-drs-orchestration-staging-account-sync-test"
 SETTINGS = "Schedules=staging_drift_report=1h\nAlarmTopicArn=arn:aws:sns:us-east-1:123456789012:on-call\n"
 
 
@@ -110,85 +110,111 @@ def test_the_rendered_template_is_good_and_passes_every_parameter(rendered):
     assert set(template["Resources"]) - set(source["Resources"]) == {"StagingDriftReportSchedule", "CapacitySchedule"}
 
 
-@pytest.fixture
-def scheduled(cloud, tmp_path):
-    """The account after a deployment with a further schedule, from a copy of cfn/; it is as it was afterwards."""
-    shutil.copytree(CFN, tmp_path / "cfn", ignore=shutil.ignore_patterns("tests", "__pycache__"))
-    settings = tmp_path / "cfn/environments/test.env"
-    settings.write_text(SETTINGS)
+class Scheduled:
+    """An environment of its own with a further schedule, deployed from a copy of cfn/."""
 
-    def deploy(*arguments: str) -> subprocess.CompletedProcess:
-        more = () if {"--disable", "--enable"} & set(arguments) else ("--package", str(cloud.package))
-        command = [tmp_path / "cfn/deploy.sh", "test", *arguments, *more]
-        return subprocess.run(command, env=cloud.env, text=True, capture_output=True, timeout=300)
+    environment = "more"
+    rule = f"aws-drs-orchestration-staging-drift-report-{environment}"
+    sync_rule = f"aws-drs-orchestration-staging-account-sync-{environment}"
+    function = f"aws-drs-orchestration-query-handler-{environment}"
+    stack = f"aws-drs-orchestration-{environment}"
 
-    done = deploy()
+    def __init__(self, cloud: Cloud, folder: Path):
+        self.cloud, self.folder = cloud, folder
+        shutil.copytree(CFN, folder / "cfn", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+
+    def deploy(self, *arguments: str, settings: str | None = None) -> subprocess.CompletedProcess:
+        if settings is not None:
+            (self.folder / f"cfn/environments/{self.environment}.env").write_text(settings)
+        more = () if {"--disable", "--enable"} & set(arguments) else ("--package", str(self.cloud.package))
+        command = [self.folder / "cfn/deploy.sh", self.environment, *arguments, *more]
+        done = subprocess.run(command, env=self.cloud.env, text=True, capture_output=True, timeout=300)
+        return done
+
+    def states(self) -> tuple[str, str]:
+        """Of the rule of the operation, and of that of the sync."""
+        events = self.cloud.client("events")
+        return tuple(events.describe_rule(Name=rule)["State"] for rule in (self.rule, self.sync_rule))
+
+    def parameters(self) -> dict[str, str]:
+        [stack] = self.cloud.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
+        return {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+
+
+@pytest.fixture(scope="module")
+def scheduled(cloud, tmp_path_factory):
+    scheduled = Scheduled(cloud, tmp_path_factory.mktemp("scheduled"))
+    done = scheduled.deploy(settings=SETTINGS)
     assert done.returncode == 0, done.stderr
     assert "the schedule of staging_drift_report is on" in done.stderr
-    cloud.deploy_copy = deploy
-    yield cloud
-    settings.unlink()
-    done = deploy()
-    assert done.returncode == 0, done.stderr
-    rules = cloud.client("events").list_rules()["Rules"]
-    assert RULE not in [rule["Name"] for rule in rules], "an operation that is listed no more has no rule"
-    assert "EnableStagingDriftReport" not in cloud.parameters()
-
-
-def state(cloud: Cloud, rule: str) -> str:
-    return cloud.client("events").describe_rule(Name=rule)["State"]
+    yield scheduled
+    cloud.client("cloudformation").delete_stack(StackName=scheduled.stack)
+    names = [rule["Name"] for rule in cloud.client("events").list_rules()["Rules"]]
+    assert scheduled.rule not in names, "uninstalling covers every schedule"
 
 
 def test_a_rule_a_permission_an_alarm_and_a_switch(scheduled):
-    events = scheduled.client("events")
-    rule = events.describe_rule(Name=RULE)
+    events = scheduled.cloud.client("events")
+    rule = events.describe_rule(Name=scheduled.rule)
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 hour)", "ENABLED")
-    [target] = events.list_targets_by_rule(Rule=RULE)["Targets"]
-    assert target["Arn"] == scheduled.function()["FunctionArn"]
+    [target] = events.list_targets_by_rule(Rule=scheduled.rule)["Targets"]
+    function = scheduled.cloud.client("lambda").get_function_configuration(FunctionName=scheduled.function)
+    assert target["Arn"] == function["FunctionArn"]
     assert json.loads(target["Input"]) == {"operation": OPERATION}
-    sqs = scheduled.client("sqs")
-    queue = sqs.get_queue_url(QueueName="aws-drs-orchestration-staging-drift-report-undelivered-test")["QueueUrl"]
+    sqs = scheduled.cloud.client("sqs")
+    queue = sqs.get_queue_url(QueueName="aws-drs-orchestration-staging-drift-report-undelivered-more")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     assert target["DeadLetterConfig"]["Arn"] == queue["QueueArn"]
 
-    function = "aws-drs-orchestration-query-handler-test"
-    policy = json.loads(scheduled.client("lambda").get_policy(FunctionName=function)["Policy"])
+    policy = json.loads(scheduled.cloud.client("lambda").get_policy(FunctionName=scheduled.function)["Policy"])
     sources = [statement["Condition"]["ArnLike"]["AWS:SourceArn"] for statement in policy["Statement"]]
-    assert sorted(sources) == sorted([rule["Arn"], scheduled.rule()["Arn"]])
+    sync = events.describe_rule(Name=scheduled.sync_rule)["Arn"]
+    assert sorted(sources) == sorted([rule["Arn"], sync])
 
-    alarms = scheduled.client("cloudwatch").describe_alarms(AlarmNamePrefix="aws-drs-orchestration-staging-drift-report-")
+    alarms = scheduled.cloud.client("cloudwatch").describe_alarms(
+        AlarmNamePrefix="aws-drs-orchestration-staging-drift-report-"
+    )
     alarms = {alarm["AlarmName"]: alarm for alarm in alarms["MetricAlarms"]}
-    names = [f"aws-drs-orchestration-staging-drift-report-{kind}-test" for kind in ("accounts-failing", "no-tick")]
+    names = [f"aws-drs-orchestration-staging-drift-report-{kind}-more" for kind in ("accounts-failing", "no-tick")]
     assert sorted(alarms) == names
     alarm = alarms[names[1]]
     assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (3600, 3, "breaching")
     dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
-    assert dimensions == {"functionName": function, "operation": OPERATION}
+    assert dimensions == {"functionName": scheduled.function, "operation": OPERATION}
     assert alarm["AlarmActions"] == ["arn:aws:sns:us-east-1:123456789012:on-call"]
     assert scheduled.parameters()["EnableStagingDriftReport"] == "true"
 
 
 def test_disable_covers_all_schedules_or_one(scheduled):
     before = scheduled.parameters()
-    done = scheduled.deploy_copy("--disable", "--dry-run")
-    assert done.stdout.count("would run: aws events disable-rule") == 2, done.stdout
-    assert (state(scheduled, RULE), state(scheduled, SYNC_RULE)) == ("ENABLED", "ENABLED")
+    done = scheduled.deploy("--disable", "--dry-run")
+    assert done.stdout.count("would run: aws events disable-rule") == 2, done.stdout + done.stderr
+    assert scheduled.states() == ("ENABLED", "ENABLED")
 
-    done = scheduled.deploy_copy("--disable", "--operation", OPERATION)
+    done = scheduled.deploy("--disable", "--operation", OPERATION)
     assert done.returncode == 0, done.stderr
-    assert (state(scheduled, RULE), state(scheduled, SYNC_RULE)) == ("DISABLED", "ENABLED")
+    assert scheduled.states() == ("DISABLED", "ENABLED")
     assert scheduled.parameters() == before | {"EnableStagingDriftReport": "false"}
     # Deploying meanwhile doesn't switch it on again.
-    assert scheduled.deploy_copy().returncode == 0
-    assert state(scheduled, RULE) == "DISABLED"
+    done = scheduled.deploy()
+    assert done.returncode == 0, done.stderr
+    assert "the schedule of staging_drift_report is off" in done.stderr
+    assert scheduled.states() == ("DISABLED", "ENABLED")
 
-    done = scheduled.deploy_copy("--disable")
+    done = scheduled.deploy("--disable")
     assert done.returncode == 0, done.stderr
-    assert (state(scheduled, RULE), state(scheduled, SYNC_RULE)) == ("DISABLED", "DISABLED")
-    done = scheduled.deploy_copy("--enable")
+    assert scheduled.states() == ("DISABLED", "DISABLED")
+    done = scheduled.deploy("--enable")
     assert done.returncode == 0, done.stderr
-    assert (state(scheduled, RULE), state(scheduled, SYNC_RULE)) == ("ENABLED", "ENABLED")
+    assert scheduled.states() == ("ENABLED", "ENABLED")
     assert scheduled.parameters() == before
 
-    done = scheduled.deploy_copy("--disable", "--operation", "capacity")
+    done = scheduled.deploy("--disable", "--operation", "capacity")
     assert (done.returncode, "it has sync_staging_accounts staging_drift_report" in done.stderr) == (1, True), done.stderr
+
+
+def test_an_operation_that_is_listed_no_more_has_no_rule(scheduled):
+    done = scheduled.deploy(settings="")
+    assert done.returncode == 0, done.stderr
+    names = [rule["Name"] for rule in scheduled.cloud.client("events").list_rules()["Rules"]]
+    assert scheduled.sync_rule in names and scheduled.rule not in names

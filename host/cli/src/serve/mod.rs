@@ -32,7 +32,7 @@ On the first signal, the service finishes the current ticks and stops. A second 
 the service logs the error and tries the next tick.")]
 pub struct Arguments {
     /// The time from the start of one tick to the start of the next, such as 30s, 5m or 1h30m. 1s to 24h. The short form of
-    /// --schedule for the operation in --event.
+    /// --schedule for the operation in --event. Required, unless there is a --schedule.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, required_unless_present = "schedule")]
     every: Option<Duration>,
     /// An operation, and the time from the start of one of its ticks to the start of the next. Can be repeated, for other

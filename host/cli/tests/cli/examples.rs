@@ -71,6 +71,7 @@ pub fn fill(folder: &Path) {
             fs::copy(file.path(), folder.join("cases").join(case).join(file.file_name())).expect("a copy");
         }
     }
+    fs::create_dir_all(folder.join("wit")).expect("a folder");
     for place in [".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions", ".config/elvish"] {
         fs::create_dir_all(folder.join(place)).expect("a folder");
     }
