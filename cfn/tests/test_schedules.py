@@ -171,18 +171,23 @@ def test_a_rule_a_permission_an_alarm_and_a_switch(scheduled):
     sync = events.describe_rule(Name=scheduled.sync_rule)["Arn"]
     assert sorted(sources) == sorted([rule["Arn"], sync])
 
-    alarms = scheduled.cloud.client("cloudwatch").describe_alarms(
-        AlarmNamePrefix="aws-drs-orchestration-staging-drift-report-"
-    )
-    alarms = {alarm["AlarmName"]: alarm for alarm in alarms["MetricAlarms"]}
-    names = [f"aws-drs-orchestration-staging-drift-report-{kind}-more" for kind in ("accounts-failing", "no-tick")]
-    assert sorted(alarms) == names
-    alarm = alarms[names[1]]
-    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (3600, 3, "breaching")
-    dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
-    assert dimensions == {"functionName": scheduled.function, "operation": OPERATION}
-    assert alarm["AlarmActions"] == ["arn:aws:sns:us-east-1:123456789012:on-call"]
     assert scheduled.parameters()["EnableStagingDriftReport"] == "true"
+
+
+def test_alarms_watch_the_operation_by_its_interval():
+    # moto makes no alarms, so the template itself is looked at.
+    resources = load(str(CFN / "schedule-stack.yaml"))["Resources"]
+    alarms = {name: one for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+    assert set(alarms) == {"NoTickAlarm", "AccountsFailingAlarm"}
+    dimensions = {"functionName": {"Ref": "FunctionName"}, "operation": {"Ref": "Operation"}}
+    for name, alarm in alarms.items():
+        properties = alarm["Properties"]
+        assert {one["Name"]: one["Value"] for one in properties["Dimensions"]} == dimensions, name
+        assert (properties["Period"], properties["EvaluationPeriods"]) == ({"Ref": "IntervalSeconds"}, 3), name
+        assert properties["AlarmActions"], name
+        assert "${ProjectName}-${OperationName}-" in properties["AlarmName"]["Fn::Sub"], name
+    assert alarms["NoTickAlarm"]["Properties"]["TreatMissingData"] == "breaching"
+    assert (alarms["NoTickAlarm"]["Condition"], alarms["AccountsFailingAlarm"]["Condition"]) == ("Watch", "Monitor")
 
 
 def test_disable_covers_all_schedules_or_one(scheduled):

@@ -42,12 +42,13 @@ pub struct Service {
     /// The runtimes of each source's current policies.
     runtimes: Vec<Mutex<ByOperation<Arc<Runtime>>>>,
     /// The same of the policy before, where only that one serves an operation.
-    runtimes_of_previous: Vec<Mutex<ByOperation<(Arc<Release>, Arc<Runtime>)>>>,
+    runtimes_of_previous: Vec<Mutex<ByOperation<Previous>>>,
 }
 
 /// What runs the ticks of each operation, with the count of changes that it's of. Ticks of several operations may run at
 /// once: each has its own numbers, order of accounts and tape, and all share what is known of AWS.
 type ByOperation<T> = BTreeMap<String, (u64, T)>;
+type Previous = (Arc<Release>, Arc<Runtime>);
 
 /// What serves an operation.
 struct Serving<'a> {

@@ -85,7 +85,7 @@ async fn a_later_version_of_the_track_of_which_it_uses_nothing_new_is_loaded() {
         let policy = Policy::from_bytes(&Guest { package, ..Guest::default() }.component(), limits()).await;
         let policy = policy.expect("a policy");
         assert_eq!(contract::built_for(policy.shape()), Some(version));
-        assert_eq!(policy.access().updates, true);
+        assert!(policy.access().updates);
     }
 }
 
