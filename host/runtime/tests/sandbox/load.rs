@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use staging_sync_runtime::ErrorKind;
+use staging_sync_lab::Lab;
 use staging_sync_runtime::policy::{Policy, contract};
+use staging_sync_runtime::{ErrorKind, Event, Tick};
 
-use crate::guest::{Guest, PACKAGE};
+use crate::guest::{ADDED, Guest, PACKAGE};
 use crate::limits;
+use crate::support::{patience, runtime, stored_ids, targets};
 
 /// Why these bytes aren't loaded.
 async fn refusal(bytes: &[u8]) -> String {
@@ -78,14 +80,18 @@ const INTERFACE: (&str, &str) =
 const IMPORT: (&str, &str) = ("import logging;", "import logging; import archive;");
 const FIELD: (&str, &str) = ("total: u32,", "total: u32, note: option<string>,");
 
-#[tokio::test]
-async fn a_later_version_of_the_track_of_which_it_uses_nothing_new_is_loaded() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_version_of_the_track_of_which_it_uses_nothing_new_decides_ticks() {
     for version in ["0.1.1", "0.1.27"] {
         let package = package(version, &[FUNCTION, INTERFACE, IMPORT]);
         let policy = Policy::from_bytes(&Guest { package, ..Guest::default() }.component(), limits()).await;
         let policy = policy.expect("a policy");
         assert_eq!(contract::built_for(policy.shape()), Some(version));
         assert!(policy.access().updates);
+        let lab = Lab::start(targets([(vec![], vec![])])).await.expect("a lab");
+        let runtime = runtime(&lab, &[], policy, patience()).await.expect("a runtime");
+        let report = runtime.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await.expect("a report");
+        assert_eq!((report.counts.updated, stored_ids(&lab)), (1, vec![vec![ADDED.to_owned()]]), "{version}");
     }
 }
 
