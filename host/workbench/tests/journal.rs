@@ -79,7 +79,8 @@ async fn whatever_a_tick_removes_in_a_small_world_comes_back_to_the_byte() {
         },
     )
     .await;
-    assert!(removals.into_inner() > 500, "entries are removed in many worlds");
+    let removals = removals.into_inner();
+    assert!(removals > 100, "entries are removed in many worlds, not in {removals}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
