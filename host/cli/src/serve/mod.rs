@@ -1,6 +1,6 @@
 //! `staging-sync serve`: a tick at each interval, as a service in a container or on a machine.
 
-mod duration;
+pub mod duration;
 mod http;
 mod prometheus;
 mod state;
