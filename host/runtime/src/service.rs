@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::Config;
+use crate::activation::rollouts::Seen;
 use crate::activation::signature::Key;
 use crate::activation::{Admission, CurrentPolicies, Fallback, PolicySource, Rejected};
 use crate::aws::sdk_api::SdkApi;
@@ -200,8 +201,9 @@ impl Service {
         let (deadline, known_by) = (tick.deadline, TickKnownBy::of(&tick));
         let mut report = runtime.tick(tick, progress).await?;
         if let (Some(current), Some((step, evidence)), false) = (&current, &report.rollout, report.tick.dry_run) {
-            let until = deadline.map(|deadline| deadline - self.config.deadline_margin / 8);
-            source.record(current, (*step, evidence), &known_by.tick(&report), until).await;
+            let until = deadline.and_then(|deadline| deadline.checked_sub(self.config.deadline_margin / 8));
+            let seen = Seen { step: *step, evidence: evidence.clone(), tick: known_by.tick(&report) };
+            source.record(current, seen, until).await;
         }
         if report.demoted {
             source.demote(&active).await;

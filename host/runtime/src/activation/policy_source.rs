@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::manifest::{self, Entry, Manifest};
-use super::rollouts::{self, KnownRollout};
+use super::rollouts::{Seen, Watched};
 use super::{Admission, Rejected, Revision, Step};
 use crate::metrics::{self, Metric};
 use crate::policy::{COMPONENT, Release};
-use crate::rollout::{Evidence, Stage, TickRef};
+use crate::rollout::Stage;
 use crate::store::Fetched;
 use crate::store::location::Location;
 use crate::text;
@@ -32,8 +32,8 @@ pub struct PolicySource {
     /// The policy of the package, unless it is the source.
     packaged: Option<Location>,
     state: Mutex<State>,
-    /// The rollout's document as it was seen last.
-    rollout: Mutex<Option<KnownRollout>>,
+    /// What is known of the rollout.
+    rollout: Mutex<Watched>,
 }
 
 #[derive(Default)]
@@ -227,21 +227,13 @@ impl PolicySource {
     pub async fn rollout(&self, current: &CurrentPolicies, until: Option<Instant>) -> Option<Stage> {
         let manifest = current.manifest.as_ref()?;
         current.shadow.as_ref()?;
-        let mut known = self.rollout.lock().await;
-        rollouts::look(&self.at, manifest, &mut known, until).await
+        self.rollout.lock().await.look(&self.at, manifest, until).await
     }
 
     /// Keeps what a tick saw of a rollout, and does what follows from it.
-    pub async fn record(
-        &self,
-        current: &CurrentPolicies,
-        (step, evidence): (usize, &Evidence),
-        tick: &TickRef,
-        until: Option<Instant>,
-    ) {
+    pub async fn record(&self, current: &CurrentPolicies, seen: Seen, until: Option<Instant>) {
         let Some(manifest) = &current.manifest else { return };
-        let mut known = self.rollout.lock().await;
-        rollouts::record(&self.at, manifest, &mut known, (step, evidence), tick, until).await;
+        self.rollout.lock().await.record(&self.at, manifest, seen, until).await;
     }
 
     /// Why the source isn't followed, if it isn't.

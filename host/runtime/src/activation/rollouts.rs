@@ -38,9 +38,27 @@ pub struct Stored {
 }
 
 /// A document as a host saw it last.
-pub struct KnownRollout {
+struct Known {
     place: String,
     stored: Stored,
+}
+
+/// What a tick saw of a candidate.
+pub struct Seen {
+    /// At which step, from 1 on.
+    pub step: usize,
+    /// What it saw.
+    pub evidence: Evidence,
+    /// What the tick is known by.
+    pub tick: TickRef,
+}
+
+/// What a host knows of the rollout of its manifest.
+#[derive(Default)]
+pub(super) struct Watched {
+    known: Option<Known>,
+    /// What couldn't be recorded yet: it may abort the rollout, so the candidate decides nothing until it is.
+    pending: Option<Seen>,
 }
 
 impl From<&Entry> for PolicyId {
@@ -107,73 +125,67 @@ pub async fn update(
     Err(StoreError::passing(format!("{}: other writers keep changing it", place(at, sha256))).into())
 }
 
-/// What a tick goes by of the rollout of a manifest's shadow policy. A host that can't read it runs the active policy for every
-/// account.
-pub(super) async fn look(
-    at: &Location,
-    manifest: &Manifest,
-    known: &mut Option<KnownRollout>,
-    until: Option<Instant>,
-) -> Option<Stage> {
-    let shadow = manifest.shadow.as_ref()?;
-    let place = place(at, &shadow.sha256);
-    let title = place.to_string();
-    let before = known.take().filter(|known| known.place == title);
-    let version = before.as_ref().map(|known| known.stored.version.clone());
-    let stored = match in_time(until, place.get(version.as_deref(), MAX_BYTES)).await {
-        Ok(Fetched::Same) => before.map(|known| known.stored),
-        Ok(Fetched::Missing) => None,
-        Ok(Fetched::Found { bytes, version }) => match parse(&place, &bytes, version) {
-            Ok(stored) => Some(stored),
-            Err(error) => {
-                unreadable(&error);
+impl Watched {
+    /// What a tick goes by of the rollout of a manifest's shadow policy. A host that can't read it, or that couldn't record what
+    /// it saw, runs the active policy for every account.
+    pub(super) async fn look(&mut self, at: &Location, manifest: &Manifest, until: Option<Instant>) -> Option<Stage> {
+        let shadow = manifest.shadow.as_ref()?;
+        if let Some(seen) = self.pending.take() {
+            self.record(at, manifest, seen, until).await;
+        }
+        if self.pending.is_some() {
+            return None;
+        }
+        let place = place(at, &shadow.sha256);
+        let title = place.to_string();
+        let before = self.known.take().filter(|known| known.place == title);
+        let version = before.as_ref().map(|known| known.stored.version.clone());
+        let stored = match in_time(until, place.get(version.as_deref(), MAX_BYTES)).await {
+            Ok(Fetched::Same) => before.map(|known| known.stored),
+            Ok(Fetched::Missing) => None,
+            Ok(Fetched::Found { bytes, version }) => match parse(&place, &bytes, version) {
+                Ok(stored) => Some(stored),
+                Err(error) => {
+                    unreadable(&error);
+                    None
+                }
+            },
+            // S3 answers so as well where there's no document, as for a shadow policy without a rollout.
+            Err(error) if error.denied && before.is_none() => {
+                tracing::debug!(error = %error, "policy rollout: none, or one that this role may not read");
                 None
             }
-        },
-        // S3 answers so as well where there's no document, as for a shadow policy without a rollout.
-        Err(error) if error.denied && before.is_none() => {
-            tracing::debug!(error = %error, "policy rollout: none, or one that this role may not read");
-            None
-        }
-        Err(error) => {
-            unreadable(&error.message);
-            None
-        }
-    };
-    let stored = stored?;
-    let stage = stored.document.stage(&(&manifest.active).into(), &shadow.into());
-    *known = Some(KnownRollout { place: title, stored });
-    stage
-}
+            Err(error) => {
+                unreadable(&error.message);
+                None
+            }
+        };
+        let stored = stored?;
+        let stage = stored.document.stage(&(&manifest.active).into(), &shadow.into());
+        self.known = Some(Known { place: title, stored });
+        stage
+    }
 
-fn unreadable(error: &str) {
-    tracing::warn!(error, "policy rollout unreadable: the active policy decides every account");
-}
-
-/// Keeps what a tick saw, and does what follows from it: the rollout goes on, is aborted, or its candidate becomes active.
-pub(super) async fn record(
-    at: &Location,
-    manifest: &Manifest,
-    known: &mut Option<KnownRollout>,
-    (step, evidence): (usize, &Evidence),
-    tick: &TickRef,
-    until: Option<Instant>,
-) {
-    let Some(shadow) = &manifest.shadow else { return };
-    let work = record_and_go_on(at, manifest, shadow, known, (step, evidence), tick);
-    let kept = match until {
-        Some(until) => timeout_at(until, work).await.unwrap_or_else(|_| Err("out of time".to_owned().into())),
-        None => work.await,
-    };
-    if let Err(error) = kept {
-        tracing::error!(
-            manifest = %at,
-            tick = tick.id,
-            differences = evidence.different,
-            failures = evidence.failed,
-            error = %error,
-            "policy rollout: what this tick saw couldn't be recorded; the next tick looks again"
-        );
+    /// Keeps what a tick saw, and does what follows from it: the rollout goes on, is aborted, or its candidate becomes active.
+    pub(super) async fn record(&mut self, at: &Location, manifest: &Manifest, seen: Seen, until: Option<Instant>) {
+        let Some(shadow) = &manifest.shadow else { return };
+        let work = record_and_go_on(at, manifest, shadow, &mut self.known, &seen);
+        let kept = match until {
+            Some(until) => timeout_at(until, work).await.unwrap_or_else(|_| Err("out of time".to_owned().into())),
+            None => work.await,
+        };
+        if let Err(error) = kept {
+            let Seen { evidence, tick, .. } = &seen;
+            tracing::error!(
+                manifest = %at,
+                tick = tick.id,
+                differences = evidence.different,
+                failures = evidence.failed,
+                error = %error,
+                "policy rollout not recorded: the active policy decides every account until it is"
+            );
+            self.pending = Some(seen);
+        }
     }
 }
 
@@ -181,9 +193,8 @@ async fn record_and_go_on(
     at: &Location,
     manifest: &Manifest,
     shadow: &Entry,
-    known: &mut Option<KnownRollout>,
-    (step, evidence): (usize, &Evidence),
-    tick: &TickRef,
+    known: &mut Option<Known>,
+    Seen { step, evidence, tick }: &Seen,
 ) -> Result<(), Unchanged> {
     let (active, candidate) = (PolicyId::from(&manifest.active), PolicyId::from(shadow));
     let place = place(at, &shadow.sha256);
@@ -201,11 +212,11 @@ async fn record_and_go_on(
         if !document.is_of(&active, &candidate) {
             return Ok(());
         }
-        let Some(events) = document.record(step, evidence, tick, HOST) else { break };
+        let Some(events) = document.record(*step, evidence, tick, HOST) else { break };
         let bytes = document.text().into_bytes();
         if let Some(version) = place.replace(bytes, When::Is(before.version)).await? {
             told(at, &document, evidence, tick, &events);
-            *known = Some(KnownRollout { place: place.to_string(), stored: Stored { document, version } });
+            *known = Some(Known { place: place.to_string(), stored: Stored { document, version } });
             break;
         }
     }
@@ -214,11 +225,15 @@ async fn record_and_go_on(
     {
         promote(at, &active, &candidate, &tick.at).await?;
         *known = match read(at, &shadow.sha256).await? {
-            Some(stored) => KnownRollout { place: place.to_string(), stored },
+            Some(stored) => Known { place: place.to_string(), stored },
             None => return Ok(()),
         };
     }
     Ok(())
+}
+
+fn unreadable(error: &str) {
+    tracing::warn!(error, "policy rollout unreadable: the active policy decides every account");
 }
 
 /// Says what a tick's evidence brought about.
