@@ -15,6 +15,7 @@ mod pages;
 mod plan;
 mod publish;
 mod repair;
+mod rollout;
 mod schemas;
 mod secrets;
 mod sessions;

@@ -223,7 +223,14 @@ async fn record_and_go_on(
     if let Some(known) = known
         && known.stored.document.state == State::Passed
     {
-        promote(at, &active, &candidate, &tick.at).await?;
+        if let Err(error) = promote(at, &active, &candidate, &tick.at).await {
+            tracing::error!(
+                manifest = %at,
+                error = %error,
+                "policy rollout passed, but its candidate couldn't be made active; the next tick tries again, or run `staging-sync \
+                 policy rollout promote`"
+            );
+        }
         *known = match read(at, &shadow.sha256).await? {
             Some(stored) => Known { place: place.to_string(), stored },
             None => return Ok(()),
