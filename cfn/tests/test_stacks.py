@@ -95,7 +95,8 @@ def test_the_function_writes_no_manifest_unless_it_carries_on_rollouts():
     def resource(value) -> str:
         text, variables = (value, {}) if isinstance(value, str) else value
         if "Stem" in variables:
-            [place, {"Fn::Split": [ending, key]}] = variables["Stem"]["Fn::Select"]
+            place, split = variables["Stem"]["Fn::Select"]
+            ending, key = split["Fn::Split"]
             assert (place, key) == (0, {"Ref": "RolloutManifest"})
             text = text.replace("${Stem}", "policies/live/policy.json".split(ending)[0])
         return text.replace("${RolloutManifest}", "policies/live/policy.json")

@@ -268,8 +268,12 @@ fn told(at: &Location, document: &Document, evidence: &Evidence, tick: &TickRef,
     );
     for event in events {
         match event {
-            Event::StepPassed(step) => tracing::info!(manifest = %at, step, "policy rollout step passed"),
-            Event::Passed => tracing::info!(manifest = %at, "policy rollout passed: the candidate becomes active"),
+            Event::StepPassed(step) => {
+                tracing::info!(manifest = %at, step, "policy rollout step passed");
+            }
+            Event::Passed => {
+                tracing::info!(manifest = %at, "policy rollout passed: the candidate becomes active");
+            }
             Event::Aborted(reason) => {
                 let metrics = [Metric::count("policyRolloutAborted", 1_u64)];
                 tracing::error!(
