@@ -17,7 +17,7 @@ use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::tick::Report;
 use staging_sync_runtime::{Event, Service, Tick};
 
-use crate::guest::{ADDED, ENTRY, Guest, TEXT};
+use crate::guest::{ACCOUNT, ADDED, ENTRY, Guest, TEXT};
 use crate::support::{config_and_live, endpoint, id, patience, stored_ids, targets};
 use crate::{at, entry, folder, publish, service, version};
 
@@ -29,10 +29,15 @@ const WRONG: &str = "333333333333";
 /// A policy that adds the wrong staging account for one of fifty accounts.
 fn wrong() -> Guest {
     let sync = format!(
-        "(if (i32.eqz (i32.rem_u (i32.sub (i32.load8_u offset=10 (i32.load (i32.const 560))) (i32.const 0x30)) (i32.const 5)))
-           (then (i64.store (i32.const {ENTRY}) (i64.load (i32.const {TEXT})))))"
+        "(if (i32.eqz (i32.rem_u (i32.sub (i32.load8_u offset=10 (i32.load (i32.const {ACCOUNT}))) (i32.const 0x30)) (i32.const 5)))
+           (then
+             (i64.store (i32.const {ENTRY}) (i64.load (i32.const {TEXT})))
+             (i64.store (i32.const {role}) (i64.load (i32.const {role_text})))))",
+        role = ENTRY + 16,
+        role_text = TEXT + 8,
     );
-    Guest { sync, texts: vec![WRONG.into()], ..version("2.0.0") }
+    let texts = vec![WRONG.into(), format!("arn:aws:iam::{WRONG}:role/DRSOrchestrationRole")];
+    Guest { sync, texts, ..version("2.0.0") }
 }
 
 /// Whether `wrong` is wrong for an account.
@@ -195,6 +200,7 @@ async fn a_good_candidate_passes_its_steps_and_becomes_active() {
     assert_eq!(clean, [1, 2]);
     let active = service.release("sync_staging_accounts").await.expect("a release");
     assert_eq!(active.policy().info().version, "2.0.0");
+    forget(&lab, ACCOUNTS);
     assert_eq!(decided_by_candidate(&report(&service).await), BTreeSet::new());
 }
 
@@ -267,10 +273,12 @@ async fn paused_a_rollout_stays_and_a_dry_run_is_no_evidence() {
     assert!(document(&path, &candidate).await.ticks.is_empty());
     change(State::Paused).await;
     for _ in 0..2 {
+        forget(&lab, 30);
         assert_eq!(decided_by_candidate(&report(&service).await), cohort(30, "50%"));
         assert_eq!(document(&path, &candidate).await.step, 1);
     }
     change(State::Running).await;
+    forget(&lab, 30);
     report(&service).await;
     assert_eq!(document(&path, &candidate).await.step, 2);
     // A tick of named accounts is no clean tick.
@@ -286,9 +294,13 @@ const MANIFEST: &str = "s3://policies/live/policy.json";
 
 /// A manifest in the lab's bucket, with its rollout.
 async fn in_bucket(lab: &Lab, candidate: &Guest, terms: Terms) -> Location {
+    in_bucket_beside(lab, &version("1.0.0"), candidate, terms).await
+}
+
+async fn in_bucket_beside(lab: &Lab, active: &Guest, candidate: &Guest, terms: Terms) -> Location {
     let objects = Arc::new(Objects::at(endpoint(lab), patience()));
     let local = folder();
-    let path = roll_out(local.path(), candidate, terms).await;
+    roll_out_beside(local.path(), active, candidate, terms).await;
     for file in std::fs::read_dir(local.path()).expect("files") {
         let file = file.expect("a file").path();
         let name = file.file_name().expect("a name").to_str().expect("UTF-8");
@@ -296,7 +308,6 @@ async fn in_bucket(lab: &Lab, candidate: &Guest, terms: Terms) -> Location {
         let bytes = std::fs::read(&file).expect("bytes");
         place.put(bytes, staging_sync_runtime::store::When::Always).await.expect("an object");
     }
-    drop(path);
     Location::parse(MANIFEST, Some(&objects)).expect("a location")
 }
 
@@ -328,6 +339,7 @@ async fn a_tick_reads_and_writes_the_state_once() {
     let at = in_bucket(&lab, &candidate, terms("10%:9", &ANY)).await;
     let service = service_in_bucket(&lab);
     for tick in 1..=3 {
+        forget(&lab, 20);
         lab.clear_calls();
         report(&service).await;
         assert_eq!((calls(&lab, "GetObject"), calls(&lab, "PutObject")), (1, 1), "tick {tick}");
@@ -348,8 +360,8 @@ async fn a_write_whose_answer_is_lost_counts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_hosts_lose_no_evidence() {
-    let (lab, candidate) = (lab(20).await, version("2.0.0"));
-    let at = in_bucket(&lab, &candidate, terms("10%:99", &ANY)).await;
+    let (lab, candidate) = (lab(20).await, unchanging("2.0.0"));
+    let at = in_bucket_beside(&lab, &unchanging("1.0.0"), &candidate, terms("10%:99", &ANY)).await;
     let services: Vec<Service> = (0..6).map(|_| service_in_bucket(&lab)).collect();
     futures_util::future::join_all(services.iter().map(report)).await;
     let document = read_in_bucket(&at, &candidate).await;
@@ -359,6 +371,7 @@ async fn parallel_hosts_lose_no_evidence() {
 /// Runs a fan-out of 8 segments, all at once, each on a host of its own. Returns who decided what in another than the active
 /// policy's name.
 async fn fan_out(lab: &Lab, name: &str) -> BTreeSet<String> {
+    forget(lab, lab.items().expect("items").len());
     let services: Vec<Service> = (0..8).map(|_| service_in_bucket(lab)).collect();
     let segments = services.iter().zip(0..8).map(|(service, segment)| {
         let outcomes_to = Some(format!("s3://policies/fan-out/{name}/{segment}.json"));
@@ -425,4 +438,41 @@ async fn an_older_host_runs_the_active_policy() {
     let report = report(&service(&lab, &path, &[])).await;
     assert_eq!(decided_by_candidate(&report), BTreeSet::new());
     assert_eq!((report.shadow.compared, report.shadow.different), (10, 0));
+}
+
+/// What a host couldn't record may be an abort: until it's recorded, the active policy decides every account.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_write_the_state_runs_the_active_policy_until_it_can() {
+    let (lab, candidate) = (lab(20).await, version("2.0.0"));
+    let at = in_bucket(&lab, &candidate, terms("50%:9", &ANY)).await;
+    let refused = Fault { operation: Some("PutObject".into()), ..Fault::error("AccessDenied") };
+    lab.edit(|fleet: &mut Fleet| fleet.faults = vec![refused]);
+    let service = service_in_bucket(&lab);
+    let by_candidate = async || {
+        forget(&lab, 20);
+        decided_by_candidate(&report(&service).await)
+    };
+    assert_eq!(by_candidate().await, cohort(20, "50%"));
+    assert_eq!(by_candidate().await, BTreeSet::new());
+    assert_eq!(by_candidate().await, BTreeSet::new());
+    assert_eq!(stored_ids(&lab), vec![[ADDED]; 20]);
+    lab.edit(|fleet: &mut Fleet| fleet.faults.clear());
+    assert_eq!(by_candidate().await, cohort(20, "50%"));
+    let document = read_in_bucket(&at, &candidate).await;
+    assert_eq!((document.ticks.len(), document.evidence[0].clean_ticks), (2, 2), "nothing that was seen is lost");
+}
+
+/// In the shadow a policy makes no AWS calls, so one that reads more can't be measured there; in its cohort it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_cannot_measure_is_neither_a_difference_nor_clean() {
+    const ACCOUNTS: usize = 40;
+    let candidate = Guest { by_source_servers: true, ..version("2.0.0") };
+    let (lab, folder) = (lab(ACCOUNTS).await, folder());
+    let path = roll_out(folder.path(), &candidate, terms("10%:1", &ANY)).await;
+    report(&service(&lab, &path, &[])).await;
+    let document = document(&path, &candidate).await;
+    let (seen, members) = (&document.evidence[0], cohort(ACCOUNTS, "10%").len() as u64);
+    assert!(members > 0 && document.state == State::Running);
+    assert_eq!((seen.compared, seen.by_candidate, seen.not_measured), (members, members, ACCOUNTS as u64 - members));
+    assert_eq!((seen.differences, seen.failures, seen.clean_ticks), (0, 0, 0));
 }
