@@ -188,13 +188,12 @@ impl Service {
     /// Runs one tick, and says which release was active.
     async fn tick_by_active(
         &self,
-        tick: Tick,
+        mut tick: Tick,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<(Report, Arc<Release>), Error> {
         let operation = tick.event.operation.clone();
         let Serving { source, active, runtime, rejected, current } = self.runtime(&operation, tick.deadline).await?;
         let not_followed = self.not_followed(source, rejected, &active).await;
-        let mut tick = tick;
         if let Some(current) = &current {
             tick.rollout = source.rollout(current, tick.deadline).await;
         }
