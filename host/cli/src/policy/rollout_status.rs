@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use staging_sync_runtime::activation::manifest::Manifest;
 use staging_sync_runtime::rollout::{Difference, Document, PolicyId, State};
 use staging_sync_runtime::store::location::Location;
-use staging_sync_runtime::text::printable;
+use staging_sync_runtime::text::{counted, printable};
 
 use crate::table;
 
@@ -30,11 +30,10 @@ fn superseded(manifest: &Manifest, document: &Document, state: State) -> Option<
 fn missing(document: &Document) -> Option<String> {
     let (ticks, changes) = document.missing();
     let mut missing = Vec::new();
-    if ticks > 0 {
-        missing.push(format!("{ticks} clean ticks"));
-    }
-    if changes > 0 {
-        missing.push(format!("{changes} changes to judge"));
+    for (count, what) in [(ticks, "clean tick"), (changes, "change")] {
+        if count > 0 {
+            missing.push(counted(usize::try_from(count).unwrap_or(usize::MAX), what));
+        }
     }
     (!missing.is_empty()).then(|| missing.join(" and "))
 }
@@ -169,7 +168,7 @@ fn next(at: &Location, manifest: &Manifest, document: &Document, state: State) -
     }
     match (state, missing(document)) {
         (State::Running, Some(missing)) => format!(
-            "next: step {} is inconclusive until {missing} are seen; without changes it stays so",
+            "next: step {} is inconclusive until it has seen {missing} more; without changes it stays so",
             document.step
         ),
         (State::Running, None) => "next: the next tick goes on".into(),

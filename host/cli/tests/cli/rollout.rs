@@ -101,7 +101,10 @@ async fn a_rollout_goes_from_its_first_step_to_the_active_policy() {
     let folder = tempfile::tempdir().expect("a folder");
     let lab = begun(folder.path(), &["--rollout", "30%:1,60%:1", "--never", &id(0), "--always", &id(1)]).await;
     let shown = ok(&lab, &["policy", "rollout", "status", MANIFEST]).await;
-    for said in ["no tick yet", "step 1 is inconclusive until 1 clean ticks and 1 changes to judge are seen"] {
+    for said in [
+        "no tick yet",
+        "step 1 is inconclusive until it has seen 1 clean tick and 1 change more; without changes it stays so",
+    ] {
         assert!(shown.contains(said), "{said}: {shown}");
     }
     let salt = status(&lab).await["rollout"]["salt"].clone();

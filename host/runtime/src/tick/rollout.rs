@@ -76,14 +76,17 @@ impl Rollout {
     }
 
     /// Keeps a comparison. Whether it aborts the rollout.
-    pub(super) fn saw(&self, account: &AccountId, comparison: Comparison) -> bool {
+    pub(super) fn saw(&self, account: &AccountId, mut comparison: Comparison) -> bool {
         let aborts = match comparison.verdict {
             Verdict::Failed => true,
             Verdict::Different => self.stage.aborts_on_difference,
             Verdict::Same | Verdict::NotMeasured => false,
         };
-        let candidate = comparison.decided_by == DecidedBy::Candidate;
-        if candidate && matches!(comparison.verdict, Verdict::Failed | Verdict::Different) {
+        let in_cohort = comparison.decided_by == DecidedBy::Candidate;
+        if in_cohort && aborts {
+            comparison.decided_by = DecidedBy::Active; // it has to decide now
+        }
+        if in_cohort && matches!(comparison.verdict, Verdict::Failed | Verdict::Different) {
             tracing::warn!(
                 accountId = account.as_str(),
                 candidate = %self.candidate.release(),

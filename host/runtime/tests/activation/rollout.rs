@@ -11,7 +11,7 @@ use staging_sync_runtime::activation::history;
 use staging_sync_runtime::activation::manifest::Manifest;
 use staging_sync_runtime::activation::rollouts;
 use staging_sync_runtime::aws::Segment;
-use staging_sync_runtime::rollout::{AbortOn, Document, PolicyId, State, Terms, is_in, parse_steps};
+use staging_sync_runtime::rollout::{AbortOn, DecidedBy, Document, PolicyId, State, Terms, is_in, parse_steps};
 use staging_sync_runtime::store::bucket::Objects;
 use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::tick::Report;
@@ -119,6 +119,7 @@ async fn a_candidate_that_is_wrong_for_two_percent_stops_and_leaves_no_wrong_lis
     for difference in &document.differences {
         let number = difference.account_id.parse::<usize>().expect("a number") - 100_000_000_000;
         assert!(is_wrong(number), "{difference:?}");
+        assert_eq!(difference.decided_by, DecidedBy::Active, "its decision is the one that was written");
         let added = (&difference.active["added"], &difference.candidate["added"]);
         assert_eq!(added, (&json!([ADDED]), &json!([WRONG])));
         assert_eq!(difference.tick, document.ticks[0].id);
