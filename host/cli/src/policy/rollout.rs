@@ -228,7 +228,15 @@ async fn wait(arguments: &Wait) -> Result<Exit, CommandError> {
     let until = Instant::now() + arguments.timeout;
     let mut said = None;
     loop {
-        let found = find(&arguments.manifest).await?;
+        let found = match find(&arguments.manifest).await {
+            // What was there at the first look is there; a pipeline outlasts that it can't be read once.
+            Err(error) if said.is_some() && Instant::now() + arguments.every <= until => {
+                eprintln!("{error}; trying again");
+                tokio::time::sleep(arguments.every).await;
+                continue;
+            }
+            found => found?,
+        };
         let Found { at, document, state, .. } = &found;
         let now = (*state, document.step);
         if said != Some(now) {

@@ -90,7 +90,12 @@ pub fn text(at: &Location, manifest: &Manifest, document: &Document, state: Stat
         format!("active     {}", printable(&title(&document.active))),
     ];
     let reason = document.reason.as_ref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
-    lines.push(format!("state      {} since {} by {}{reason}", state.name(), document.since, printable(&document.by)));
+    lines.push(format!(
+        "state      {} since {} by {}{reason}",
+        state.name(),
+        printable(&document.since),
+        printable(&document.by)
+    ));
     let terms = &document.rollout;
     let abort_on = if terms.aborts_on_difference() { "a failure or a difference" } else { "a failure" };
     lines.push(format!("aborts on  {abort_on}; salt {}", printable(&terms.salt)));

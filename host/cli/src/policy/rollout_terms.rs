@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use staging_sync_runtime::account::AccountId;
 use staging_sync_runtime::activation::manifest::{Entry, Manifest};
 use staging_sync_runtime::activation::rollouts::{self, Stored};
@@ -20,7 +20,8 @@ pub struct Rollout {
     #[arg(long = "rollout", value_name = "STEPS", conflicts_with_all = ["shadow", "repair"])]
     steps: Option<String>,
     /// The number of changes that each step must see before it's passed.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "steps")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "steps",
+        value_parser = value_parser!(u64).range(1..))]
     min_changes: u64,
     /// An account that the policy never decides during the rollout.
     #[arg(long, value_name = "ID", value_parser = account, requires = "steps")]

@@ -1,6 +1,6 @@
 //! Rollouts as operators see them: published, watched, paused, aborted, promoted; and processes that die on the way.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ fn text(path: &Path) -> String {
 }
 
 fn default_policy() -> String {
-    text(&PathBuf::from(policy()))
+    text(&policy())
 }
 
 /// What a tick needs: the manifest, and leave to remove from all accounts.
@@ -196,6 +196,7 @@ async fn what_cannot_be_rolled_out_is_refused() {
     publish(&candidate, &["--rollout", "1%"], "expected a share and a number").await;
     publish(&candidate, &["--rollout", "1%:1", "--shadow"], "cannot be used with").await;
     publish(&candidate, &["--min-changes", "2"], "--rollout").await;
+    publish(&candidate, &["--rollout", "1%:1", "--min-changes", "0"], "0 is not in 1..").await;
     publish(&candidate, &["--rollout", "1%:1", "--never", "12"], "12 digits").await;
     publish(&candidate, &["--rollout", "1%:1", "--never", &id(0), "--always", &id(0)], "both never and always").await;
     let (code, _, stderr) = run(&lab, &["policy", "rollout", "status", MANIFEST], &[]).await;

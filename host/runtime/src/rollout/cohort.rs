@@ -40,8 +40,8 @@ pub fn is_in(salt: &str, account: &str, share: Share) -> bool {
 /// all their values in hundredths of a percent.
 pub fn bucket(salt: &str, account: &str) -> u32 {
     let digest = Sha256::new().chain_update(salt).chain_update(account).finalize();
-    let first = digest.iter().take(4).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-    u32::try_from(first * u64::from(BASE) >> 32).unwrap_or(BASE)
+    let first = digest.iter().take(4).fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+    u32::try_from((first * u64::from(BASE)) >> 32).unwrap_or(BASE)
 }
 
 #[cfg(test)]

@@ -132,6 +132,9 @@ fn check(steps: &[Step]) -> Result<(), String> {
         return Err(format!("expected 1 to {MAX_STEPS} steps, found {}", steps.len()));
     }
     let shares = steps.iter().map(|step| step.share);
+    if steps.iter().any(|step| step.min_changes == 0) {
+        return Err("expected at least one change in each step: without changes there is nothing to judge".into());
+    }
     match shares.clone().zip(shares.skip(1)).find(|(one, next)| one >= next) {
         Some((one, next)) => Err(format!("expected shares that grow, found {next} after {one}")),
         None => Ok(()),
