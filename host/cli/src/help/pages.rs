@@ -464,7 +464,7 @@ pub const PAGES: &[Page] = &[
         exit: CHANGED,
         variables: &[Aws, Log],
         examples: &[(
-            "staging-sync policy rollout abort s3://policies/live/policy.json --comment \"wrong numbers\"",
+            "staging-sync policy rollout abort s3://policies/live/policy.json --comment 'wrong numbers'",
             "let the active policy decide every account again",
         )],
     },
