@@ -84,6 +84,30 @@ def test_the_role_of_the_function_statement_by_statement(cloud):
     }
 
 
+def test_the_function_writes_no_manifest_unless_it_carries_on_rollouts():
+    resources = template("lambda-stack.yaml")["Resources"]
+    statements = resources["Role"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    [(condition, allowed, otherwise)] = [one["Fn::If"] for one in statements if "CarryOnRollouts" in json.dumps(one)]
+    assert (condition, otherwise) == ("HasRollouts", {"Ref": "AWS::NoValue"})
+    assert (allowed["Effect"], allowed["Action"]) == ("Allow", "s3:PutObject")
+    assert template("lambda-stack.yaml")["Parameters"]["RolloutManifest"]["Default"] == ""
+
+    def resource(value) -> str:
+        text, variables = (value, {}) if isinstance(value, str) else value
+        if "Stem" in variables:
+            place, split = variables["Stem"]["Fn::Select"]
+            ending, key = split["Fn::Split"]
+            assert (place, key) == (0, {"Ref": "RolloutManifest"})
+            text = text.replace("${Stem}", "policies/live/policy.json".split(ending)[0])
+        return text.replace("${RolloutManifest}", "policies/live/policy.json")
+
+    assert [resource(one["Fn::Sub"]) for one in allowed["Resource"]] == [
+        "${PolicyBucket.Arn}/policies/live/policy.json",
+        "${PolicyBucket.Arn}/policies/live/policy.history.json",
+        "${PolicyBucket.Arn}/policies/live/policy.sha256-*.rollout.json",
+    ]
+
+
 def test_the_journal_is_private_and_expires_but_for_what_has_no_end():
     resources = template("lambda-stack.yaml")["Resources"]  # moto makes neither lifecycles nor policies of buckets
     bucket = resources["JournalBucket"]["Properties"]
@@ -259,7 +283,7 @@ def test_alarms():
     assert set(alarms) == {
         *("TickFailedAlarm", "NoTickAlarm", "AccountsFailingAlarm", "RemovalsHeldAlarm", "PolicyRejectedAlarm"),
         *("SlowTickAlarm", "FunctionThrottledAlarm", "AwsThrottledAlarm", "FanOutFailedAlarm", "FleetSaysNothingAlarm"),
-        "JournalFailedAlarm",
+        *("JournalFailedAlarm", "RolloutAbortedAlarm"),
     }
     for name, alarm in alarms.items():
         assert alarm["Properties"]["AlarmActions"], name

@@ -63,9 +63,10 @@ project() {
 unit_tests() {
     case $1 in
     rust) ;; # those of plugin/, which `cargo test` runs
-    javascript) (cd "$here/javascript" && npm test) ;;
+    javascript) node "$here/cohorts.mjs" && (cd "$here/javascript" && npm test) ;;
     python)
         local tools=$here/python/target
+        python3 "$here/cohorts.py" || return 1
         PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$tools/bindings \
             "$tools/bin/python" -m unittest discover --start-directory "$here/python/test"
         ;;

@@ -4,6 +4,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use staging_sync_runtime::journal::PolicyRef;
+use staging_sync_runtime::rollout::Evidence;
 use staging_sync_runtime::text::{counted, printable};
 use staging_sync_runtime::tick::{Report, Shadow};
 
@@ -15,7 +16,8 @@ pub fn json(value: &Value) -> String {
 /// A tick: one row an account, the counts, who decided, and last what keeps the configured policy from it.
 pub fn tick(report: &Report) -> String {
     let (rows, rejected) = (rows_and_counts(&report.summary), rejected(&report.summary));
-    format!("{rows}{}{}{rejected}", policy(&report.policy), shadow(&report.shadow))
+    let rollout = report.rollout.as_ref().map(|(step, evidence)| rollout(*step, evidence)).unwrap_or_default();
+    format!("{rows}{}{}{rollout}{rejected}", policy(&report.policy), shadow(&report.shadow))
 }
 
 /// A tick's summary: one row an account, then the counts.
@@ -99,6 +101,15 @@ fn shadow(shadow: &Shadow) -> String {
         }
     }
     line
+}
+
+/// What the tick saw of a candidate under rollout, as a line below the table.
+fn rollout(step: usize, evidence: &Evidence) -> String {
+    let Evidence { compared, by_candidate, changes, different, failed, not_measured, .. } = evidence;
+    format!(
+        "\nrollout: step {step}: {compared} decisions compared, {by_candidate} of them by the candidate; {changes} changes, \
+         {different} differences, {failed} failures, {not_measured} not measured"
+    )
 }
 
 /// The table of target accounts, from plain items.

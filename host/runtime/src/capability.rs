@@ -66,6 +66,8 @@ pub struct Scope {
     pub vetoed: Option<String>,
     /// Whether the policy asked to empty the list before it's known whether that may be.
     pub waits_for_others: bool,
+    /// Whether a policy without AWS asked for what wasn't observed.
+    pub unobserved: bool,
     /// Whether every region is asked, whatever is known of it.
     thorough: bool,
 }
@@ -95,6 +97,7 @@ impl Scope {
             vetoes: Vec::new(),
             vetoed: None,
             waits_for_others: false,
+            unobserved: false,
             thorough: false,
         }
     }
@@ -137,8 +140,14 @@ impl Scope {
             vetoes: self.vetoes.clone(),
             vetoed: None,
             waits_for_others: false,
+            unobserved: false,
             thorough: self.thorough,
         }
+    }
+
+    /// The same as `shadow`, for a policy that may read what wasn't observed yet.
+    pub fn beside(&self, aws: Arc<Aws>) -> Self {
+        Self { aws: Some(aws), ..self.shadow() }
     }
 
     /// Takes the account as it was read again, for the policy to decide anew. What another role observed isn't what
@@ -213,7 +222,10 @@ impl Scope {
             if let Some(error) = &self.no_session {
                 return Ok(Err(error.clone()));
             }
-            let Some(aws) = &self.aws else { return Ok(Err(not_observed())) };
+            let Some(aws) = &self.aws else {
+                self.unobserved = true;
+                return Ok(Err(not_observed()));
+            };
             // Where the others name all that is stored nothing can be removed, and so nothing needs proof of absence.
             let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
             let enough = |answers: &[RegionAnswer]| {

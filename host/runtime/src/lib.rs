@@ -28,6 +28,7 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod removals;
+pub mod rollout;
 pub mod service;
 pub mod store;
 pub mod summary;

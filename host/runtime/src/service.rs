@@ -3,22 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::Config;
+use crate::activation::rollouts::Seen;
 use crate::activation::signature::Key;
 use crate::activation::{Admission, CurrentPolicies, Fallback, PolicySource, Rejected};
 use crate::aws::sdk_api::SdkApi;
-use crate::aws::{AwsApi, Known};
+use crate::aws::{AwsApi, Known, Segment};
 use crate::config;
 use crate::error::{Error, ErrorKind};
 use crate::fanout::{self, Document, Merge, OutcomeLocations};
+use crate::journal::names::TickId;
 use crate::journal::{self, Journal};
 use crate::policy::{Cache, Policy, Release};
+use crate::rollout::{TickPart, TickRef};
 use crate::store::bucket::Objects;
 use crate::store::location::{self, Location};
 use crate::summary;
@@ -57,6 +60,37 @@ struct Serving<'a> {
     runtime: Arc<Runtime>,
     /// Why another than the source's active policy does.
     rejected: Option<Rejected>,
+    /// What the source goes by, where its active policy serves.
+    current: Option<CurrentPolicies>,
+}
+
+/// What a rollout's document knows a tick by.
+struct TickKnownBy {
+    at: SystemTime,
+    request: Option<String>,
+    part: TickPart,
+}
+
+impl TickKnownBy {
+    fn of(tick: &Tick) -> Self {
+        let part = match (&tick.event.account_ids, tick.event.segment) {
+            (Some(_), _) => TickPart::Named,
+            (None, None) => TickPart::Table,
+            (None, Some(Segment { segment, total })) => {
+                // Segments of one tick leave their outcomes in one folder.
+                let folder = tick.event.outcomes_to.as_deref().and_then(|uri| uri.rsplit_once('/'));
+                let fan_out = folder.map_or_else(String::new, |(folder, _)| folder.to_owned());
+                TickPart::Segment { segment, total, fan_out }
+            }
+        };
+        Self { at: tick.now, request: tick.request.clone(), part }
+    }
+
+    fn tick(self, report: &Report) -> TickRef {
+        let of_journal = report.tick_id.clone();
+        let id = of_journal.unwrap_or_else(|| TickId::new(self.at, self.request.as_deref()).to_string());
+        TickRef { id, at: report.tick.now.clone(), request: self.request, part: self.part }
+    }
 }
 
 impl Service {
@@ -156,13 +190,22 @@ impl Service {
     /// Runs one tick, and says which release was active.
     async fn tick_by_active(
         &self,
-        tick: Tick,
+        mut tick: Tick,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<(Report, Arc<Release>), Error> {
         let operation = tick.event.operation.clone();
-        let Serving { source, active, runtime, rejected } = self.runtime(&operation, tick.deadline).await?;
+        let Serving { source, active, runtime, rejected, current } = self.runtime(&operation, tick.deadline).await?;
         let not_followed = self.not_followed(source, rejected, &active).await;
+        if let Some(current) = &current {
+            tick.rollout = source.rollout(current, tick.deadline).await;
+        }
+        let (deadline, known_by) = (tick.deadline, TickKnownBy::of(&tick));
         let mut report = runtime.tick(tick, progress).await?;
+        if let (Some(current), Some((step, evidence)), false) = (&current, &report.rollout, report.tick.dry_run) {
+            let until = deadline.and_then(|deadline| deadline.checked_sub(self.config.deadline_margin / 8));
+            let seen = Seen { step: *step, evidence: evidence.clone(), tick: known_by.tick(&report) };
+            source.record(current, seen, until).await;
+        }
         if report.demoted {
             source.demote(&active).await;
         }
@@ -231,7 +274,7 @@ impl Service {
         let summary_to = merge.summary_to.as_ref().map(|uri| self.places.at("$.summaryTo", uri)).transpose()?;
         let joined = fanout::join(self.places.documents(&merge.outcomes).await?, merge.failed_segments)?;
         let operation = joined.tick.operation.clone();
-        let Serving { source, active, runtime, rejected } = self.runtime(&operation, deadline).await?;
+        let Serving { source, active, runtime, rejected, .. } = self.runtime(&operation, deadline).await?;
         let not_followed = self.not_followed(source, rejected, &active).await;
         let mut merged = runtime.merge(joined).await?;
         if merged.demoted {
@@ -269,7 +312,7 @@ impl Service {
                 runtime
             }
         };
-        Ok(Serving { source, active: current.active, runtime, rejected: None })
+        Ok(Serving { source, active: Arc::clone(&current.active), runtime, rejected: None, current: Some(current) })
     }
 
     /// A runtime of policies, whose ticks may run at the same time as those of others.
@@ -306,7 +349,7 @@ impl Service {
             );
             let rejected = Rejected::unserved(reason);
             source.tell(&rejected, Some(&release));
-            return Some(Serving { source, active: release, runtime, rejected: Some(rejected) });
+            return Some(Serving { source, active: release, runtime, rejected: Some(rejected), current: None });
         }
         None
     }

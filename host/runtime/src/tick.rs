@@ -6,6 +6,7 @@ mod decider;
 mod journaling;
 mod merge;
 mod numbers;
+mod rollout;
 mod scheduler;
 mod shadow;
 
@@ -32,11 +33,13 @@ use crate::outcome::{self, Counts};
 use crate::plan::Planned;
 use crate::policy::{Policy, Release};
 use crate::removals::{Part, RemovalBudget};
+use crate::rollout::{Evidence, Stage};
 use crate::summary;
 use account::{Decided, Run, Step};
 use account_stream::AccountStream;
 use decider::{Decider, Rescue};
 use numbers::Before;
+use rollout::Rollout;
 use scheduler::{Plan, Scheduler, Told};
 use shadow::Decisions;
 
@@ -58,12 +61,14 @@ pub struct Tick {
     pub hold_removals: Option<String>,
     /// The request that asks for it, by which the journal knows it; `None` where there's none.
     pub request: Option<String>,
+    /// The stage of the rollout whose candidate is the shadow policy; `None` if the active policy decides every account.
+    pub rollout: Option<Stage>,
 }
 
 impl Tick {
     /// A tick that begins now and may take as long as it likes.
     pub fn of(event: Event) -> Self {
-        Self { event, now: SystemTime::now(), deadline: None, hold_removals: None, request: None }
+        Self { event, now: SystemTime::now(), deadline: None, hold_removals: None, request: None, rollout: None }
     }
 }
 
@@ -96,6 +101,8 @@ pub struct Report {
     pub policy: PolicyRef,
     /// What the journal knows the tick by, if there's a journal.
     pub tick_id: Option<String>,
+    /// What the tick saw of a candidate under rollout, and at which step.
+    pub rollout: Option<(usize, Evidence)>,
 }
 
 /// The runtime of ticks: compiled policies, and AWS.
@@ -207,6 +214,7 @@ impl Runtime {
             thorough: event.account_ids.is_some(),
             rescued: AtomicUsize::new(0),
             for_shadow: Decisions::for_shadow(self.shadow.clone()),
+            rollout: Rollout::new(tick.rollout.clone(), self.shadow.as_ref(), &event.operation),
             planned: Mutex::default(),
             journal,
             frozen: AtomicUsize::new(0),
@@ -262,7 +270,11 @@ impl Runtime {
             summary::accounts_not_read(&mut summary);
         }
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-        let shadow = run.for_shadow.compare(&run.tick, run.times.stop).await;
+        let shadow = run.for_shadow.compare(&run.tick, run.times.stop, run.rollout.as_ref()).await;
+        let rollout = run.rollout.as_ref().map(|rollout| {
+            rollout.not_compared(deferred);
+            rollout.evidence(whole)
+        });
         let journal_failed = run.end_journal(&outcomes, &others, &shadow, whole, None).await;
         let mut metrics = numbers::of(&counts);
         metrics.extend([
@@ -312,6 +324,7 @@ impl Runtime {
             planned,
             policy: journaling::policy_ref(self.active.release()),
             tick_id: run.journal.as_ref().map(|journal| journal.id().to_owned()),
+            rollout,
         })
     }
 

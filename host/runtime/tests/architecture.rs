@@ -18,12 +18,13 @@ const CRATES: [(&str, &[&str]); 5] = [
 ];
 
 /// The modules of the runtime: each may use those that come after it, never those before it.
-const MODULES: [&str; 26] = [
+const MODULES: [&str; 27] = [
     "service",
     "fanout",
     "activation",
     "case",
     "tick",
+    "rollout",
     "plan",
     "event",
     "config",

@@ -415,6 +415,10 @@ pub const PAGES: &[Page] = &[
                 "staging-sync policy publish policy.wasm --to live/policy.json --replay 7d --accept 'added>0' --journal journal",
                 "publish only if the ticks of the last week are decided as before, but for ids that are added",
             ),
+            (
+                "staging-sync policy publish another.wasm --to live/policy.json --rollout 1%:3,10%:3,50%:6",
+                "let it decide 1%, 10%, then 50% of the accounts, and all of them after 12 clean ticks",
+            ),
         ],
     },
     Page {
@@ -468,6 +472,70 @@ pub const PAGES: &[Page] = &[
                 "show the manifest as it was after an earlier change",
             ),
         ],
+    },
+    Page {
+        command: "policy rollout",
+        exit: CHANGED,
+        variables: &[Aws, Log],
+        examples: &[("staging-sync policy rollout status s3://policies/live/policy.json", "how far a rollout is")],
+    },
+    Page {
+        command: "policy rollout status",
+        exit: DONE,
+        variables: &[Aws, Log],
+        examples: &[
+            (
+                "staging-sync policy rollout status s3://policies/live/policy.json",
+                "each step, and what is missing to go on",
+            ),
+            (
+                "staging-sync policy rollout status s3://policies/live/policy.json --json",
+                "with the last ticks, and both decisions of each difference",
+            ),
+        ],
+    },
+    Page {
+        command: "policy rollout pause",
+        exit: DONE,
+        variables: &[Aws, Log],
+        examples: &[("staging-sync policy rollout pause s3://policies/live/policy.json", "stay at this step")],
+    },
+    Page {
+        command: "policy rollout resume",
+        exit: DONE,
+        variables: &[Aws, Log],
+        examples: &[("staging-sync policy rollout resume s3://policies/live/policy.json", "go on")],
+    },
+    Page {
+        command: "policy rollout abort",
+        exit: CHANGED,
+        variables: &[Aws, Log],
+        examples: &[(
+            "staging-sync policy rollout abort s3://policies/live/policy.json --comment 'wrong numbers'",
+            "let the active policy decide every account again",
+        )],
+    },
+    Page {
+        command: "policy rollout promote",
+        exit: CHANGED,
+        variables: &[Host, Aws, Cache, Log],
+        examples: &[(
+            "staging-sync policy rollout promote s3://policies/live/policy.json",
+            "make the candidate active without waiting",
+        )],
+    },
+    Page {
+        command: "policy rollout wait",
+        exit: &[
+            (0, "the rollout ended as expected"),
+            (1, "it ended otherwise, or not in time"),
+            (2, "there is no rollout, or it can't be read"),
+        ],
+        variables: &[Aws, Log],
+        examples: &[(
+            "staging-sync policy rollout wait s3://policies/live/policy.json --for promoted --timeout 1h",
+            "wait for it in a pipeline",
+        )],
     },
     Page {
         command: "policy keygen",

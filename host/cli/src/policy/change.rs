@@ -44,6 +44,13 @@ pub struct Rollback {
     to_change: Option<u64>,
 }
 
+impl Promote {
+    /// The manifest, as it was named.
+    pub fn manifest(&self) -> &str {
+        &self.arguments.manifest
+    }
+}
+
 /// Makes the shadow policy active.
 pub async fn promote(Promote { arguments, replace }: Promote) -> Result<Exit, CommandError> {
     let (at, stored) = source::manifest(&arguments.manifest).await?;

@@ -14,6 +14,9 @@ mod precompile;
 mod publish;
 mod record;
 mod replay;
+mod rollout;
+mod rollout_status;
+mod rollout_terms;
 mod signing;
 mod source;
 mod status;
@@ -63,6 +66,8 @@ enum Command {
     Withdraw(change::Arguments),
     /// Make the previous policy active again, or any other policy in the manifest's history.
     Rollback(change::Rollback),
+    /// Show and steer the rollout of a policy in steps.
+    Rollout(rollout::Arguments),
     /// Generate a key pair to sign policies with.
     Keygen(keygen::Arguments),
 }
@@ -90,6 +95,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Promote(arguments) => change::promote(arguments).await,
         Command::Withdraw(arguments) => change::withdraw(arguments).await,
         Command::Rollback(arguments) => change::rollback(arguments).await,
+        Command::Rollout(arguments) => rollout::run(arguments).await,
         Command::Keygen(arguments) => keygen::run(&arguments),
     }
 }

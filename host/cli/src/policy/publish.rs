@@ -6,17 +6,20 @@ use clap::Args;
 use serde_json::{Map, Value};
 use staging_sync_runtime::activation::fetch_cases;
 use staging_sync_runtime::activation::history::Kind;
-use staging_sync_runtime::activation::manifest::{Cases, Entry};
+use staging_sync_runtime::activation::manifest::{Cases, Entry, Manifest};
 use staging_sync_runtime::activation::publish::{self, Broken, Found, published, repaired};
+use staging_sync_runtime::activation::rollouts;
 use staging_sync_runtime::case::{Case, bundle};
 use staging_sync_runtime::policy::{self, COMPONENT};
+use staging_sync_runtime::rollout::Step;
 use staging_sync_runtime::store::Fetched;
 use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::{tape, text};
 use staging_sync_workbench::find;
 
-use super::record::{Note, author, make};
+use super::record::{Note, author, end_rollouts, make};
 use super::replay::Replaying;
+use super::rollout_terms::Rollout;
 use super::source;
 use crate::{CommandError, Exit};
 
@@ -60,10 +63,14 @@ pub struct Arguments {
     #[command(flatten)]
     replay: Replaying,
     #[command(flatten)]
+    rollout: Rollout,
+    #[command(flatten)]
     note: Note,
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
+    let steps = arguments.rollout.steps()?;
+    let shadow = arguments.shadow || steps.is_some();
     let to = source::locate(&arguments.to).await?;
     let bytes = bytes(&source::locate(&arguments.policy).await?).await?;
     let found = publish::find(&to).await?;
@@ -114,17 +121,17 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         }
     }
     if let Some(before) = &before {
-        let there = if arguments.shadow { before.shadow.as_ref() } else { Some(&before.active) };
-        if there.is_some_and(|there| Entry { replay: None, ..there.clone() } == Entry { replay: None, ..entry.clone() })
-        {
+        let there = if shadow { before.shadow.as_ref() } else { Some(&before.active) };
+        let plain = |entry: &Entry| Entry { replay: None, ..entry.clone() };
+        if !arguments.rollout.is_asked() && there.is_some_and(|there| plain(there) == plain(&entry)) {
             say!("{to}: nothing to do: {} is already published", source::title(&entry));
             return Ok(Exit::Success);
         }
     }
     let title = source::title(&entry);
     let manifest = match &found {
-        Found::Broken(broken) => repaired(broken.remains.clone(), entry, arguments.shadow),
-        _ => published(before.clone(), entry, arguments.shadow),
+        Found::Broken(broken) => repaired(broken.remains.clone(), entry.clone(), shadow),
+        _ => published(before.clone(), entry.clone(), shadow),
     };
     let manifest = manifest.map_err(|error| CommandError(format!("{to}: {error}")))?;
     if let Found::Broken(broken) = &found
@@ -132,7 +139,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     {
         repair(&to, broken).await?;
     }
-    let (kind, said) = match arguments.shadow {
+    if let (Some(steps), Some(before)) = (steps, &before) {
+        return arguments.roll_out(&to, before, found.version(), &manifest, &entry, steps).await;
+    }
+    let (kind, said) = match shadow {
         true => {
             let said = format!(
                 "{title} runs as shadow policy from the next tick on; the log shows where its decisions differ\nnext: \
@@ -146,6 +156,51 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
 }
 
 impl Arguments {
+    /// Begins the rollout of a candidate: its state first, which isn't in force before the manifest names the candidate.
+    async fn roll_out(
+        &self,
+        to: &Location,
+        before: &Manifest,
+        version: Option<&str>,
+        manifest: &Manifest,
+        candidate: &Entry,
+        steps: Vec<Step>,
+    ) -> Result<Exit, CommandError> {
+        if candidate.is_same(&before.active) {
+            return Err(CommandError(format!("{to}: {} is active already", source::title(candidate))));
+        }
+        let by = author(to).await;
+        let (first, count) = (steps.first().map(|step| step.share.to_string()), steps.len());
+        let begun = self.rollout.begin(to, before, candidate, steps, by.clone()).await?;
+        let title = source::title(candidate);
+        if begun.is_under_way {
+            say!("{to}: nothing to do: {title} is in this rollout already");
+            return Ok(Exit::Success);
+        }
+        let mut unended = None;
+        if !self.note.dry_run {
+            // Of another candidate; this one's is replaced.
+            let others = Manifest { shadow: None, ..manifest.clone() };
+            let ended =
+                Manifest { shadow: before.shadow.clone().filter(|it| it.sha256 != candidate.sha256), ..before.clone() };
+            unended = end_rollouts(to, Some(&ended), &others, Kind::Rollout, &by).await;
+            rollouts::put(to, begun.before.as_ref(), &begun.document).await?;
+        }
+        let said = format!(
+            "{title} decides {} of the accounts from the next tick on, in the first of {count} steps, and runs as shadow \
+             policy for the others\nnext: staging-sync policy rollout status {to}",
+            first.unwrap_or_default()
+        );
+        let done = make(to, (Some(before), version), manifest, Kind::Rollout, &self.note, &said).await;
+        match unended {
+            Some(error) => {
+                eprintln!("an earlier rollout couldn't be ended: {error}");
+                done.map(|_| Exit::Failed)
+            }
+            None => done,
+        }
+    }
+
     /// The settings to publish, if any, and where they are, for people.
     fn settings(&self, active: Option<&Entry>) -> Result<(Option<Map<String, Value>>, String), CommandError> {
         if let Some(path) = &self.settings {

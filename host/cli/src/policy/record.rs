@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use staging_sync_runtime::activation::history::{self, Change, Kind};
 use staging_sync_runtime::activation::manifest::Manifest;
+use staging_sync_runtime::activation::publish::Unchanged;
+use staging_sync_runtime::activation::rollouts;
 use staging_sync_runtime::aws::sdk_api::SdkApi;
 use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::tick::instant_text;
@@ -16,7 +18,7 @@ use crate::{CommandError, Exit};
 pub struct Note {
     /// The reason for the change, for `policy log`.
     #[arg(long, value_name = "TEXT")]
-    comment: Option<String>,
+    pub comment: Option<String>,
     /// Check the change and print the manifest that would result, but change nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -40,12 +42,18 @@ pub async fn make(
     // Whatever begins to decide was proven first.
     let proven = match kind {
         Kind::Publish | Kind::Promote | Kind::Rollback => Some(&manifest.active),
-        Kind::Shadow => manifest.shadow.as_ref(),
+        Kind::Shadow | Kind::Rollout => manifest.shadow.as_ref(),
         Kind::Withdraw | Kind::Unrecorded => None,
+    };
+    let by = author(at).await;
+    // What began with this change must not end by it.
+    let unended = match kind {
+        Kind::Rollout => None,
+        _ => end_rollouts(at, before, manifest, kind, &by).await,
     };
     let change = Change {
         at: instant_text(SystemTime::now()),
-        by: author(at).await,
+        by,
         change: kind,
         comment: note.comment.clone(),
         proof: proven.map(|entry| {
@@ -67,12 +75,32 @@ pub async fn make(
         }
         (_, None) => say!("undo: there was no policy before; set POLICY to its previous value"),
     }
+    if let Some(error) = &unended {
+        eprintln!("the manifest was changed, but a rollout may go on: {error}");
+    }
     match recorded.missing {
+        None if unended.is_some() => Ok(Exit::Failed),
         None => Ok(Exit::Success),
         Some(error) => {
             eprintln!("the manifest was changed, but the change isn't recorded in its history: {error}");
             Ok(Exit::Failed)
         }
+    }
+}
+
+/// Ends the rollouts that a change leaves behind. Why that can't be done keeps no change from being made: a rollback is urgent.
+pub async fn end_rollouts(
+    at: &Location,
+    before: Option<&Manifest>,
+    manifest: &Manifest,
+    kind: Kind,
+    by: &str,
+) -> Option<String> {
+    let reason = format!("superseded by `{}`", kind.name());
+    match rollouts::end(at, before, manifest, by, &reason).await {
+        // Who may not list a bucket is told so of a document that isn't there.
+        Err(Unchanged::Store(error)) if error.denied => None,
+        ended => ended.err().map(|error| error.to_string()),
     }
 }
 

@@ -3,6 +3,10 @@
 use clap::Args;
 use serde_json::json;
 use staging_sync_runtime::activation::Revision;
+use staging_sync_runtime::activation::manifest::{Entry, Manifest};
+use staging_sync_runtime::activation::rollouts;
+use staging_sync_runtime::rollout::Document;
+use staging_sync_runtime::store::location::Location;
 
 use super::source;
 use crate::{CommandError, Exit, table};
@@ -43,6 +47,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             served.map(|operation| operation.name.clone()).collect::<Vec<_>>()
         });
         let verdict = verdict.err();
+        let rollout = match role {
+            "shadow" => rollout(&at, &stored.manifest, entry).await,
+            _ => None,
+        };
         if !arguments.json {
             println!("{role:9} {} {}, sha256 {}", entry.name, entry.version, entry.sha256);
             if let Some(operations) = &operations {
@@ -53,6 +61,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             let cases = entry.cases.as_ref().map(|cases| format!("must pass {}", cases.file));
             println!("{:9} {}", "", cases.as_deref().unwrap_or("has no cases of its own"));
             println!("{:9} {signature}", "");
+            if let Some(document) = &rollout {
+                let (state, step, steps) = (document.state.name(), document.step, document.rollout.steps.len());
+                println!("{:9} in a rollout: {state}, step {step} of {steps} (see `policy rollout status`)", "");
+            }
             match &verdict {
                 None => println!("{:9} a host accepts it", ""),
                 Some(rejected) => println!("{:9} a host REJECTS it at {rejected}", ""),
@@ -62,10 +74,19 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         value["operations"] = json!(operations);
         value["signatureState"] = signature.into();
         value["rejected"] = json!(verdict.map(|it| json!({"step": it.step.name(), "reason": it.reason})));
+        if let Some(document) = &rollout {
+            value["rollout"] = json!({"state": document.state.name(), "step": document.step});
+        }
         found.insert(role.into(), value);
     }
     if arguments.json {
         println!("{}", table::json(&json!(found)));
     }
     Ok(exit)
+}
+
+/// The rollout of a manifest's shadow policy, if it's under one and that can be read.
+async fn rollout(at: &Location, manifest: &Manifest, shadow: &Entry) -> Option<Document> {
+    let document = rollouts::read(at, &shadow.sha256).await.ok().flatten()?.document;
+    document.is_of(&(&manifest.active).into(), &shadow.into()).then_some(document)
 }

@@ -1,6 +1,6 @@
 //! `staging-sync serve`: ticks at intervals, as a service in a container or on a machine.
 
-mod duration;
+pub mod duration;
 mod http;
 mod prometheus;
 mod schedule;

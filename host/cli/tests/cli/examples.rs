@@ -11,7 +11,8 @@ use crate::seed::seed;
 use crate::{policy, staging_sync};
 
 /// Examples that aren't run here: that they are understood is a test of their own, in `help`.
-const NOT_RUN: [&str; 11] = [
+const NOT_RUN: [&str; 12] = [
+    "policy rollout wait ",                 // an hour
     "serve ",                               // doesn't end
     "lab --env-file",                       // doesn't end
     "bench --accounts",                     // minutes
@@ -118,6 +119,14 @@ async fn every_example_of_the_help_does_what_it_says() {
                     ))
                     .await;
                 }
+            }
+            if path.iter().any(|name| name == "rollout") {
+                let publish = "staging-sync policy publish";
+                run(&format!("{publish} policy.wasm --to s3://policies/live/policy.json --replace")).await;
+                run(&format!("{publish} another.wasm --to s3://policies/live/policy.json --rollout 1%:3")).await;
+            }
+            if path.last().is_some_and(|name| name == "resume") {
+                run("staging-sync policy rollout pause s3://policies/live/policy.json").await;
             }
             run(&line).await;
             count += 1;

@@ -16,6 +16,7 @@ mod plan;
 mod publish;
 mod repair;
 mod replays;
+mod rollout;
 mod schemas;
 mod secrets;
 mod sessions;

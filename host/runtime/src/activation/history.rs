@@ -30,6 +30,8 @@ pub enum Kind {
     Publish,
     /// A policy was published to decide in the shadow.
     Shadow,
+    /// A policy was published to decide a growing share of the accounts.
+    Rollout,
     /// The shadow became active.
     Promote,
     /// The shadow was taken out.
@@ -46,6 +48,7 @@ impl Kind {
         match self {
             Self::Publish => "publish",
             Self::Shadow => "shadow",
+            Self::Rollout => "rollout",
             Self::Promote => "promote",
             Self::Withdraw => "withdraw",
             Self::Rollback => "rollback",

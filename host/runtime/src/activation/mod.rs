@@ -1,13 +1,14 @@
 //! The activation of a policy: fetched, verified, compiled, checked and proven. Each step has its own refusal.
 //!
 //! `manifest` is the document that names policies, `signature` and `proof` two of the steps, `policy_source` what ticks go
-//! by between two looks, `publish` how a manifest is changed, `history` what changes it had.
+//! by between two looks, `publish` how a manifest is changed, `history` what changes it had, `rollouts` how far a candidate is.
 
 pub mod history;
 pub mod manifest;
 mod policy_source;
 mod proof;
 pub mod publish;
+pub mod rollouts;
 pub mod signature;
 
 use std::fmt;

@@ -11,9 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::manifest::{self, Entry, Manifest};
+use super::rollouts::{Seen, Watched};
 use super::{Admission, Rejected, Revision, Step};
 use crate::metrics::{self, Metric};
 use crate::policy::{COMPONENT, Release};
+use crate::rollout::Stage;
 use crate::store::Fetched;
 use crate::store::location::Location;
 use crate::text;
@@ -30,6 +32,8 @@ pub struct PolicySource {
     /// The policy of the package, unless it is the source.
     packaged: Option<Location>,
     state: Mutex<State>,
+    /// What is known of the rollout.
+    rollout: Mutex<Watched>,
 }
 
 #[derive(Default)]
@@ -89,6 +93,8 @@ pub struct CurrentPolicies {
     pub shadow: Option<Arc<Release>>,
     /// How the packaged policy stands in for another, if it does.
     fallback: Option<Fallback>,
+    /// The manifest that names them, unless others took over.
+    manifest: Option<Arc<Manifest>>,
     /// Counts up with every change.
     pub change: u64,
 }
@@ -124,7 +130,7 @@ impl CurrentPolicies {
 impl PolicySource {
     /// A source. `packaged` replaces its policy at the start, if the source has no good one.
     pub fn new(at: Location, admission: Arc<Admission>, packaged: Option<Location>) -> Self {
-        Self { at, admission, packaged, state: Mutex::default() }
+        Self { at, admission, packaged, state: Mutex::default(), rollout: Mutex::default() }
     }
 
     /// Where it is.
@@ -203,7 +209,8 @@ impl PolicySource {
         {
             state.changes += 1;
             let (fallback, change) = ((by != Fallback::Previous).then_some(by), state.changes);
-            state.current = Some(CurrentPolicies { active, before: Before::None, shadow: None, fallback, change });
+            state.current =
+                Some(CurrentPolicies { active, before: Before::None, shadow: None, fallback, manifest: None, change });
         }
     }
 
@@ -214,6 +221,19 @@ impl PolicySource {
             (None, Some(rejected)) if state.under_way.is_none() => Err(rejected.clone()),
             (current, _) => Ok(current.clone()),
         }
+    }
+
+    /// What ticks of an operation go by of the rollout of these policies' shadow, if it's under one and all of it can be read.
+    pub async fn rollout(&self, current: &CurrentPolicies, until: Option<Instant>) -> Option<Stage> {
+        let manifest = current.manifest.as_ref()?;
+        current.shadow.as_ref()?;
+        self.rollout.lock().await.look(&self.at, manifest, until).await
+    }
+
+    /// Keeps what a tick saw of a rollout, and does what follows from it.
+    pub async fn record(&self, current: &CurrentPolicies, seen: Seen, until: Option<Instant>) {
+        let Some(manifest) = &current.manifest else { return };
+        self.rollout.lock().await.record(&self.at, manifest, seen, until).await;
     }
 
     /// Why the source isn't followed, if it isn't.
@@ -237,6 +257,7 @@ impl PolicySource {
             before: Before::None,
             shadow: current.shadow,
             fallback: None,
+            manifest: None,
             change: state.changes,
         });
         tracing::error!(source = %self.at, policy = %failed, "policy demoted: the last good policy takes over");
@@ -325,6 +346,7 @@ impl PolicySource {
             .map(|rejected| Rejected { reason: format!("the shadow policy: {}", rejected.reason), ..rejected });
         let old = state.current.take();
         let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(&old.active, &release) && old.fallback.is_none());
+        let manifest = attempt.manifest.clone().map(Arc::new);
         let before = match (attempt.manifest, &old) {
             (Some(Manifest { previous: Some(previous), .. }), _) => Before::Listed(Box::new(previous)),
             (Some(_), _) => Before::None,
@@ -360,7 +382,7 @@ impl PolicySource {
         state.substitute = None;
         state.changes += 1;
         let change = state.changes;
-        state.current = Some(CurrentPolicies { active: release, before, shadow, fallback: None, change });
+        state.current = Some(CurrentPolicies { active: release, before, shadow, fallback: None, manifest, change });
     }
 
     /// What stands in at the start. Where the settings aren't known, because the manifest isn't, nothing does: they must

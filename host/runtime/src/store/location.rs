@@ -84,6 +84,11 @@ impl Location {
     pub async fn put(&self, bytes: Vec<u8>, when: When) -> Result<Put, StoreError> {
         self.store.put(&self.name, bytes, when).await
     }
+
+    /// The same, and what it's known by then. None: the condition didn't hold.
+    pub async fn replace(&self, bytes: Vec<u8>, when: When) -> Result<Option<String>, StoreError> {
+        self.store.replace(&self.name, bytes, when).await
+    }
 }
 
 impl fmt::Display for Location {

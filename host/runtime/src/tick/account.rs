@@ -10,6 +10,7 @@ use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
 use super::decider::Decider;
+use super::rollout::Rollout;
 use super::shadow::Decisions;
 use super::{Runtime, Times};
 use crate::account::{AccountId, Item};
@@ -125,6 +126,8 @@ pub(super) struct Run {
     pub(super) rescued: AtomicUsize,
     /// What a policy in the shadow is compared with.
     pub(super) for_shadow: Decisions,
+    /// The candidate under rollout, if there's one.
+    pub(super) rollout: Option<Rollout>,
     /// What a dry run would have written.
     pub(super) planned: Mutex<Vec<Planned>>,
     /// The tick's journal, if there's one.
@@ -150,8 +153,12 @@ impl Run {
 
     /// Decides an account that waited for all others. The observations are made.
     pub(super) fn spawn_last(self: &Arc<Self>, last: Last) -> impl Future<Output = Step> + use<> {
-        let Last { scope, by, took, .. } = last;
+        let Last { mut scope, mut by, took, .. } = last;
         let (run, key, name) = (Arc::clone(self), scope.target.id.to_string(), scope.target.name.clone());
+        if self.rollout.as_ref().is_some_and(|rollout| rollout.is_candidate(&by) && rollout.stopped()) {
+            by = Arc::clone(&self.runtime.active);
+            scope = scope.handed_to(Arc::clone(&by.aws));
+        }
         let scope = scope.decided_last(run.removals.account());
         self.task(key, took, async move { run.decide(by, scope).await.map(|(outcome, by)| (name, outcome, by)) })
     }
@@ -218,7 +225,7 @@ impl Run {
         if Instant::now() >= self.times.stop {
             return Ok((name, outcome::skipped(DEFERRED), by));
         }
-        let by = self.decider().await;
+        let by = self.decider(&target.id).await;
         let (regions, now) = (Arc::clone(&self.runtime.regions), Arc::clone(&self.now));
         let vetoes = self.journal.as_ref().map(|journal| journal.vetoes(&target.id)).unwrap_or_default();
         let scope =
@@ -236,7 +243,12 @@ impl Run {
                 let planned = Planned::of(&scope, other.then(|| by.release().to_string()));
                 self.planned.lock().unwrap_or_else(PoisonError::into_inner).extend(planned);
             }
-            self.for_shadow.keep(&decided, &scope);
+            match &self.rollout {
+                None => self.for_shadow.keep(&decided, &scope),
+                Some(rollout) if rollout.has_seen(&scope.target.id) => {}
+                Some(_) if Arc::ptr_eq(&by, &self.runtime.active) => self.for_shadow.keep(&decided, &scope),
+                Some(rollout) => rollout.not_compared(1), // decided by neither
+            }
         }
         Ok((outcome, by))
     }
@@ -248,10 +260,24 @@ impl Run {
             let decision = timeout_at(self.times.stop, by.sync(&self.tick, scope)).await;
             let Ok((said, given_back)) = decision else { return decided(outcome::skipped(DEFERRED), by, None) };
             let (outcome, decided_scope) = match (said, given_back) {
-                (Ok(outcome), Some(scope)) => (outcome, scope),
                 (Err(_), Some(given_back)) if given_back.waits_for_others => {
                     return Err(Box::new((given_back, by)));
                 }
+                (said, Some(given_back)) if let Some(rollout) = self.rollout_of(&by) => {
+                    let judged = rollout.judge(&self.runtime.active, &self.tick, &said, &given_back);
+                    let Ok(active_decides) = timeout_at(self.times.stop, judged).await else {
+                        return decided(outcome::skipped(DEFERRED), by, None);
+                    };
+                    match said {
+                        Ok(outcome) if !active_decides => (outcome, given_back),
+                        _ => {
+                            by = Arc::clone(&self.runtime.active);
+                            scope = given_back.handed_to(Arc::clone(&by.aws));
+                            continue;
+                        }
+                    }
+                }
+                (Ok(outcome), Some(scope)) => (outcome, scope),
                 (Err(fault), Some(given_back)) => {
                     let Some(last_good) = self.rescue(&by, id.as_str(), &fault).await else {
                         let outcome = outcome::failed(&fault);
@@ -319,9 +345,18 @@ impl Run {
         }
     }
 
-    /// Who decides the next account: the active policy, until it has failed on too many.
-    async fn decider(&self) -> Arc<Decider> {
+    /// The rollout, where its candidate has decided.
+    fn rollout_of(&self, by: &Arc<Decider>) -> Option<&Rollout> {
+        self.rollout.as_ref().filter(|rollout| rollout.is_candidate(by))
+    }
+
+    /// Who decides an account: a candidate where the account is in its cohort, else the active policy, until it has failed on
+    /// too many.
+    async fn decider(&self, account: &AccountId) -> Arc<Decider> {
         let active = &self.runtime.active;
+        if let Some(candidate) = self.rollout.as_ref().and_then(|rollout| rollout.decider(account)) {
+            return Arc::clone(candidate);
+        }
         if self.demoted()
             && let Some(last_good) = self.last_good().await
         {

@@ -10,6 +10,8 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::decider::{Decider, gist};
+use super::rollout::{Rollout, in_the_shadow};
+use crate::account::AccountId;
 use crate::bindings::types::{Outcome, Tick};
 use crate::capability::Scope;
 use crate::log::Json;
@@ -78,8 +80,9 @@ impl Decisions {
         }
     }
 
-    /// Lets the shadow decide the same accounts, until its budget is used up or the tick stops.
-    pub(super) async fn compare(&self, tick: &Tick, stop: Instant) -> Shadow {
+    /// Lets the shadow decide the same accounts, until its budget is used up or the tick stops. What it decides is evidence of
+    /// its rollout, if it's under one.
+    pub(super) async fn compare(&self, tick: &Tick, stop: Instant, rollout: Option<&Rollout>) -> Shadow {
         let Some(shadow) = &self.shadow else { return Shadow::default() };
         let Kept { decisions, left_out } =
             std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
@@ -89,18 +92,26 @@ impl Decisions {
         let compare = decisions.into_iter().map(|(active, scope)| compare(shadow, tick, active, scope));
         let mut comparisons = stream::iter(compare).buffer_unordered(AT_ONCE);
         while sum.failed < FAILURES
-            && let Ok(Some((account, different, failed))) = timeout_at(until, comparisons.next()).await
+            && let Ok(Some(Compared { account, active, decided, failed, unobserved })) =
+                timeout_at(until, comparisons.next()).await
         {
+            let different = active != decided;
             sum.compared += 1;
             sum.different += usize::from(different);
             if different && sum.differing.len() < NAMED {
-                sum.differing.push(account);
+                sum.differing.push(account.to_string());
             }
             sum.failed += usize::from(failed);
+            if let Some(rollout) = rollout {
+                rollout.saw(&account, in_the_shadow(active, decided, unobserved));
+            }
         }
         drop(comparisons);
         sum.differing.sort();
         sum.not_compared = all - sum.compared;
+        if let Some(rollout) = rollout {
+            rollout.not_compared(sum.not_compared - left_out); // more of the same would say nothing new
+        }
         if sum.not_compared > 0 {
             tracing::warn!(
                 shadowPolicy = %shadow.release(),
@@ -114,10 +125,21 @@ impl Decisions {
     }
 }
 
-/// An account, whether the shadow decides it differently, and whether it fails; says where it does.
-async fn compare(shadow: &Decider, tick: &Tick, active: Value, scope: Scope) -> (String, bool, bool) {
+/// An account that was compared.
+struct Compared {
+    account: AccountId,
+    active: Value,
+    decided: Value,
+    /// The shadow failed.
+    failed: bool,
+    /// The shadow asked for what wasn't observed.
+    unobserved: bool,
+}
+
+/// Compares one account, and says where it's decided differently.
+async fn compare(shadow: &Decider, tick: &Tick, active: Value, scope: Scope) -> Compared {
     let account = scope.target.id.clone();
-    let (decided, _) = shadow.sync(tick, scope).await;
+    let (decided, scope) = shadow.sync(tick, scope).await;
     let other = gist(&decided);
     if active != other {
         tracing::info!(
@@ -128,5 +150,6 @@ async fn compare(shadow: &Decider, tick: &Tick, active: Value, scope: Scope) -> 
             "shadow policy decides differently"
         );
     }
-    (account.to_string(), active != other, decided.is_err())
+    let unobserved = scope.is_some_and(|scope| scope.unobserved);
+    Compared { account, active, decided: other, failed: decided.is_err(), unobserved }
 }

@@ -6,6 +6,7 @@ mod model;
 mod publishing;
 mod refusals;
 mod rescue;
+mod rollout;
 mod several;
 mod shadow;
 mod swap;

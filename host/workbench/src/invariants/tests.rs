@@ -67,6 +67,7 @@ fn report(outcome: Outcome) -> Report {
         policy_rejected: None,
         planned: Vec::new(),
         tick_id: None,
+        rollout: None,
         policy: PolicyRef { name: "p".into(), version: "1".into(), digest: "d".into(), settings: json!({}) },
     }
 }

@@ -1,0 +1,187 @@
+//! The state of a rollout, as people and programs read it.
+
+use serde_json::{Value, json};
+use staging_sync_runtime::activation::manifest::Manifest;
+use staging_sync_runtime::rollout::{Difference, Document, PolicyId, State};
+use staging_sync_runtime::store::location::Location;
+use staging_sync_runtime::text::{counted, printable};
+
+use crate::table;
+
+/// How many differences are shown to people.
+const SHOWN: usize = 5;
+
+/// Why a rollout isn't in force although it wasn't ended: the manifest names other policies.
+fn superseded(manifest: &Manifest, document: &Document, state: State) -> Option<&'static str> {
+    if !state.is_live() {
+        return None;
+    }
+    if !document.active.is_same(&PolicyId::from(&manifest.active)) {
+        return Some("the manifest has another active policy now");
+    }
+    let shadow = manifest.shadow.as_ref().map(PolicyId::from);
+    match shadow.is_some_and(|shadow| document.candidate.is_same(&shadow)) {
+        true => None,
+        false => Some("the manifest has another shadow policy now"),
+    }
+}
+
+/// What is missing until the step is passed; none where nothing is.
+fn missing(document: &Document) -> Option<String> {
+    let (ticks, changes) = document.missing();
+    let mut missing = Vec::new();
+    for (count, what) in [(ticks, "clean tick"), (changes, "change")] {
+        if count > 0 {
+            missing.push(counted(usize::try_from(count).unwrap_or(usize::MAX), what));
+        }
+    }
+    (!missing.is_empty()).then(|| missing.join(" and "))
+}
+
+/// How a step is: `passed`, `inconclusive` (neither passed nor failed), `failed` or `waiting`.
+fn verdict(document: &Document, step: usize, state: State) -> &'static str {
+    match state {
+        State::Passed | State::Promoted if step == document.step => "passed",
+        _ if step < document.step => "passed",
+        _ if step > document.step => "waiting",
+        State::Aborted => "failed",
+        _ => "inconclusive",
+    }
+}
+
+/// Everything, for programs.
+pub fn json(manifest: &Manifest, document: &Document, state: State) -> Value {
+    let (ticks, changes) = document.missing();
+    let steps = document.rollout.steps.iter().zip(&document.evidence).enumerate().map(|(place, (step, seen))| {
+        let mut value = json!(seen);
+        value["step"] = (place + 1).into();
+        value["share"] = json!(step.share);
+        value["ticks"] = step.ticks.into();
+        value["minChanges"] = step.min_changes.into();
+        value["verdict"] = verdict(document, place + 1, state).into();
+        value
+    });
+    json!({
+        "state": state.name(),
+        "superseded": superseded(manifest, document, state),
+        "step": document.step,
+        "since": document.since,
+        "by": document.by,
+        "reason": document.reason,
+        "active": document.active,
+        "candidate": document.candidate,
+        "rollout": document.rollout,
+        "steps": steps.collect::<Vec<_>>(),
+        "missing": {"cleanTicks": ticks, "changes": changes},
+        "differences": document.differences,
+        "differencesLeftOut": document.differences_left_out,
+        "ticks": document.ticks,
+    })
+}
+
+fn title(policy: &PolicyId) -> String {
+    format!("{} {} (sha256 {})", policy.name, policy.version, policy.sha256.get(..12).unwrap_or_default())
+}
+
+/// One screen, for people.
+pub fn text(at: &Location, manifest: &Manifest, document: &Document, state: State) -> String {
+    let mut lines = vec![
+        format!("candidate  {}", printable(&title(&document.candidate))),
+        format!("active     {}", printable(&title(&document.active))),
+    ];
+    let reason = document.reason.as_ref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
+    lines.push(format!(
+        "state      {} since {} by {}{reason}",
+        state.name(),
+        printable(&document.since),
+        printable(&document.by)
+    ));
+    let terms = &document.rollout;
+    let abort_on = if terms.aborts_on_difference() { "a failure or a difference" } else { "a failure" };
+    lines.push(format!("aborts on  {abort_on}; salt {}", printable(&terms.salt)));
+    lines.push(String::new());
+    let mut steps = table::table(&[
+        "STEP",
+        "SHARE",
+        "VERDICT",
+        "CLEAN TICKS",
+        "CHANGES SEEN",
+        "COMPARED",
+        "BY CANDIDATE",
+        "DIFFERENCES",
+        "FAILURES",
+        "NOT MEASURED",
+    ]);
+    for (place, (step, seen)) in terms.steps.iter().zip(&document.evidence).enumerate() {
+        steps.add_row([
+            (place + 1).to_string(),
+            step.share.to_string(),
+            verdict(document, place + 1, state).to_owned(),
+            format!("{} of {}", seen.clean_ticks, step.ticks),
+            format!("{} of {}", seen.changes, step.min_changes),
+            seen.compared.to_string(),
+            seen.by_candidate.to_string(),
+            seen.differences.to_string(),
+            seen.failures.to_string(),
+            seen.not_measured.to_string(),
+        ]);
+    }
+    lines.push(steps.to_string());
+    lines.push(String::new());
+    lines.extend(document.differences.iter().take(SHOWN).map(difference));
+    let more = document.differences.len().saturating_sub(SHOWN) as u64 + document.differences_left_out;
+    if more > 0 {
+        lines.push(format!("and {more} more differences (--json shows {})", document.differences.len()));
+    }
+    lines.push(match document.ticks.last() {
+        Some(tick) => format!("last tick: {} at {}", printable(&tick.id), printable(&tick.at)),
+        None => {
+            "no tick yet: hosts have to read and write the rollout's state, and must be as new as this program".into()
+        }
+    });
+    lines.push(next(at, manifest, document, state));
+    lines.join("\n")
+}
+
+/// A difference on one line.
+fn difference(difference: &Difference) -> String {
+    let what = if difference.failed { "failure" } else { "difference" };
+    let decision = |decision: &Value| match decision["error"].as_str() {
+        Some(error) => error.to_owned(),
+        None => {
+            let list = |name: &str, sign: &str| {
+                let ids = decision[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+                ids.map(|id| format!(" {sign}{id}")).collect::<String>()
+            };
+            let status = decision["status"].as_str().unwrap_or_default();
+            format!("{status}{}{}", list("added", "+"), list("removed", "-"))
+        }
+    };
+    printable(&format!(
+        "{what} at step {} for {}: active {}; candidate {}",
+        difference.step,
+        difference.account_id,
+        decision(&difference.active),
+        decision(&difference.candidate)
+    ))
+}
+
+/// What happens next, or what to do.
+fn next(at: &Location, manifest: &Manifest, document: &Document, state: State) -> String {
+    if let Some(why) = superseded(manifest, document, state) {
+        return format!("next: nothing: {why}, so the rollout isn't in force");
+    }
+    match (state, missing(document)) {
+        (State::Running, Some(missing)) => format!(
+            "next: step {} is inconclusive until it has seen {missing} more; without changes it stays so",
+            document.step
+        ),
+        (State::Running, None) => "next: the next tick goes on".into(),
+        (State::Paused, _) => format!("next: staging-sync policy rollout resume {at}, or abort"),
+        (State::Passed, _) => format!(
+            "next: a host makes the candidate active; if none may write the manifest: staging-sync policy rollout promote {at}"
+        ),
+        (State::Promoted, _) => format!("next: nothing; to go back: staging-sync policy rollback {at}"),
+        (State::Aborted, _) => format!("next: staging-sync policy withdraw {at}, or publish another candidate"),
+    }
+}
