@@ -9,10 +9,13 @@
 pub mod check;
 pub mod compare;
 pub mod constants;
+pub mod explain;
 pub mod faults;
 pub mod find;
+pub mod history;
 pub mod invariants;
 pub mod judge;
+pub mod policy_status;
 pub mod record;
 pub mod simulate;
 pub mod small;
