@@ -39,7 +39,9 @@ impl Query {
             query.append_pair(name, value);
         }
         for (name, value) in changed {
-            value.iter().for_each(|value| drop(query.append_pair(name, value)));
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
         }
         let query = query.finish();
         if query.is_empty() { String::new() } else { format!("?{query}") }

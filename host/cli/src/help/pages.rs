@@ -49,6 +49,7 @@ pub const PAGES: &[Page] = &[
         examples: &[
             ("staging-sync demo", "with the packaged policy"),
             ("staging-sync demo --policy policy.wasm", "with another policy"),
+            ("staging-sync demo --console", "and the result as a web page, until interrupted"),
         ],
     },
     Page {
@@ -167,6 +168,18 @@ pub const PAGES: &[Page] = &[
             (
                 "staging-sync serve --every 5m --log plain --listen 127.0.0.1:9090",
                 "human-readable log lines, another port",
+            ),
+        ],
+    },
+    Page {
+        command: "console",
+        exit: &[(0, "interrupted"), (2, "couldn't start")],
+        variables: &[Journal, Policy, Host, Aws, Cache, Log],
+        examples: &[
+            ("staging-sync console --journal s3://BUCKET/journal/", "what the Lambda function did"),
+            (
+                "staging-sync console --journal ./journal --listen 127.0.0.1:9090 --policy s3://BUCKET/policies/live/policy.json",
+                "another port, and the policies of a manifest",
             ),
         ],
     },

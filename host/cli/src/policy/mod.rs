@@ -13,7 +13,7 @@ mod precompile;
 mod publish;
 mod record;
 mod signing;
-mod source;
+pub mod source;
 mod status;
 mod typescript;
 mod verify;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use staging_sync_console::{Live, Server};
 use staging_sync_runtime::tick::Report;
 use staging_sync_runtime::{Config, ErrorKind, Event, Service, Tick, log};
 use tokio::net::TcpListener;
@@ -17,7 +18,7 @@ use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::tick::json_event;
-use crate::{CommandError, Exit};
+use crate::{CommandError, Exit, console};
 use state::{Failure, Shared, State};
 
 #[derive(Args)]
@@ -28,9 +29,11 @@ pub struct Arguments {
     /// The time from the start of one tick to the start of the next, such as 30s, 5m or 1h30m. 1s to 24h.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     every: Duration,
-    /// The address of /healthz and /metrics. They are served over plain HTTP, to anyone who can connect.
+    /// The address of the console, /healthz and /metrics. They are served over plain HTTP, to anyone who can connect.
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
+    #[command(flatten)]
+    hosts: console::Hosts,
     /// The event, as JSON, as the Lambda function receives it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#)]
     event: String,
@@ -76,6 +79,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     };
     let listener = TcpListener::bind(&arguments.listen).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
+    let manifests = console::Shown { policies: config.policies.clone(), journal: config.journal.clone() };
     let service = Arc::new(Service::start(config).await?);
     // A policy that isn't available now may be available later; an operation that none serves is a mistake in the event.
     if service.prepare().await.is_ok()
@@ -85,7 +89,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         return Err(error.into());
     }
     let shared: Shared = Arc::new(Mutex::new(State::new(every.max(timeout))));
-    tokio::spawn(http::serve(listener, Arc::clone(&shared)));
+    let live = Arc::new(Live::default());
+    let console = console::of_service(&service, &event.operation, Arc::clone(&live), manifests).await?;
+    let monitoring = Arc::new(http::Monitoring(Arc::clone(&shared)));
+    tokio::spawn(Server::new(console, arguments.hosts.allowed, Some(monitoring)).serve(listener));
     tracing::info!(%address, everySeconds = every.as_secs(), timeoutSeconds = timeout.as_secs(), "serving");
 
     let mut due = interval(every);
@@ -99,7 +106,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             _ = due.tick() => {}
         }
         let tick = Tick { deadline: Some(Instant::now() + timeout), ..Tick::of(event.clone()) };
-        let service_of_tick = Arc::clone(&service);
+        let (service_of_tick, began) = (Arc::clone(&service), tick.now);
+        let started = Instant::now();
         // A task of its own, so that a panic costs one tick.
         let mut under_way = tokio::spawn(async move { service_of_tick.tick(tick, |_, _| ()).await });
         let mut stopping = false;
@@ -121,6 +129,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             tracing::error!(errorType = failure.error_type, error = failure.message, "tick failed");
         }
         let (policy, rejected) = (service.current(&event.operation).await, service.rejected().await);
+        let told = ended.as_ref().map_err(|failure| format!("{}: {}", failure.error_type, failure.message));
+        let told = told.as_ref().map(|report| *report).map_err(String::as_str);
+        let time = (began, started.elapsed());
+        live.tick_ended(&event.operation, time, told, policy.clone(), service.rejections().await);
         state::of(&shared).tick_ended(ended, policy.as_deref(), rejected);
         if stopping {
             tracing::info!("stopped");
