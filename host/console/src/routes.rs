@@ -17,6 +17,10 @@ const OPENAPI: &str = include_str!("../openapi.json");
 /// The stylesheet of all pages.
 const STYLE: &str = include_str!("style.css");
 
+/// The icon of all pages: it's there so that browsers don't ask for another.
+const ICON: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 16 16\"><path fill=\"#0072b2\" \
+                    d=\"M2 3h12v4H2zM2 9h8v4H2z\"/></svg>";
+
 /// Where programs are answered.
 const API: &str = "/api/v1/";
 
@@ -35,6 +39,7 @@ pub async fn answer(console: &Console, path: &str, query: Option<&str>, visit: V
             Ok(reply) => reply,
             Err(problem) => Reply::json(problem.status, &json!({"error": problem.message})),
         },
+        None if path == "/icon.svg" => Reply::new(StatusCode::OK, "image/svg+xml", ICON),
         None if path == "/style.css" => Reply::new(StatusCode::OK, "text/css; charset=utf-8", STYLE),
         None => match html(console, path, &query, visit).await {
             Ok(page) => Reply::html(StatusCode::OK, page),

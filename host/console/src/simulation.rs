@@ -18,8 +18,8 @@ use crate::query::Query;
 /// How long a simulation may compute.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The largest fleet, in accounts times regions: some seconds of a processor.
-const MOST_CALLS: u32 = 40_000;
+/// The largest fleet, in accounts times regions: some ten seconds of a processor.
+const MOST_CALLS: u32 = 10_000;
 
 /// The memories that are compared with the one that is asked for, in MB.
 const MEMORIES: [u32; 5] = [256, 512, 1_024, 1_769, 3_538];
@@ -165,10 +165,10 @@ mod tests {
     #[test]
     fn what_is_asked_is_bounded() {
         let asked = |query| Asked::of(&Query::parse(Some(query)));
-        let expected = Asked { accounts: 10_000, regions: 4, memory_mb: 512, segments: 1 };
-        assert_eq!(asked("accounts=10000"), Ok(expected));
-        assert_eq!(asked("accounts=x").expect_err("no number"), "accounts: expected 1 to 40000, found \"x\"");
-        assert!(asked("accounts=10001").is_err_and(|error| error.contains("staging-sync simulate")));
+        let expected = Asked { accounts: 2_500, regions: 4, memory_mb: 512, segments: 1 };
+        assert_eq!(asked("accounts=2500"), Ok(expected));
+        assert_eq!(asked("accounts=x").expect_err("no number"), "accounts: expected 1 to 10000, found \"x\"");
+        assert!(asked("accounts=2501").is_err_and(|error| error.contains("staging-sync simulate")));
         assert!(asked("memoryMb=127").is_err() && asked("segments=0").is_err() && asked("regions=35").is_err());
         assert_eq!(expected.shapes().iter().map(|shape| shape.memory_mb).collect::<Vec<_>>(), MEMORIES);
     }

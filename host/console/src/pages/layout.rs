@@ -20,7 +20,7 @@ pub fn page(console: &Console, title: &str, place: &str, content: &Markup) -> Ma
                 meta name="color-scheme" content="light dark";
                 title { (parts::plain(title)) " · staging-sync" }
                 link rel="stylesheet" href="/style.css";
-                link rel="icon" href="data:,";
+                link rel="icon" type="image/svg+xml" href="/icon.svg";
             }
             body {
                 a.skip href="#content" { "Skip to the content" }

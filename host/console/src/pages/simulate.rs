@@ -25,7 +25,7 @@ pub fn simulate(
             "accounts",
             "Target accounts",
             value("accounts", |asked| asked.accounts, 1_000),
-            "1 to 40000; accounts x regions at most 40000",
+            "accounts x regions: at most 10000",
         ),
         ("regions", "Regions of each account", value("regions", |asked| asked.regions.into(), 4), "1 to 34"),
         (
@@ -85,7 +85,7 @@ fn result(simulation: &Simulation) -> Markup {
                 (Chart { title: "Cost of Lambda by memory", unit: "dollars in 30 days, a tick every 5 minutes", label: &label,
                     series: of_both(&|tick| tick.lambda_dollars_a_month) }.figure())
             }
-            (parts::table("What came out", &html! {
+            (parts::table("Figures", &html! {
                 thead { tr {
                     @for name in ["Memory", "Tick", "Takes", "Calls", "Throttled", "Done", "Failed", "Deferred", "GB-seconds", "Lambda a month", "First limit"] {
                         th scope="col" { (name) }
