@@ -44,7 +44,7 @@ pub struct Arguments {
 pub struct Hosts {
     /// Also answer requests whose Host header is this name or address, with any port unless it has one. Needed behind a
     /// reverse proxy or a port mapping. Repeatable. Otherwise only the address that a client connected to is answered.
-    #[arg(long = "allow-host", value_name = "NAME[:PORT]")]
+    #[arg(long = "allow-host", env = "ALLOW_HOST", value_name = "NAME[:PORT]", value_delimiter = ',')]
     pub allowed: Vec<AllowedHost>,
 }
 

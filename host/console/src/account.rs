@@ -11,7 +11,7 @@ use staging_sync_workbench::history::Told;
 
 use crate::fleet::{Account, Fleet};
 use crate::journal::Shown;
-use crate::policies::shown_policy;
+use crate::redact::shown_policy;
 
 /// How many changes a page has.
 pub const PAGE: usize = 20;

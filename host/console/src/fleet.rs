@@ -10,8 +10,8 @@ use staging_sync_runtime::journal::{AccountState, CallNumbers, LastChange, Lates
 use staging_sync_runtime::outcome::status_name;
 use staging_sync_runtime::tick::Report;
 
-use crate::policies::shown_policy;
 use crate::query::Query;
+use crate::redact::shown_policy;
 
 /// How many rows a page has.
 pub const PAGE: usize = 200;

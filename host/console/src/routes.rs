@@ -6,9 +6,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::console::Console;
-use crate::http::{Reply, Visit};
+use crate::guard::Visit;
 use crate::pages;
 use crate::query::Query;
+use crate::reply::Reply;
 use crate::simulation::{Asked, NotSimulated};
 
 /// The description of `/api/v1/` in the format of OpenAPI.

@@ -7,7 +7,7 @@ use staging_sync_runtime::journal::{CallNumbers, Numbers, PolicyRef, Record};
 use staging_sync_workbench::history::Told;
 
 use crate::fleet::Fleet;
-use crate::policies::shown_policy;
+use crate::redact::shown_policy;
 
 /// Ticks, the newest first, as `GET /api/v1/ticks` answers them.
 #[derive(Debug, Clone, Serialize)]

@@ -1,7 +1,7 @@
 //! The pages: a command's exit codes, the variables that it reads, and examples of it.
 
 use super::Variables::{
-    self, Aws, Cache, Host, Journal, Listen, Log, NoLog, Pager, Password, Policy, ServiceLog, Tick,
+    self, Aws, Cache, Host, Hosts, Journal, Listen, Log, NoLog, Pager, Password, Policy, ServiceLog, Tick,
 };
 
 /// The documentation of a command.
@@ -162,7 +162,7 @@ pub const PAGES: &[Page] = &[
     Page {
         command: "serve",
         exit: &[(0, "stopped"), (1, "stopped by a second signal in the middle of a tick"), (2, "couldn't start")],
-        variables: &[Listen, Tick, Aws, Cache, ServiceLog],
+        variables: &[Listen, Hosts, Tick, Aws, Cache, ServiceLog],
         examples: &[
             ("staging-sync serve --every 5m", "a tick every five minutes"),
             (
@@ -174,7 +174,7 @@ pub const PAGES: &[Page] = &[
     Page {
         command: "console",
         exit: &[(0, "interrupted"), (2, "couldn't start")],
-        variables: &[Journal, Policy, Host, Aws, Cache, Log],
+        variables: &[Journal, Policy, Hosts, Host, Aws, Cache, Log],
         examples: &[
             ("staging-sync console --journal s3://BUCKET/journal/", "what the Lambda function did"),
             (

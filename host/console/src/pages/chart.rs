@@ -79,6 +79,7 @@ impl Chart<'_> {
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin(8)
+            .margin_right(36)
             .x_label_area_size(28)
             .y_label_area_size(64)
             .build_cartesian_2d(left..right, 0.0..most)?;
@@ -86,11 +87,11 @@ impl Chart<'_> {
             .configure_mesh()
             .disable_x_mesh()
             .light_line_style(TRANSPARENT)
-            .x_labels(7)
+            .x_labels(5)
             .y_labels(5)
             .x_label_formatter(&|x| (self.label)(*x))
             .y_label_formatter(&|y| number(*y))
-            .label_style(("sans-serif", RelativeSize::Height(0.05)))
+            .label_style(("sans-serif", RelativeSize::Height(0.062)))
             .draw()?;
         for (place, series) in self.series.iter().enumerate() {
             let colour = COLOURS[place % COLOURS.len()];
@@ -113,11 +114,10 @@ impl Chart<'_> {
 const SHAPES: [&str; 4] = ["●", "▲", "✕", "■"];
 
 fn number(value: f64) -> String {
-    match value {
-        _ if value >= 10_000.0 => format!("{:.0} k", value / 1e3),
-        _ if value >= 10.0 || value == 0.0 => format!("{value:.0}"),
-        _ => format!("{value:.2}"),
-    }
+    let (value, unit) = if value >= 10_000.0 { (value / 1e3, " k") } else { (value, "") };
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{text}{unit}")
 }
 
 #[cfg(test)]

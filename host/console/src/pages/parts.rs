@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use staging_sync_runtime::journal::names::TickId;
 use staging_sync_runtime::text::printable;
 
 /// How much of a text of others a row shows, in characters.
@@ -46,12 +47,19 @@ pub fn part(text: &str) -> String {
 
 /// A link to an account.
 pub fn account(id: &str) -> Markup {
-    html! { a href={ "/accounts/" (part(id)) } { (short(id)) } }
+    // Another key than an account's id may be as long as it likes.
+    let class = (id.len() == 12).then_some("whole");
+    html! { a class=[class] href={ "/accounts/" (part(id)) } { (short(id)) } }
 }
 
-/// A link to a tick, in as many words as its time.
+/// A link to a tick, in as many words as its time; the time alone where it can't be a tick.
 pub fn tick(id: &str, at: &str) -> Markup {
-    html! { a href={ "/ticks/" (part(id)) } { (time(at)) } }
+    html! {
+        @match TickId::parse(id) {
+            Some(id) => a href={ "/ticks/" (part(id.as_str())) } { (time(at)) },
+            None => (time(at)),
+        }
+    }
 }
 
 /// A time in UTC.

@@ -22,6 +22,9 @@ def test_the_fleet_of_the_demo(looking):
     assert rows(page).filter(has_text="Payments").get_by_text("AccessDenied").first.is_visible()
     assert rows(page).filter(has_text="Analytics").get_by_text("ThrottlingException in eu-west-1").is_visible()
     assert page.get_by_text("All times are in UTC").is_visible()
+    # The picture of README.md.
+    page.set_viewport_size({"width": 1100, "height": 900})
+    page.screenshot(path=SCREENSHOTS / "readme.png")
 
 
 def test_a_filter_is_in_the_address_and_works_without_script(looking):
@@ -197,3 +200,7 @@ def test_the_screenshots_are_there_to_be_looked_at():
     names = {path.stem for path in SCREENSHOTS.glob("*.png")}
     for name in ["fleet", "account", "ticks", "tick", "policies", "simulate"]:
         assert {f"{name}-light", f"{name}-dark"} <= names
+
+
+def test_the_picture_of_the_readme_is_small():
+    assert 10_000 < (ROOT / "host/console/fleet.png").stat().st_size < 200_000

@@ -1,8 +1,6 @@
 //! The server: connections that are few and end, requests that come from here, and answers that stay here.
 
 mod connections;
-mod guard;
-mod reply;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,11 +18,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::console::Console;
+use crate::guard::{self, AllowedHost, Visit};
+use crate::reply::{Extra, Reply};
 use crate::routes;
 use connections::{Connection, Connections};
-
-pub use guard::{AllowedHost, Visit};
-pub use reply::{Extra, Reply};
 
 /// How long a client may take to send the head of a request, the first one and the next.
 const HEAD: Duration = Duration::from_secs(10);

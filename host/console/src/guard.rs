@@ -12,7 +12,7 @@ use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, ORIGIN, TRANSFE
 use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode};
 
-use super::reply::Reply;
+use crate::reply::Reply;
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
