@@ -1,5 +1,6 @@
 //! The console: what pages and answers to programs are made of, from the journal and the running service.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -148,8 +149,11 @@ impl Console {
         ticks.retain(|tick| operation.is_none_or(|operation| tick.operation == operation));
         let first = instant_text(since);
         ticks.retain(|tick| tick.at >= first);
-        // What is recorded comes first, and of several of one tick the first one stays.
-        ticks.sort_by(|one, other| other.tick.cmp(&one.tick).then(other.recorded.cmp(&one.recorded)));
+        // A tick that failed as a whole is known here by another id than in the journal.
+        let recorded: BTreeSet<(String, String)> =
+            ticks.iter().filter(|tick| tick.recorded).map(|tick| (tick.at.clone(), tick.operation.clone())).collect();
+        ticks.retain(|tick| tick.recorded || !recorded.contains(&(tick.at.clone(), tick.operation.clone())));
+        ticks.sort_by(|one, other| other.tick.cmp(&one.tick));
         ticks.dedup_by(|later, earlier| later.tick == earlier.tick);
         more |= ticks.len() > MOST_TICKS;
         ticks.truncate(MOST_TICKS);

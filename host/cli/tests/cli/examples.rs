@@ -11,8 +11,10 @@ use crate::seed::seed;
 use crate::{policy, staging_sync};
 
 /// Examples that aren't run here: that they are understood is a test of their own, in `help`.
-const NOT_RUN: [&str; 11] = [
+const NOT_RUN: [&str; 13] = [
     "serve ",                               // doesn't end
+    "console --",                           // the same
+    "demo --console",                       // the same
     "lab --env-file",                       // doesn't end
     "bench --accounts",                     // minutes
     "bench --short",                        // `make test` runs it

@@ -170,7 +170,7 @@ fn row(account: &Account) -> Markup {
             }
             td.number { @match account.staging_account_count { Some(count) => (count), None => span.quiet { "not known" } } }
             td {
-                @for region in account.incomplete_regions.iter().take(4) { div { (parts::short(region)) } }
+                @for region in account.incomplete_regions.iter().take(4) { div.reason { (parts::short(region)) } }
                 @if account.incomplete_regions.len() > 4 { div { "and " (account.incomplete_regions.len() - 4) " more" } }
             }
             td { @if let Some(change) = &account.last_change { (parts::tick(&change.tick, &change.at)) } }

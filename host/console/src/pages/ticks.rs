@@ -50,11 +50,11 @@ fn seconds(at: &str) -> Option<f64> {
 }
 
 fn charts(ticks: &[TickNumbers]) -> Markup {
-    // The oldest first, and no operator's changes: they have no time and no calls to speak of.
+    // The oldest first; without operator's changes, which have no calls, and merges of segments, which have no time.
     let ticks: Vec<(f64, &TickNumbers)> = ticks
         .iter()
         .rev()
-        .filter(|tick| tick.author.is_none())
+        .filter(|tick| tick.author.is_none() && tick.duration_ms > 0)
         .filter_map(|tick| Some((seconds(&tick.at)?, tick)))
         .collect();
     let (Some((first, _)), Some((last, _))) = (ticks.first(), ticks.last()) else { return html! {} };

@@ -23,7 +23,7 @@ def test_the_fleet_of_the_demo(looking):
     assert rows(page).filter(has_text="Analytics").get_by_text("ThrottlingException in eu-west-1").is_visible()
     assert page.get_by_text("All times are in UTC").is_visible()
     # The picture of README.md.
-    page.set_viewport_size({"width": 1100, "height": 900})
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.screenshot(path=SCREENSHOTS / "readme.png")
 
 
