@@ -253,7 +253,7 @@ impl Selection {
             "regions" => one.incomplete_regions.len().cmp(&other.incomplete_regions.len()),
             "changed" => changed(one).cmp(&changed(other)),
             "frozen" => until(one).cmp(&until(other)),
-            _ => Ordering::Equal,
+            _ => one.account_id.cmp(&other.account_id),
         }
     }
 }
