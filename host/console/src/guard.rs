@@ -82,7 +82,8 @@ pub fn admit<B>(request: &Request<B>, local: SocketAddr, allowed: &[AllowedHost]
     has_no_body(headers)?;
     let host = host(request)?;
     let path = request.uri().path();
-    if !is_allowed(&host, local, allowed) && !(path == "/healthz" && is_local_name(&host.0)) {
+    let is_health_check = path == "/healthz" && is_local_name(&host.0);
+    if !is_health_check && !is_allowed(&host, local, allowed) {
         return Err(Reply::text(
             StatusCode::FORBIDDEN,
             "forbidden: the Host of the request isn't an address of this server: connect to the address that it listens on, or \

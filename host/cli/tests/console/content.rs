@@ -1,9 +1,13 @@
 //! What the table says is shown as text, whatever it is; and what isn't for everybody isn't shown at all.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 use staging_sync_lab::{Fleet, Lab};
 
-use crate::server::{Console, journal, latest, run};
+use crate::server::{Console, journal, latest, run, staging_sync};
 
 /// The fleet of the demo.
 fn demo() -> Fleet {
@@ -82,7 +86,7 @@ async fn no_page_and_no_answer_has_an_external_id() {
     run(&lab, folder.path(), &["undo", "--account", "111122223333", "--no-veto"]).await;
     run(&lab, folder.path(), &["tick"]).await;
     let items = lab.items().expect("items");
-    let mut secrets: Vec<String> = items.iter().flat_map(|item| external_ids(item)).collect();
+    let mut secrets: Vec<String> = items.iter().flat_map(external_ids).collect();
     secrets.sort();
     secrets.dedup();
     assert!(secrets.len() > 10, "{secrets:?}");
@@ -106,6 +110,7 @@ async fn no_page_and_no_answer_has_an_external_id() {
             ]);
         }
     }
+    let before = files(folder.path());
     let mut explained = 0;
     for path in paths {
         let body = console.get(&path).await.body;
@@ -115,6 +120,40 @@ async fn no_page_and_no_answer_has_an_external_id() {
         }
     }
     assert!(explained > 5, "{explained}");
+    assert_eq!(files(folder.path()), before, "looking changes nothing");
+}
+
+/// All files below a folder, and when they were written.
+fn files(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], BTreeMap::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            match entry.file_type().expect("a kind").is_dir() {
+                true => folders.push(entry.path()),
+                false => {
+                    drop(files.insert(entry.path(), entry.metadata().and_then(|data| data.modified()).expect("a time")))
+                }
+            }
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_ends_with_a_console() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = staging_sync(folder.path());
+    command.args(["demo", "--console", "--listen", "127.0.0.1:0"]);
+    let console = Console::of(command).await;
+    let page = console.get("/").await;
+    assert!(page.status == 200 && page.body.contains("DEMO_TARGET"), "{}", page.body);
+    let account = console.json("/api/v1/accounts/123456789012").await;
+    let by: Vec<&str> =
+        account["timeline"].as_array().expect("a timeline").iter().filter_map(|one| one["by"].as_str()).collect();
+    assert!(by.len() == 3 && by[1] == "undo by the demo", "{account}");
+    let policies = console.json("/api/v1/policies").await;
+    assert_eq!(policies["sources"][0]["policies"]["previous"]["rejected"], Value::Null, "{policies}");
 }
 
 /// All external ids of an item in DynamoDB JSON.

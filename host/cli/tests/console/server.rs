@@ -50,12 +50,24 @@ impl Console {
     /// Starts one on a free port.
     pub async fn start(journal: &Path, options: &[&str]) -> Self {
         let mut command = staging_sync(journal);
-        command.args(["console", "--listen", "127.0.0.1:0"]).args(options).stdout(Stdio::piped());
-        let mut process = command.spawn().expect("the staging-sync binary");
+        command.args(["console", "--listen", "127.0.0.1:0"]).args(options);
+        Self::of(command).await
+    }
+
+    /// Starts what serves one, and waits until it says where.
+    pub async fn of(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("the staging-sync binary");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
-        let line = timeout(BOUND, lines.next_line()).await.expect("a line in time").expect("text").expect("a line");
-        let address = line.strip_prefix("http://").and_then(|line| line.strip_suffix('/')).expect("an address");
-        Self { address: address.to_owned(), _process: process }
+        let address = async {
+            while let Some(line) = lines.next_line().await.expect("text") {
+                if let Some(address) = line.strip_prefix("http://").and_then(|line| line.strip_suffix('/')) {
+                    return address.to_owned();
+                }
+            }
+            panic!("it ended without an address")
+        };
+        let address = timeout(BOUND, address).await.expect("an address in time");
+        Self { address, _process: process }
     }
 
     pub fn port(&self) -> &str {

@@ -95,8 +95,8 @@ fn result(simulation: &Simulation) -> Markup {
                     th scope="row" { (figures.memory_mb) " MB" @if figures.memory_mb == simulation.asked.memory_mb { " (asked)" } }
                     td { (tick.tick) }
                     td.number { (format!("{:.1} s", tick.seconds)) }
-                    td.number { (tick.calls.values().map(|calls| calls.answered).sum::<u64>()) }
-                    td.number { (tick.calls.values().map(|calls| calls.throttled).sum::<u64>()) }
+                    td.number { (tick.calls.all().answered) }
+                    td.number { (tick.calls.all().throttled) }
                     td.number { (tick.accounts_done) }
                     td.number { (tick.accounts_failed + tick.accounts_unknown) }
                     td.number { (tick.accounts_deferred) }

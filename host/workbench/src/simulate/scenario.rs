@@ -107,7 +107,7 @@ pub struct TickFigures {
     /// How long it took.
     pub seconds: f64,
     /// Calls by service.
-    pub calls: BTreeMap<&'static str, CallFigures>,
+    pub calls: ServiceCalls,
     /// The accounts that were decided.
     pub accounts_done: u64,
     /// Those that failed.
@@ -124,6 +124,17 @@ pub struct TickFigures {
     pub first_limit: Option<String>,
 }
 
+/// The calls of each service.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ServiceCalls {
+    /// Of the table.
+    pub dynamodb: CallFigures,
+    /// Of DRS.
+    pub drs: CallFigures,
+    /// Of roles.
+    pub sts: CallFigures,
+}
+
 /// The calls of one service.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct CallFigures {
@@ -131,6 +142,17 @@ pub struct CallFigures {
     pub answered: u64,
     /// Those that were throttled.
     pub throttled: u64,
+}
+
+impl ServiceCalls {
+    /// All services together.
+    pub fn all(&self) -> CallFigures {
+        let Self { dynamodb, drs, sts } = self;
+        CallFigures {
+            answered: dynamodb.answered + drs.answered + sts.answered,
+            throttled: dynamodb.throttled + drs.throttled + sts.throttled,
+        }
+    }
 }
 
 impl Figures {
@@ -258,13 +280,13 @@ impl Simulated {
     }
 
     fn figures(&self, shape: Shape) -> TickFigures {
-        let calls = SERVICES.into_iter().zip(self.calls);
-        let calls =
-            calls.map(|(service, Reached { answered, throttled })| (service, CallFigures { answered, throttled }));
+        // In the order of SERVICES.
+        let [dynamodb, drs, sts] =
+            self.calls.map(|Reached { answered, throttled }| CallFigures { answered, throttled });
         TickFigures {
             tick: self.name,
             seconds: self.took.as_secs_f64(),
-            calls: calls.collect(),
+            calls: ServiceCalls { dynamodb, drs, sts },
             accounts_done: self.done,
             accounts_failed: self.failed,
             accounts_deferred: self.deferred,
