@@ -20,7 +20,7 @@ EXAMPLES_SOURCES := $(shell find plugin/examples host/cli/src/policy \( -name ta
 DENY := target/deny/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: demo test test-cfn lint deny bench policy examples package help FORCE
+.PHONY: demo test test-console test-cfn lint deny bench policy examples package help FORCE
 
 demo: $(STAGING_SYNC) $(POLICY) ## Ticks over a fleet on loopback, and a change of policy between them, explained
 	@$(STAGING_SYNC) demo --policy $(POLICY)
@@ -29,6 +29,10 @@ test: $(POLICY) $(DRIFT_REPORT) $(EXAMPLES) ## All tests
 	cargo test --workspace --locked
 	@$(STAGING_SYNC) bench --short --policy $(POLICY)
 	@cfn/tests/run.sh
+	@host/console/tests/browser/run.sh
+
+test-console: $(STAGING_SYNC) $(POLICY) ## The tests of the console in a browser alone; screenshots in target/console
+	@host/console/tests/browser/run.sh
 
 test-cfn: $(POLICY) ## The tests of the CloudFormation templates and scripts alone
 	@cfn/tests/run.sh
@@ -43,7 +47,7 @@ deny: ## The rules for dependencies: licences, bans, duplicates, sources (.deny.
 	    --no-default-features --root target/deny cargo-deny@$(DENY_VERSION); }
 	@$(DENY) --config .deny.toml check bans licenses sources
 
-bench: $(STAGING_SYNC) $(POLICY) ## Ticks of 10 to 10,000 accounts, cold starts, the policy: 10 minutes; target/bench.json
+bench: $(STAGING_SYNC) $(POLICY) ## Ticks of 10 to 10,000 accounts, cold starts, the policy, the console: 10 minutes; target/bench.json
 	@$(STAGING_SYNC) bench --policy $(POLICY) --bootstrap $(BOOTSTRAP) --json target/bench.json
 	@BENCH_JSON=target/bench.json cargo bench --locked --quiet --workspace --profile dev --bench policy
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use staging_sync_console::Server;
 use staging_sync_lab::{Call, Lab};
 use staging_sync_runtime::aws::sdk_api::Patience;
 use staging_sync_runtime::store::bucket::Objects;
 use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::{Config, Event, Service, Tick};
 
-use crate::{CommandError, Exit, hot_swap, journal_demo, lab, policy_arg, table, tick};
+use crate::{CommandError, Exit, console, hot_swap, journal_demo, lab, policy_arg, table, tick};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -21,10 +22,20 @@ pub struct Arguments {
     /// The fleet, as a JSON file. See `staging-sync lab`.
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
+    /// Show the result as a web page afterwards, until interrupted.
+    #[arg(long)]
+    console: bool,
+    /// The address of the console.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8090", requires = "console")]
+    listen: String,
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let failed = |error: staging_sync_lab::Error| CommandError(format!("lab: {error}"));
+    let listener = match arguments.console {
+        true => Some(console::listen("demo", &arguments.listen).await?),
+        false => None,
+    };
     let lab = Lab::start(lab::fleet(arguments.fleet.as_deref())?).await.map_err(failed)?;
     let variables = lab.env();
     let bucket = lab.edit(|fleet| fleet.hub.bucket.clone());
@@ -45,7 +56,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let patience = Patience { throttled: Duration::ZERO, ..Patience::default() };
     let aws_api = Arc::new(lab::live(&lab, config.max_concurrency, patience));
     let table_name = config.table.clone();
-    let service = Service::with(config, aws_api, Some(objects))?;
+    let place = config.journal.clone().unwrap_or_default();
+    let service = Service::with(config, aws_api, Some(Arc::clone(&objects)))?;
 
     tick::strict(&service).await?;
 
@@ -69,6 +81,11 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         if let Some(journal) = service.journal() {
             journal_demo::run(&lab, &service, journal, &table_name).await?;
         }
+    }
+    if let Some(listener) = listener {
+        println!("\nThe console shows it (`staging-sync console --journal {place}`):");
+        let console = console::of_demo(&place, &objects, &at, policy)?;
+        console::serve_until_interrupted(Server::new(console, Vec::new(), None), listener).await?;
     }
     lab.shutdown().await;
     Ok(Exit::Success)

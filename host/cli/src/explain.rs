@@ -1,27 +1,21 @@
 //! `staging-sync explain`: why an account's list is what it is, from the record and the tape of a tick.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::Args;
-use futures_util::stream::{self, StreamExt};
-use serde_json::{Value, json};
+use serde_json::json;
 use staging_sync_runtime::account::AccountId;
 use staging_sync_runtime::bindings::types::Outcome;
 use staging_sync_runtime::case::Case;
-use staging_sync_runtime::journal::names::TickId;
-use staging_sync_runtime::journal::{AccountRecord, CONCURRENCY, Journal, ReadError, Record, Taped};
+use staging_sync_runtime::journal::{Journal, Taped};
 use staging_sync_runtime::outcome::status_name;
 use staging_sync_runtime::policy::{Limits, Policy};
-use staging_sync_runtime::tape::{Answer, Exchange};
 use staging_sync_runtime::text::printable;
+use staging_sync_workbench::explain::{self, Explanation, Found, Observed};
 
 use crate::accounts::account_id;
-use crate::{CommandError, Exit, journal};
-
-/// How far back a record is looked for.
-const LONGEST: Duration = Duration::from_secs(90 * 86_400);
+use crate::{CommandError, Exit, journal, table};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -36,20 +30,29 @@ pub struct Arguments {
     policy: Option<PathBuf>,
     #[command(flatten)]
     place: journal::Place,
-}
-
-/// A record that tells something of an account.
-struct Found {
-    record: Record,
-    account: AccountRecord,
-    /// The record that refers to it and knows its digest, if it says another one.
-    tampered: Option<String>,
+    /// Print the explanation as JSON.
+    #[arg(long, conflicts_with = "policy")]
+    json: bool,
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let journal = arguments.place.open().await?;
     let at = arguments.at.unwrap_or_else(SystemTime::now);
-    show(&journal, &arguments.account, at, arguments.policy.as_deref()).await
+    if !arguments.json {
+        return show(&journal, &arguments.account, at, arguments.policy.as_deref()).await;
+    }
+    match find(&journal, &arguments.account, at).await? {
+        Some(found) => {
+            let (explanation, _) = explain::explain(&journal, &found).await;
+            println!("{}", table::json(&json!(explanation)));
+            Ok(exit(&explanation))
+        }
+        None => {
+            let why = explain::why_not(&journal, &arguments.account).await?;
+            eprintln!("staging-sync: {}: not recorded: {}", arguments.account, printable(&why));
+            Ok(Exit::Failed)
+        }
+    }
 }
 
 /// Prints what the last record of an account up to a time tells, and what another policy would have decided.
@@ -60,183 +63,83 @@ pub async fn show(
     policy: Option<&Path>,
 ) -> Result<Exit, CommandError> {
     let Some(found) = find(journal, id, at).await? else {
-        println!("{id}: not recorded: {}", why_not(journal, id).await?);
+        println!("{id}: not recorded: {}", printable(&explain::why_not(journal, id).await?));
         return Ok(Exit::Failed);
     };
-    let Found { record, account, tampered } = &found;
-    head(record, account);
-    let mut good = tampered.is_none();
-    if let Some(tampered) = tampered {
-        println!("  record:  {tampered}");
+    let (explanation, taped) = explain::explain(journal, &found).await;
+    head(&explanation);
+    for problem in explanation.record_problems.iter().chain(&explanation.change_record) {
+        println!("  record:  {problem}");
     }
-    if let Some(change) = &account.change {
-        match journal.verified(&change.name).await {
-            Ok(_) => println!("  record:  {}", journal.title(&change.name)),
-            Err(error) => {
-                good = false;
-                println!("  record:  {error}");
-            }
-        }
+    match (&explanation.observed, &explanation.tape_problem) {
+        (Some(observed), _) => observations(observed),
+        (None, Some(problem)) => println!("  tape:    {problem}"),
+        (None, None) if explanation.author.is_some() => {}
+        (None, None) => println!("  tape:    couldn't be kept, so what DRS said isn't known"),
     }
-    match journal.tape(record).await {
-        Ok(Some(taped)) => {
-            observations(&taped, id);
-            if let Some(path) = policy {
-                other_policy(&taped, id, path).await?;
-            }
-        }
-        Ok(None) if record.author.is_some() => {}
-        Ok(None) => println!("  tape:    couldn't be kept, so what DRS said isn't known"),
-        Err(error) => {
-            good = false;
-            println!("  tape:    {error}");
-        }
+    if let (Some(taped), Some(path)) = (&taped, policy) {
+        other_policy(taped, id, path).await?;
     }
-    Ok(if good { Exit::Success } else { Exit::Failed })
+    Ok(exit(&explanation))
 }
 
-/// The last record of an account up to a time.
+fn exit(explanation: &Explanation) -> Exit {
+    let good = explanation.record_problems.is_empty() && explanation.tape_problem.is_none();
+    if good { Exit::Success } else { Exit::Failed }
+}
+
+/// The last record of an account up to a time; what is no good on the way is told.
 async fn find(journal: &Journal, id: &AccountId, at: SystemTime) -> Result<Option<Found>, CommandError> {
-    let day = Duration::from_secs(86_400);
-    let (mut until, mut gone) = (at, Duration::ZERO);
-    // The record after the one at hand: it has the digest of that one, if it's of the same host.
-    let mut after: Option<Record> = None;
-    while gone <= LONGEST {
-        let since = until.checked_sub(day).unwrap_or(SystemTime::UNIX_EPOCH);
-        let ids = journal.ticks(since, until).await?;
-        let mut records =
-            stream::iter(ids).map(|id: TickId| async move { (journal.tick(&id).await, id) }).buffered(CONCURRENCY);
-        while let Some((record, tick)) = records.next().await {
-            let sealed = match record {
-                Ok(sealed) => sealed,
-                Err(error @ (ReadError::Unsealed(..) | ReadError::Missing(_))) => {
-                    eprintln!("staging-sync: {tick}: {error}");
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let record = sealed.content;
-            if let Some(account) = record.accounts.iter().find(|one| one.account_id == id.as_str()).cloned() {
-                let told = after.as_ref().and_then(|after| after.previous.as_ref());
-                let tampered = told.filter(|told| told.tick == record.tick && told.digest != sealed.digest).map(|_| {
-                    "was changed after it was written: the record after it knows another digest; somebody tampered with it".to_owned()
-                });
-                return Ok(Some(Found { record, account, tampered }));
-            }
-            after = Some(record);
-        }
-        (until, gone) = (since, gone + day);
+    let last = explain::last(journal, id, at).await?;
+    for unreadable in last.unreadable {
+        eprintln!("staging-sync: {unreadable}");
     }
-    Ok(None)
+    Ok(last.found)
 }
 
-/// Why an account has no record.
-async fn why_not(journal: &Journal, id: &AccountId) -> Result<String, CommandError> {
-    let latest = journal.read_latest().await?;
-    Ok(match latest {
-        None => "the journal has no latest.json: no tick has run with this JOURNAL".into(),
-        Some((None, _)) => "latest.json can't be read by this program".into(),
-        Some((Some(latest), _)) => match latest.accounts.get(id.as_str()) {
-            None => format!("no tick has seen the account; the last one was at {}", latest.at),
-            Some(account) => {
-                let reason = account.reason.as_deref().map(|reason| format!(" ({})", printable(reason)));
-                format!(
-                    "it was {}{} at {}, and nothing was changed, failed or held within 90 days",
-                    account.status,
-                    reason.unwrap_or_default(),
-                    latest.at
-                )
-            }
-        },
-    })
-}
-
-fn head(record: &Record, account: &AccountRecord) {
-    let name = account.account_name.as_deref().map(printable).unwrap_or_else(|| "Unknown".into());
-    println!("{} {name} at {}, tick {}", account.account_id, record.at, record.tick);
+fn head(explanation: &Explanation) {
+    let Explanation { told, operation, author, policy, .. } = explanation;
+    let name = told.account_name.as_deref().map(printable).unwrap_or_else(|| "Unknown".into());
+    println!("{} {name} at {}, tick {}", told.account_id.as_deref().unwrap_or_default(), told.at, told.tick);
     let ids = |sign: &str, ids: &[String]| ids.iter().map(|id| format!("{sign}{id}")).collect::<Vec<_>>();
-    let what = [ids("+", &account.added), ids("-", &account.removed)].concat().join(", ");
-    let dry_run = if record.dry_run { ", dry run: nothing was written" } else { "" };
-    println!("  result:  {} {what}{dry_run}", account.status);
-    for reason in [&account.reason, &account.error].into_iter().flatten() {
+    let what = [ids("+", &told.added), ids("-", &told.removed)].concat().join(", ");
+    let dry_run = if told.dry_run { ", dry run: nothing was written" } else { "" };
+    println!("  result:  {} {what}{dry_run}", told.status);
+    for reason in [&told.reason, &told.error].into_iter().flatten() {
         println!("           {}", printable(reason));
     }
-    if !account.held_removals.is_empty() {
-        let why = account.held_reason.as_deref().map(printable).unwrap_or_default();
-        let incomplete = account.incomplete_regions.join(", ");
-        println!("  held:    {}: {why}{incomplete}", account.held_removals.join(", "));
+    if !told.held_removals.is_empty() {
+        let why = told.held_reason.as_deref().map(printable).unwrap_or_default();
+        let incomplete = told.incomplete_regions.join(", ");
+        println!("  held:    {}: {why}{incomplete}", told.held_removals.join(", "));
     }
-    if let (Some(author), comment) = (&record.author, record.comment.as_deref().unwrap_or_default()) {
-        println!("  by:      {} by {}: {}", record.operation, printable(author), printable(comment));
+    if let (Some(author), comment) = (author, told.comment.as_deref().unwrap_or_default()) {
+        println!("  by:      {operation} by {}: {}", printable(author), printable(comment));
     }
-    if let Some(policy) = &record.policy {
-        let by = account.decided_by.clone().unwrap_or_else(|| policy.to_string());
+    if let (Some(policy), Some(by)) = (policy, &told.by) {
         println!("  policy:  {by}, settings {}", policy.settings);
     }
 }
 
 /// What was stored, what each region said, and what was written.
-fn observations(taped: &Taped, id: &AccountId) {
-    let items = taped.tape.host.iter().filter_map(|exchange| match &exchange.answer {
-        Answer::Response(response) => response.get("Items").and_then(Value::as_array),
-        Answer::Error(_) => None,
-    });
-    let of_id = |item: &&Value| item["accountId"]["S"] == id.as_str();
-    if let Some(item) = items.flatten().find(of_id) {
-        println!("  stored:  {}", listed(&item["stagingAccounts"]));
+fn observations(observed: &Observed) {
+    for stored in &observed.stored {
+        println!("  stored:  {}", listed(stored));
     }
-    let calls: Vec<&Exchange> = taped.tape.targets.get(id.as_str()).into_iter().flatten().collect();
-    for read in calls.iter().filter(|call| call.operation == "GetItem") {
-        if let Answer::Response(response) = &read.answer {
-            println!("  stored:  {}", listed(&response["Item"]["stagingAccounts"]));
-        }
+    for answer in &observed.answers {
+        println!("  region:  {}: {}", answer.call, printable(&answer.said));
     }
-    // Regions are asked at once, so their order means nothing.
-    let is_of_table = |call: &&&Exchange| call.service == "dynamodb";
-    let is_session = |call: &&Exchange| call.operation == "AssumeRole" && call.failure().is_none();
-    let regions = calls.iter().filter(|call| !is_of_table(call) && !is_session(call));
-    let mut regions: Vec<String> = regions.map(|call| format!("{}: {}", call.name(), said(call, id))).collect();
-    regions.sort();
-    for region in regions {
-        println!("  region:  {region}");
-    }
-    for write in calls.iter().filter(|call| call.is_write()) {
-        let values = &write.request["ExpressionAttributeValues"];
-        let condition = match values.get(":read") {
+    for write in &observed.written {
+        let condition = match &write.condition {
             Some(read) => format!("the list is still {}", listed(read)),
             None => "there's no list yet".into(),
         };
-        println!("  written: {}, if {condition}{}", listed(&values[":list"]), error(write));
+        let error = write.error.as_deref().map(|error| format!(": {}", printable(error))).unwrap_or_default();
+        println!("  written: {}, if {condition}{error}", listed(&write.list));
     }
 }
 
-fn error(exchange: &Exchange) -> String {
-    exchange.failure().map(|error| format!(": {}: {}", error.code, printable(&error.message))).unwrap_or_default()
-}
-
-/// What a call to AWS came to; DRS names the account itself too, which is left out.
-fn said(exchange: &Exchange, account: &AccountId) -> String {
-    match &exchange.answer {
-        Answer::Error(failure) if failure.message == Taped::NOT_ASKED => "not in use, so it wasn't asked".into(),
-        Answer::Error(failure) if failure.code == "UninitializedAccountException" => {
-            "nothing, DRS isn't in use there".into()
-        }
-        Answer::Error(failure) => format!("{}: {}", failure.code, printable(&failure.message)),
-        Answer::Response(response) => {
-            let accounts = response["accounts"].as_array().into_iter().flatten();
-            let accounts = accounts.filter_map(|account| account["accountID"].as_str());
-            let servers = response["items"].as_array().into_iter().flatten();
-            let servers = servers.filter_map(|server| server["stagingArea"]["stagingAccountID"].as_str());
-            let ids: BTreeSet<&str> = accounts.chain(servers).filter(|id| *id != account.as_str()).collect();
-            let ids = Vec::from_iter(ids);
-            if ids.is_empty() { "nothing".into() } else { ids.join(", ") }
-        }
-    }
-}
-
-fn listed(list: &Value) -> String {
-    let entries = list["L"].as_array().into_iter().flatten();
-    let ids: Vec<&str> = entries.filter_map(|entry| entry["M"]["accountId"]["S"].as_str()).collect();
+fn listed(ids: &[String]) -> String {
     if ids.is_empty() { "an empty list".into() } else { ids.join(", ") }
 }
 

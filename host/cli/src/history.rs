@@ -5,9 +5,10 @@ use std::io::IsTerminal;
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
-use serde_json::{Value, json};
-use staging_sync_runtime::journal::{AccountRecord, CONCURRENCY, Record};
+use serde_json::json;
+use staging_sync_runtime::journal::{AccountRecord, CONCURRENCY};
 use staging_sync_runtime::text;
+use staging_sync_workbench::history::Told;
 
 use crate::accounts::Accounts;
 use crate::journal::{self, Moment, moment};
@@ -54,9 +55,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         match record {
             Ok(record) => {
                 let record = record.content;
-                rows.extend(record.accounts.iter().filter(|account| wanted(account)).map(|one| row(&record, one)));
-                if let (Some(error), true) = (&record.error, statuses.contains("failed") && named.is_none()) {
-                    rows.push(json!({"at": record.at, "tick": record.tick, "status": "failed", "error": error}));
+                rows.extend(record.accounts.iter().filter(|account| wanted(account)).map(|one| Told::of(&record, one)));
+                if statuses.contains("failed") && named.is_none() {
+                    rows.extend(Told::of_failed(&record));
                 }
             }
             Err(error) => {
@@ -70,49 +71,28 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     Ok(if bad == 0 { Exit::Success } else { Exit::Failed })
 }
 
-/// What became of an account, with who decided it.
-fn row(record: &Record, account: &AccountRecord) -> Value {
-    let mut row = json!({"at": record.at, "tick": record.tick});
-    let policy = record.policy.as_ref().map(ToString::to_string);
-    let by = account.decided_by.clone().or(policy);
-    let by = by.or_else(|| record.author.as_ref().map(|author| format!("{} by {author}", record.operation)));
-    if let (Some(row), Value::Object(said)) = (row.as_object_mut(), json!(account)) {
-        row.extend(said.into_iter().filter(|(name, _)| name != "change" && name != "decidedBy"));
-        row.insert("by".into(), json!(by));
-        for (name, value) in [("comment", json!(record.comment)), ("dryRun", json!(record.dry_run))] {
-            if !value.is_null() && value != false {
-                row.insert(name.into(), value);
-            }
-        }
-    }
-    row
-}
-
-fn as_table(rows: &[Value]) -> String {
+fn as_table(rows: &[Told]) -> String {
     let mut table = table::table(&["TIME", "ACCOUNT", "STATUS", "WHAT", "BY", "TICK"]);
-    let text_of = |value: &Value| text::printable(value.as_str().unwrap_or_default());
+    let printable = |text: &Option<String>| text::printable(text.as_deref().unwrap_or_default());
     for row in rows {
-        let ids = |name: &str, sign: &str| {
-            let ids = row[name].as_array().into_iter().flatten().filter_map(Value::as_str);
-            ids.map(|id| format!("{sign}{id}")).collect::<Vec<_>>()
-        };
-        let mut what = [ids("added", "+"), ids("removed", "-"), ids("heldRemovals", "held ")].concat();
-        let reasons = ["heldReason", "reason", "error", "comment"].into_iter().map(|name| text_of(&row[name]));
+        let ids = |ids: &[String], sign: &str| ids.iter().map(|id| format!("{sign}{id}")).collect::<Vec<_>>();
+        let mut what = [ids(&row.added, "+"), ids(&row.removed, "-"), ids(&row.held_removals, "held ")].concat();
+        let reasons = [&row.held_reason, &row.reason, &row.error, &row.comment].into_iter().map(printable);
         what.extend(reasons.filter(|reason| !reason.is_empty()));
-        let dry_run = if row["dryRun"] == true { " (dry run)" } else { "" };
+        let dry_run = if row.dry_run { " (dry run)" } else { "" };
         // The whole digest is in the JSON.
-        let by = text_of(&row["by"]);
+        let by = printable(&row.by);
         let short = by.split_once(" (").map_or(by.clone(), |(name, digest)| match digest.len() > 8 {
             true => format!("{name} ({})", digest.chars().take(8).collect::<String>()),
             false => by.clone(),
         });
         table.add_row([
-            text_of(&row["at"]),
-            text_of(&row["accountId"]),
-            format!("{}{dry_run}", text_of(&row["status"])),
+            text::printable(&row.at),
+            printable(&row.account_id),
+            format!("{}{dry_run}", text::printable(&row.status)),
             what.join(", "),
             short,
-            text_of(&row["tick"]),
+            text::printable(&row.tick),
         ]);
     }
     format!("{table}\n{}", text::counted(rows.len(), "change"))

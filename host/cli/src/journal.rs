@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use futures_util::future::BoxFuture;
-use serde_json::Value;
+use staging_sync_runtime::aws::AwsApi;
 use staging_sync_runtime::aws::sdk_api::SdkApi;
-use staging_sync_runtime::aws::{AwsApi, AwsError, Call};
-use staging_sync_runtime::journal::{CONCURRENCY, Journal, ReadError};
+use staging_sync_runtime::journal::{CONCURRENCY, Journal, NoApi, ReadError};
 use staging_sync_runtime::store::StoreError;
 use staging_sync_runtime::store::bucket::Objects;
 use staging_sync_runtime::store::location::is_s3;
@@ -55,16 +53,6 @@ impl Place {
     /// The journal there, for commands that ask nothing else of AWS.
     pub async fn open(&self) -> Result<Arc<Journal>, CommandError> {
         open(self.text()?, Arc::new(NoApi)).await
-    }
-}
-
-/// No way to AWS: the journal's own is beside it.
-struct NoApi;
-
-impl AwsApi for NoApi {
-    fn call<'a>(&'a self, _: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
-        let message = "host: this command asks nothing of AWS; please report it".into();
-        Box::pin(std::future::ready(Err(AwsError { code: AwsError::NOT_SENT.into(), message, retryable: false })))
     }
 }
 

@@ -11,6 +11,7 @@ mod apply;
 mod bench;
 mod compare;
 mod completions;
+mod console;
 mod demo;
 mod doctor;
 mod explain;
@@ -121,6 +122,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Run a tick immediately and then at each interval, until SIGTERM or SIGINT.
     Serve(serve::Arguments),
+    /// Show what ticks did as a web page on this machine, from the journal, until interrupted. Changes nothing.
+    Console(console::Arguments),
     /// Serve a fleet on loopback as DynamoDB, S3, STS and DRS, until interrupted.
     Lab(lab::Arguments),
     /// Measure ticks over a fleet on this machine, and compare them with the least time that their AWS calls can take.
@@ -199,6 +202,7 @@ async fn run(arguments: Arguments) -> ExitCode {
         Command::Unfreeze(arguments) => freeze::unfreeze(arguments).await,
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Console(arguments) => console::run(arguments).await,
         Command::Lab(arguments) => lab::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Simulate(arguments) => simulate::run(arguments).await,

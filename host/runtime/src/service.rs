@@ -164,9 +164,14 @@ impl Service {
 
     /// The sources whose policy was rejected: which, at what step, and why.
     pub async fn rejected(&self) -> Vec<String> {
+        self.rejections().await.into_iter().map(|(source, rejected)| format!("{source}: {rejected}")).collect()
+    }
+
+    /// The same in parts: the source's location, and the rejection.
+    pub async fn rejections(&self) -> Vec<(String, Rejected)> {
         let mut all = Vec::new();
         for source in &self.sources {
-            all.extend(source.rejected().await.map(|rejected| format!("{}: {rejected}", source.location())));
+            all.extend(source.rejected().await.map(|rejected| (source.location().to_string(), rejected)));
         }
         all
     }

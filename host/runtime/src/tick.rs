@@ -225,7 +225,7 @@ impl Runtime {
         let Read { mut decided, whole, emptied_held } = match read {
             Ok(read) => read,
             Err(error) => {
-                run.journal_failed_tick(&error).await;
+                run.journal_failed_tick(&before.calls(&self.counter), &error).await;
                 return Err(error);
             }
         };
@@ -260,7 +260,8 @@ impl Runtime {
         let (mut summary, rescued) = match self.summarize(&run.tick, &outcomes).await {
             Ok(summarized) => summarized,
             Err(error) => {
-                run.end_journal(&outcomes, &others, &Shadow::default(), whole, Some(&error)).await;
+                let calls = before.calls(&self.counter);
+                run.end_journal(&outcomes, &others, &Shadow::default(), whole, &calls, Some(&error)).await;
                 return Err(error);
             }
         };
@@ -275,7 +276,8 @@ impl Runtime {
             rollout.not_compared(deferred);
             rollout.evidence(whole)
         });
-        let journal_failed = run.end_journal(&outcomes, &others, &shadow, whole, None).await;
+        let calls = before.calls(&self.counter);
+        let journal_failed = run.end_journal(&outcomes, &others, &shadow, whole, &calls, None).await;
         let mut metrics = numbers::of(&counts);
         metrics.extend([
             Metric::count("accountsDeferred", deferred),

@@ -10,13 +10,17 @@
 pub mod check;
 pub mod compare;
 pub mod constants;
+pub mod explain;
 pub mod faults;
 pub mod find;
+pub mod history;
 pub mod invariants;
 pub mod judge;
+pub mod policy_status;
 pub mod record;
 pub mod recorded;
 pub mod replay;
+pub mod rollout_status;
 pub mod simulate;
 pub mod small;
 pub mod varied;

@@ -6,6 +6,7 @@
 
 mod child;
 mod fleet;
+mod pages;
 mod process;
 mod runtime_api;
 mod start;
@@ -17,8 +18,12 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{CommandError, Exit, policy_arg, table};
+use pages::Page;
 use start::Started;
 use ticks::{Measured, Size};
+
+/// The number of accounts that the console's pages are measured with.
+const PAGES_OF: u32 = 10_000;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -92,8 +97,11 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         started = start::measure(&absolute(&bootstrap)?, &policy, starts).await?;
         print_starts(&bootstrap, starts, &started);
     }
+    say!("pages of the console ...");
+    let pages = pages::measure(if arguments.short { 40 } else { PAGES_OF }, &policy).await?;
+    print_pages(&pages);
     if let Some(file) = &arguments.json {
-        let figures = json!({"machine": machine, "ticks": measured, "starts": started});
+        let figures = json!({"machine": machine, "ticks": measured, "starts": started, "pages": pages});
         std::fs::write(file, table::json(&figures) + "\n")
             .map_err(|error| CommandError(format!("{}: {error}", file.display())))?;
     }
@@ -181,6 +189,30 @@ fn print_starts(bootstrap: &Path, starts: u32, started: &[Started]) {
             times(start.summary),
             times(start.summary_cpu),
             format!("{} MiB", start.peak_memory_bytes >> 20),
+        ]);
+    }
+    println!("{table}\n");
+}
+
+fn print_pages(pages: &[Page]) {
+    println!(
+        "Pages of the console, median of 10, ms: until the first byte and until the last, and as a multiple of an empty fleet's; \
+         COLD = the first time, when the state is read\n"
+    );
+    let header = ["ACCOUNTS", "PAGE", "SIZE", "FIRST BYTE", "RATIO", "COMPLETE", "RATIO", "COLD", "PEAK MEMORY"];
+    let mut table = table::table(&header);
+    let ratio = |ratio: Option<f64>| ratio.map_or("-".into(), |ratio| format!("{ratio:.1}"));
+    for page in pages {
+        table.add_row([
+            page.accounts.to_string(),
+            page.path.to_owned(),
+            format!("{:.1} KB", page.bytes as f64 / 1e3),
+            format!("{:.1}", page.first_byte_ms),
+            ratio(page.first_byte_ratio),
+            format!("{:.1}", page.complete_ms),
+            ratio(page.complete_ratio),
+            format!("{:.1}", page.cold_ms),
+            format!("{} MiB", page.peak_memory_bytes >> 20),
         ]);
     }
     println!("{table}\n");

@@ -27,6 +27,8 @@ pub enum Variables {
     Password,
     /// Where `serve` listens.
     Listen,
+    /// By which names clients may ask.
+    Hosts,
     /// Where compiled policies are kept.
     Cache,
     /// Which log lines are written, as by `tick`.
@@ -74,7 +76,8 @@ impl Variables {
                 ("HTTPS_PROXY", "A proxy for AWS. Set HTTP_PROXY for endpoints without TLS, and NO_PROXY for hosts that need no proxy.".into()),
             ],
             Self::Password => one("POLICY_KEY_PASSWORD", "The password of the secret key. Default: none."),
-            Self::Listen => one("LISTEN", "The address of /healthz and /metrics, if you don't set --listen. Default: 127.0.0.1:8080."),
+            Self::Listen => one("LISTEN", "The address of the console, /healthz and /metrics, if you don't set --listen. Default: 127.0.0.1:8080."),
+            Self::Hosts => one("ALLOW_HOST", "Names and addresses, separated by commas, as for --allow-host. Default: none."),
             Self::Cache => one("TMPDIR", "The directory for compiled policies, in a private subdirectory of the user. Default: /tmp."),
             Self::Log => log("warnings of this program and errors of libraries", log_filter::COMMAND),
             Self::ServiceLog => log("info of this program and warnings of libraries, as in the Lambda function", log_filter::SERVICE),

@@ -1,7 +1,7 @@
 //! The pages: a command's exit codes, the variables that it reads, and examples of it.
 
 use super::Variables::{
-    self, Aws, Cache, Host, Journal, Listen, Log, NoLog, Pager, Password, Policy, ServiceLog, Tick,
+    self, Aws, Cache, Host, Hosts, Journal, Listen, Log, NoLog, Pager, Password, Policy, ServiceLog, Tick,
 };
 
 /// The documentation of a command.
@@ -49,6 +49,7 @@ pub const PAGES: &[Page] = &[
         examples: &[
             ("staging-sync demo", "with the packaged policy"),
             ("staging-sync demo --policy policy.wasm", "with another policy"),
+            ("staging-sync demo --console", "and the result as a web page, until interrupted"),
         ],
     },
     Page {
@@ -183,7 +184,7 @@ pub const PAGES: &[Page] = &[
     Page {
         command: "serve",
         exit: &[(0, "stopped"), (1, "stopped by a second signal in the middle of a tick"), (2, "couldn't start")],
-        variables: &[Listen, Tick, Aws, Cache, ServiceLog],
+        variables: &[Listen, Hosts, Tick, Aws, Cache, ServiceLog],
         examples: &[
             ("staging-sync serve --every 5m", "a tick every five minutes"),
             (
@@ -193,6 +194,18 @@ pub const PAGES: &[Page] = &[
             (
                 "staging-sync serve --every 5m --log plain --listen 127.0.0.1:9090",
                 "human-readable log lines, another port",
+            ),
+        ],
+    },
+    Page {
+        command: "console",
+        exit: &[(0, "interrupted"), (2, "couldn't start")],
+        variables: &[Journal, Policy, Hosts, Host, Aws, Cache, Log],
+        examples: &[
+            ("staging-sync console --journal s3://BUCKET/journal/", "what the Lambda function did"),
+            (
+                "staging-sync console --journal ./journal --listen 127.0.0.1:9090 --policy s3://BUCKET/policies/live/policy.json",
+                "another port, and the policies of a manifest",
             ),
         ],
     },

@@ -18,7 +18,7 @@ mod rollout;
 mod rollout_status;
 mod rollout_terms;
 mod signing;
-mod source;
+pub mod source;
 mod status;
 mod typescript;
 mod verify;

@@ -10,6 +10,7 @@ use staging_sync_runtime::activation::rollouts;
 use staging_sync_runtime::rollout::{Document, PolicyId, State};
 use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::tick::instant_text;
+use staging_sync_workbench::rollout_status::{json as told, state};
 use tokio::time::Instant;
 
 use super::record::{Note, author, make};
@@ -117,19 +118,10 @@ async fn find(manifest: &str) -> Result<Found, CommandError> {
     )))
 }
 
-/// Where a rollout is, as its manifest and its document say together.
-fn state(manifest: &Manifest, document: &Document) -> State {
-    let candidate = &document.candidate;
-    if document.state.is_live() && candidate.is_same(&PolicyId::from(&manifest.active)) {
-        return State::Promoted; // its host ended before it could say so
-    }
-    document.state
-}
-
 async fn status(arguments: &Status) -> Result<Exit, CommandError> {
     let Found { at, manifest, document, state } = find(&arguments.manifest).await?;
     match arguments.json {
-        true => println!("{}", table::json(&rollout_status::json(&manifest, &document, state))),
+        true => println!("{}", table::json(&told(&manifest, &document, state))),
         false => println!("{}", rollout_status::text(&at, &manifest, &document, state)),
     }
     Ok(Exit::Success)

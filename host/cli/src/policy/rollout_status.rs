@@ -1,83 +1,16 @@
-//! The state of a rollout, as people and programs read it.
+//! The state of a rollout on one screen.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use staging_sync_runtime::activation::manifest::Manifest;
 use staging_sync_runtime::rollout::{Difference, Document, PolicyId, State};
 use staging_sync_runtime::store::location::Location;
-use staging_sync_runtime::text::{counted, printable};
+use staging_sync_runtime::text::printable;
+use staging_sync_workbench::rollout_status::{missing, superseded, verdict};
 
 use crate::table;
 
 /// How many differences are shown to people.
 const SHOWN: usize = 5;
-
-/// Why a rollout isn't in force although it wasn't ended: the manifest names other policies.
-fn superseded(manifest: &Manifest, document: &Document, state: State) -> Option<&'static str> {
-    if !state.is_live() {
-        return None;
-    }
-    if !document.active.is_same(&PolicyId::from(&manifest.active)) {
-        return Some("the manifest has another active policy now");
-    }
-    let shadow = manifest.shadow.as_ref().map(PolicyId::from);
-    match shadow.is_some_and(|shadow| document.candidate.is_same(&shadow)) {
-        true => None,
-        false => Some("the manifest has another shadow policy now"),
-    }
-}
-
-/// What is missing until the step is passed; none where nothing is.
-fn missing(document: &Document) -> Option<String> {
-    let (ticks, changes) = document.missing();
-    let mut missing = Vec::new();
-    for (count, what) in [(ticks, "clean tick"), (changes, "change")] {
-        if count > 0 {
-            missing.push(counted(usize::try_from(count).unwrap_or(usize::MAX), what));
-        }
-    }
-    (!missing.is_empty()).then(|| missing.join(" and "))
-}
-
-/// How a step is: `passed`, `inconclusive` (neither passed nor failed), `failed` or `waiting`.
-fn verdict(document: &Document, step: usize, state: State) -> &'static str {
-    match state {
-        State::Passed | State::Promoted if step == document.step => "passed",
-        _ if step < document.step => "passed",
-        _ if step > document.step => "waiting",
-        State::Aborted => "failed",
-        _ => "inconclusive",
-    }
-}
-
-/// Everything, for programs.
-pub fn json(manifest: &Manifest, document: &Document, state: State) -> Value {
-    let (ticks, changes) = document.missing();
-    let steps = document.rollout.steps.iter().zip(&document.evidence).enumerate().map(|(place, (step, seen))| {
-        let mut value = json!(seen);
-        value["step"] = (place + 1).into();
-        value["share"] = json!(step.share);
-        value["ticks"] = step.ticks.into();
-        value["minChanges"] = step.min_changes.into();
-        value["verdict"] = verdict(document, place + 1, state).into();
-        value
-    });
-    json!({
-        "state": state.name(),
-        "superseded": superseded(manifest, document, state),
-        "step": document.step,
-        "since": document.since,
-        "by": document.by,
-        "reason": document.reason,
-        "active": document.active,
-        "candidate": document.candidate,
-        "rollout": document.rollout,
-        "steps": steps.collect::<Vec<_>>(),
-        "missing": {"cleanTicks": ticks, "changes": changes},
-        "differences": document.differences,
-        "differencesLeftOut": document.differences_left_out,
-        "ticks": document.ticks,
-    })
-}
 
 fn title(policy: &PolicyId) -> String {
     format!("{} {} (sha256 {})", policy.name, policy.version, policy.sha256.get(..12).unwrap_or_default())

@@ -2,11 +2,11 @@
 
 use clap::Args;
 use serde_json::json;
-use staging_sync_runtime::activation::Revision;
 use staging_sync_runtime::activation::manifest::{Entry, Manifest};
 use staging_sync_runtime::activation::rollouts;
 use staging_sync_runtime::rollout::Document;
 use staging_sync_runtime::store::location::Location;
+use staging_sync_workbench::policy_status::status;
 
 use super::source;
 use crate::{CommandError, Exit, table};
@@ -30,50 +30,34 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let mut found = serde_json::Map::new();
     for (path, entry) in stored.manifest.entries() {
         let role = path.strip_prefix("$.").unwrap_or("active");
-        let verdict = admission.activate(&at, Revision::Listed(Box::new(entry.clone())), &[]).await;
-        let signature = match (&entry.signature, &admission.key) {
-            (None, _) => "unsigned",
-            (Some(_), None) => "signed, not verified because POLICY_PUBLIC_KEY isn't set",
-            (Some(_), Some(_)) => match admission.signed(entry) {
-                Ok(()) => "signed, verified",
-                Err(_) => "signed, NOT verified",
-            },
-        };
-        if verdict.is_err() {
+        let status = status(&at, entry, &admission).await;
+        if status.rejected.is_some() {
             exit = Exit::Failed;
         }
-        let operations = verdict.as_ref().ok().map(|release| {
-            let served = release.policy().info().operations.iter();
-            served.map(|operation| operation.name.clone()).collect::<Vec<_>>()
-        });
-        let verdict = verdict.err();
         let rollout = match role {
             "shadow" => rollout(&at, &stored.manifest, entry).await,
             _ => None,
         };
         if !arguments.json {
             println!("{role:9} {} {}, sha256 {}", entry.name, entry.version, entry.sha256);
-            if let Some(operations) = &operations {
+            if let Some(operations) = &status.operations {
                 println!("{:9} serves {}", "", operations.join(", "));
             }
             let settings = entry.settings.as_ref().map(|settings| json!(settings).to_string());
             println!("{:9} settings {}", "", settings.as_deref().unwrap_or("of POLICY_SETTINGS"));
             let cases = entry.cases.as_ref().map(|cases| format!("must pass {}", cases.file));
             println!("{:9} {}", "", cases.as_deref().unwrap_or("has no cases of its own"));
-            println!("{:9} {signature}", "");
+            println!("{:9} {}", "", status.signature_state);
             if let Some(document) = &rollout {
                 let (state, step, steps) = (document.state.name(), document.step, document.rollout.steps.len());
                 println!("{:9} in a rollout: {state}, step {step} of {steps} (see `policy rollout status`)", "");
             }
-            match &verdict {
+            match &status.rejected {
                 None => println!("{:9} a host accepts it", ""),
-                Some(rejected) => println!("{:9} a host REJECTS it at {rejected}", ""),
+                Some(at) => println!("{:9} a host REJECTS it at {}: {}", "", at.step, at.reason),
             }
         }
-        let mut value = json!(entry);
-        value["operations"] = json!(operations);
-        value["signatureState"] = signature.into();
-        value["rejected"] = json!(verdict.map(|it| json!({"step": it.step.name(), "reason": it.reason})));
+        let mut value = json!(status);
         if let Some(document) = &rollout {
             value["rollout"] = json!({"state": document.state.name(), "step": document.step});
         }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use staging_sync_console::{Live, Server};
 use staging_sync_runtime::{Config, ErrorKind, Event, Service, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::tick::json_event;
-use crate::{CommandError, Exit};
+use crate::{CommandError, Exit, console};
 use schedule::Schedule;
 use state::{Shared, State};
 
@@ -39,9 +40,11 @@ pub struct Arguments {
     /// operations.
     #[arg(long, value_name = "OPERATION=DURATION", value_parser = schedule::parse)]
     schedule: Vec<(String, Duration)>,
-    /// The address of /healthz and /metrics. They are served over plain HTTP, to anyone who can connect.
+    /// The address of the console, /healthz and /metrics. They are served over plain HTTP, to anyone who can connect.
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
+    #[command(flatten)]
+    hosts: console::Hosts,
     /// The event of --every, as JSON, as the Lambda function receives it.
     #[arg(long, value_name = "JSON", default_value = r#"{"operation": "sync_staging_accounts"}"#, requires = "every")]
     event: String,
@@ -98,6 +101,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     };
     let listener = TcpListener::bind(&arguments.listen).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
+    let manifests = console::Shown { policies: config.policies.clone(), journal: config.journal.clone() };
     let service = Arc::new(Service::start(config).await?);
     // A policy that isn't available now may be available later; an operation that none serves is a mistake in the event.
     if service.prepare().await.is_ok() {
@@ -111,7 +115,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     }
     let longest = |schedule: &Schedule| (schedule.event.operation.clone(), schedule.every.max(schedule.timeout));
     let shared: Shared = Arc::new(Mutex::new(State::new(schedules.iter().map(longest))));
-    tokio::spawn(http::serve(listener, Arc::clone(&shared)));
+    let live = Arc::new(Live::default());
+    // What would happen is simulated with the policy of the first schedule.
+    let operation = schedules.first().map(|schedule| schedule.event.operation.clone()).unwrap_or_default();
+    let console = console::of_service(&service, &operation, Arc::clone(&live), manifests).await?;
+    let monitoring = Arc::new(http::Monitoring(Arc::clone(&shared)));
+    tokio::spawn(Server::new(console, arguments.hosts.allowed, Some(monitoring)).serve(listener));
     tracing::info!(%address, "serving");
 
     let (stop, stopping) = watch::channel(false);
@@ -120,7 +129,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         let (operation, every, timeout) =
             (&schedule.event.operation, schedule.every.as_secs(), schedule.timeout.as_secs());
         tracing::info!(operation, everySeconds = every, timeoutSeconds = timeout, "scheduled");
-        running.spawn(schedule.run(Arc::clone(&service), Arc::clone(&shared), start, stopping.clone()));
+        running.spawn(schedule.run(Arc::clone(&service), Arc::clone(&shared), Arc::clone(&live), start, stopping.clone()));
     }
     loop {
         tokio::select! {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use staging_sync_console::Live;
 use staging_sync_runtime::tick::Report;
 use staging_sync_runtime::{Event, Service, Tick};
 use tokio::sync::watch;
@@ -53,7 +54,14 @@ pub fn distinct(schedules: &[Schedule]) -> Result<(), String> {
 impl Schedule {
     /// Runs a tick at `start` and at each multiple of the interval after it, until `stop` is true. A multiple that comes
     /// while a tick is under way is skipped.
-    pub async fn run(self, service: Arc<Service>, shared: Shared, start: Instant, mut stop: watch::Receiver<bool>) {
+    pub async fn run(
+        self,
+        service: Arc<Service>,
+        shared: Shared,
+        live: Arc<Live>,
+        start: Instant,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let operation = self.event.operation.clone();
         let mut due = interval_at(start, self.every);
         due.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -66,13 +74,17 @@ impl Schedule {
             }
             state::of(&shared).tick_began(&operation);
             let tick = Tick { deadline: Some(Instant::now() + self.timeout), ..Tick::of(self.event.clone()) };
-            let service_of_tick = Arc::clone(&service);
+            let (service_of_tick, began, started) = (Arc::clone(&service), tick.now, Instant::now());
             // A task of its own, so that a panic costs one tick.
             let ended = outcome(tokio::spawn(async move { service_of_tick.tick(tick, |_, _| ()).await }).await);
             if let Err(failure) = &ended {
                 tracing::error!(operation, errorType = failure.error_type, error = failure.message, "tick failed");
             }
             let (policy, rejected) = (service.current(&operation).await, service.rejected().await);
+            let told = ended.as_ref().map_err(|failure| format!("{}: {}", failure.error_type, failure.message));
+            let told = told.as_ref().map(|report| *report).map_err(String::as_str);
+            let time = (began, started.elapsed());
+            live.tick_ended(&operation, time, told, policy.clone(), service.rejections().await);
             state::of(&shared).tick_ended(&operation, ended, policy.as_deref(), rejected);
         }
     }

@@ -3,35 +3,14 @@
 //! AWS's answers, its quotas and the processor are simulated. The clock jumps to the next event, so an hour takes only
 //! as long as its computation. The same input always produces the same result.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use clap::Args;
-use futures_util::stream::{self, StreamExt};
-use serde_json::{Value, json};
-use staging_sync_runtime::aws::Segment;
+use serde_json::json;
 use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::text::counted;
-use staging_sync_runtime::{Config, Event, Runtime, Tick};
-use tokio::time::Instant;
+use staging_sync_workbench::simulate::quota::Rate;
+use staging_sync_workbench::simulate::scenario::{self, Figures, Scenario, Shape, Simulated, simulate};
 
 use crate::{CommandError, Exit, policy_arg, table};
-use staging_sync_workbench::simulate::cloud::{self, Cloud, Host, SERVICES, begin};
-use staging_sync_workbench::simulate::quota::{Rate, Rates};
-
-/// The processor time of a call, the policy's share included, in microseconds of a whole vCPU: what `staging-sync bench`
-/// measures without latency, in round numbers.
-const PER_CALL_US: u64 = 600;
-/// A Lambda has a vCPU for so many MB.
-const MB_PER_VCPU: f64 = 1_769.0;
-/// What a GB-second and an invocation cost, in dollars (x86_64, us-east-1).
-const GB_SECOND: f64 = 0.000_016_666_7;
-const INVOCATION: f64 = 0.000_000_2;
-/// Ticks in 30 days.
-const TICKS: f64 = 8_640.0;
-/// How many segments a Map state runs at once where it isn't a distributed one.
-const INLINE_MAP: usize = 40;
 
 /// Memories that `--fit` tries, in MB: the stack's default, and those of one and of two vCPUs.
 const MEMORIES: [u32; 3] = [512, 1_769, 3_538];
@@ -79,43 +58,30 @@ pub struct Arguments {
     json: bool,
 }
 
-/// The Lambdas of a simulation.
-#[derive(Debug, Clone, Copy)]
-struct Shape {
-    memory_mb: u32,
-    segments: u32,
-}
-
-/// One tick, as it came out.
-struct Simulated {
-    name: &'static str,
-    /// The longest of the segments, one after the other where they didn't run at once.
-    took: Duration,
-    /// Of all segments together.
-    billed: Duration,
-    /// Answered and throttled calls, by service.
-    calls: [cloud::Reached; SERVICES.len()],
-    /// The accounts: all of them are one of these.
-    done: u64,
-    failed: u64,
-    deferred: u64,
-    /// Those of segments that failed as a whole: nobody knows what became of them.
-    unknown: u64,
-    /// What stood in the way first.
-    limit: Option<String>,
+impl Arguments {
+    fn scenario(&self) -> Scenario {
+        Scenario {
+            accounts: self.accounts,
+            regions: self.regions,
+            latency_ms: self.latency_ms,
+            throttle: self.throttle.clone(),
+            concurrency: self.concurrency,
+            timeout: self.timeout,
+            item_bytes: self.item_bytes,
+        }
+    }
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let policy = arguments.policy.load().await?;
     // The clock stands still only in a runtime of its own, with one thread.
     let simulation = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let runtime = runtime.map_err(|error| CommandError(format!("no runtime: {error}")))?;
+        let runtime = scenario::runtime().map_err(|error| CommandError(format!("no runtime: {error}")))?;
         let given = Shape { memory_mb: arguments.memory_mb, segments: arguments.segments };
         // The clock of a runtime goes on from one simulation to the next; each begins where it is.
         let (shape, ticks) = match arguments.fit {
             true => runtime.block_on(fit(&arguments, &policy))?,
-            false => (given, runtime.block_on(simulate(&arguments, given, &policy))?),
+            false => (given, runtime.block_on(simulate(&arguments.scenario(), given, &policy))?),
         };
         print(&arguments, shape, &ticks);
         Ok(if ticks.iter().all(Simulated::gets_through) { Exit::Success } else { Exit::Failed })
@@ -129,10 +95,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
 /// The cheapest Lambdas that get through. How much one of each memory gets done in a tick says how many are needed; the
 /// simulation of all of them says whether that's so.
 async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simulated>), CommandError> {
-    let mut candidates = Vec::new();
+    let (mut candidates, scenario) = (Vec::new(), arguments.scenario());
     for memory_mb in MEMORIES {
         let one = Shape { memory_mb, segments: 1 };
-        let ticks = simulate(arguments, one, policy).await?;
+        let ticks = simulate(&scenario, one, policy).await?;
         let done = ticks.iter().map(|tick| tick.done).min().unwrap_or_default();
         if done == 0 {
             continue;
@@ -150,7 +116,7 @@ async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simul
     candidates.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     for (_, mut shape) in candidates {
         for _ in 0..TRIES {
-            let ticks = simulate(arguments, shape, policy).await?;
+            let ticks = simulate(&scenario, shape, policy).await?;
             if ticks.iter().all(Simulated::gets_through) {
                 return Ok((shape, ticks));
             }
@@ -164,137 +130,10 @@ async fn fit(arguments: &Arguments, policy: &Policy) -> Result<(Shape, Vec<Simul
     )))
 }
 
-async fn simulate(arguments: &Arguments, shape: Shape, policy: &Policy) -> Result<Vec<Simulated>, CommandError> {
-    let regions: Vec<String> = (1..=arguments.regions).map(|number| format!("xx-simulated-{number:02}")).collect();
-    let variables = BTreeMap::from([
-        ("TARGET_ACCOUNTS_TABLE", "simulated".to_owned()),
-        ("DRS_REGIONS", regions.join(",")),
-        ("MAX_CONCURRENCY", arguments.concurrency.to_string()),
-        ("MAX_REMOVALS_PERCENT", "100".into()),
-    ]);
-    let config = Config::read(&|name| variables.get(name).cloned())?;
-    let cloud = Arc::new(Cloud {
-        accounts: arguments.accounts,
-        regions: config.regions.clone(),
-        item_bytes: arguments.item_bytes,
-        latency: Duration::from_millis(arguments.latency_ms),
-        rates: Rates::with(&arguments.throttle),
-        state: Default::default(),
-    });
-    let per_call = Duration::from_micros(PER_CALL_US).mul_f64(MB_PER_VCPU / f64::from(shape.memory_mb));
-    let mut hosts = Vec::new();
-    for segment in 0..shape.segments {
-        let host = Host::new(&cloud, config.max_concurrency, per_call, u64::from(segment));
-        hosts.push(Arc::new(Runtime::with(config.clone(), policy.clone(), Arc::new(host)).await?));
-    }
-    let mut ticks = Vec::new();
-    for name in ["first, all change", "warm, nothing changes"] {
-        let began = Instant::now();
-        (cloud.state().calls, cloud.state().first_throttled) = Default::default();
-        let runs = hosts.iter().enumerate().map(|(segment, host)| async move {
-            let mut event = Event::of("sync_staging_accounts");
-            if shape.segments > 1 {
-                event.segment = Some(Segment { segment: segment as u32, total: shape.segments });
-            }
-            let began = Instant::now();
-            let deadline = Some(began + Duration::from_secs(arguments.timeout.into()));
-            let report = host.tick(Tick { now: begin(), deadline, ..Tick::of(event) }, |_, _| ()).await;
-            (segment as u32, began.elapsed(), report)
-        });
-        let runs: Vec<_> = stream::iter(runs).buffer_unordered(INLINE_MAP).collect().await;
-        let mut tick = Simulated {
-            name,
-            took: began.elapsed(),
-            billed: runs.iter().map(|(_, took, _)| *took).sum(),
-            calls: cloud.state().calls,
-            done: 0,
-            failed: 0,
-            deferred: 0,
-            unknown: 0,
-            limit: None,
-        };
-        for (segment, _, report) in runs {
-            let share = arguments.accounts / shape.segments + u32::from(segment < arguments.accounts % shape.segments);
-            let share = u64::from(share);
-            match report {
-                Ok(report) => {
-                    let deferred = report.metrics.iter().find(|metric| metric.name == "accountsDeferred");
-                    let deferred = deferred.map_or(0, |metric| metric.value);
-                    tick.failed += report.counts.failed as u64;
-                    tick.deferred += deferred;
-                    tick.done += (report.counts.total as u64).saturating_sub(report.counts.failed as u64 + deferred);
-                    tick.deferred += if report.not_read { share.saturating_sub(report.counts.total as u64) } else { 0 };
-                }
-                Err(_) => tick.unknown += share,
-            }
-        }
-        let throttled = cloud.state().first_throttled;
-        let throttled = throttled.map(|(at, service)| (service, (at - began).as_secs_f64()));
-        // Throttling that it gets through with isn't what keeps it from getting through.
-        tick.limit = match throttled {
-            _ if tick.deferred > 0 && tick.failed == 0 => Some("the Lambda's timeout".into()),
-            Some((service, after)) => Some(format!("{service} throttles after {after:.1} s")),
-            None => None,
-        };
-        ticks.push(tick);
-    }
-    Ok(ticks)
-}
-
-impl Simulated {
-    fn calls(&self) -> u64 {
-        self.calls.iter().map(|calls| calls.answered).sum()
-    }
-
-    fn throttled(&self) -> u64 {
-        self.calls.iter().map(|calls| calls.throttled).sum()
-    }
-
-    /// Whether it gets to all accounts, and decides them.
-    fn gets_through(&self) -> bool {
-        self.failed + self.deferred + self.unknown == 0
-    }
-
-    fn gb_seconds(&self, shape: Shape) -> f64 {
-        self.billed.as_secs_f64() * f64::from(shape.memory_mb) / 1_024.0
-    }
-
-    fn dollars_a_month(&self, shape: Shape) -> f64 {
-        TICKS * (self.gb_seconds(shape) * GB_SECOND + f64::from(shape.segments) * INVOCATION)
-    }
-
-    fn figures(&self, shape: Shape) -> Value {
-        let calls = SERVICES.iter().zip(self.calls);
-        let calls = calls.map(|(service, calls)| {
-            (service.to_string(), json!({"answered": calls.answered, "throttled": calls.throttled}))
-        });
-        json!({
-            "tick": self.name,
-            "seconds": self.took.as_secs_f64(),
-            "calls": serde_json::Map::from_iter(calls),
-            "accountsDone": self.done,
-            "accountsFailed": self.failed,
-            "accountsDeferred": self.deferred,
-            "accountsUnknown": self.unknown,
-            "lambdaGbSeconds": self.gb_seconds(shape),
-            "lambdaDollarsAMonth": self.gets_through().then(|| self.dollars_a_month(shape)),
-            "firstLimit": self.limit,
-        })
-    }
-}
-
 fn print(arguments: &Arguments, shape: Shape, ticks: &[Simulated]) {
     if arguments.json {
-        let figures = json!({
-            "accounts": arguments.accounts,
-            "regions": arguments.regions,
-            "latencyMs": arguments.latency_ms,
-            "maxConcurrency": arguments.concurrency,
-            "memoryMb": shape.memory_mb,
-            "segments": shape.segments,
-            "ticks": ticks.iter().map(|tick| tick.figures(shape)).collect::<Vec<_>>(),
-        });
-        println!("{}", table::json(&figures));
+        let figures = Figures::of(&arguments.scenario(), shape, ticks);
+        println!("{}", table::json(&json!(figures)));
         return;
     }
     println!(

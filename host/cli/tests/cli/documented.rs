@@ -12,8 +12,9 @@ use crate::policy;
 use crate::seed::seed;
 
 /// Commands that aren't run here, only understood.
-const NOT_RUN: [&str; 9] = [
+const NOT_RUN: [&str; 10] = [
     "serve ",                  // doesn't end
+    "console ",                // the same; tests/console
     "lab --",                  // a process of its own, in lab.rs and first_hour.rs
     "demo ",                   // `make demo`
     "simulate ",               // minutes
@@ -33,8 +34,18 @@ fn root() -> PathBuf {
 
 /// The pages that people read: all but the generated ones, which have tests of their own.
 fn pages() -> Vec<PathBuf> {
-    let folders =
-        ["", "cfn", "cfn/environments", "host", "host/cli", "host/decisions", "plugin", "plugin/examples", "wit"];
+    let folders = [
+        "",
+        "cfn",
+        "cfn/environments",
+        "host",
+        "host/cli",
+        "host/console",
+        "host/decisions",
+        "plugin",
+        "plugin/examples",
+        "wit",
+    ];
     let pages = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).expect("a folder"));
     let pages = pages.map(|page| page.expect("a file").path());
     let mut pages: Vec<PathBuf> = pages.filter(|page| page.extension().is_some_and(|kind| kind == "md")).collect();

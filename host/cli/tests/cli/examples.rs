@@ -11,9 +11,11 @@ use crate::seed::seed;
 use crate::{policy, staging_sync};
 
 /// Examples that aren't run here: that they are understood is a test of their own, in `help`.
-const NOT_RUN: [&str; 12] = [
+const NOT_RUN: [&str; 14] = [
     "policy rollout wait ",                 // an hour
     "serve ",                               // doesn't end
+    "console --",                           // the same
+    "demo --console",                       // the same
     "lab --env-file",                       // doesn't end
     "bench --accounts",                     // minutes
     "bench --short",                        // `make test` runs it

@@ -1,5 +1,6 @@
 //! `staging-sync serve` as those who run it see it: log lines, /healthz, /metrics, signals, the table.
 
+mod console;
 mod memory;
 mod schedules;
 mod service;
@@ -73,9 +74,9 @@ async fn a_tick_happens_by_itself_and_is_told() {
         assert!(metrics.lines().any(|found| found == line), "no line {line} in\n{metrics}");
     }
 
-    assert_eq!(service.get("/").await.0, 404);
+    assert_eq!(service.get("/nothing").await.0, 404);
     assert_eq!(service.request("POST", "/healthz").await.0, 405);
-    assert_eq!(service.request("POST", "/").await.0, 404);
+    assert_eq!(service.request("POST", "/").await.0, 405);
     assert_eq!(service.request("HEAD", "/healthz").await, (200, String::new()));
 
     service.signal("INT").await;

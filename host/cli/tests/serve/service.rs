@@ -30,7 +30,7 @@ pub fn staging_sync(lab: &Lab) -> Command {
 pub struct Service {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    address: String,
+    pub address: String,
 }
 
 impl Service {
@@ -61,8 +61,13 @@ impl Service {
 
     /// Status and body of an answer.
     pub async fn request(&self, method: &str, path: &str) -> (u16, String) {
+        self.request_to(&self.address, method, path).await
+    }
+
+    /// The same with another `Host`.
+    pub async fn request_to(&self, host: &str, method: &str, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).await.expect("a connection");
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("a request");
         let mut answer = String::new();
         timeout(BOUND, stream.read_to_string(&mut answer)).await.expect("an answer").expect("text");

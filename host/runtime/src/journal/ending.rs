@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::freezes::is_frozen;
 use super::recorder::{By, TickRecorder};
 use super::{
-    AccountRecord, AccountState, FORMAT, Journal, Known, LastChange, Latest, Numbers, PolicyRef, Record, RecordRef,
-    TapeRef, names, seal,
+    AccountRecord, AccountState, CallNumbers, FORMAT, Journal, Known, LastChange, Latest, Numbers, PolicyRef, Record,
+    RecordRef, TapeRef, latest, names, seal,
 };
 use crate::bindings::types::{AccountOutcome, Status, Tick};
 use crate::outcome::{Counts, OfAccount};
@@ -28,6 +28,8 @@ pub struct Ended<'a> {
     pub outcomes: &'a [AccountOutcome],
     /// Who decided an account, by its id, where that was another than the active policy.
     pub decided_by: BTreeMap<String, String>,
+    /// The calls of AWS in numbers, by service.
+    pub calls: BTreeMap<String, CallNumbers>,
     /// How many accounts a policy in the shadow decides differently, or fails on.
     pub shadow_differences: usize,
     /// Whether all accounts were read that the event is about.
@@ -91,6 +93,7 @@ impl TickRecorder {
             segment: self.begun.segment,
             policy,
             counts: Numbers::from(counts),
+            calls: ended.calls.clone(),
             error: ended.error.clone(),
             shadow_differences: ended.shadow_differences,
             accounts,
@@ -113,6 +116,7 @@ impl TickRecorder {
             author: None,
             comment: None,
             counts: Numbers::default(),
+            calls: BTreeMap::new(),
             error: None,
             shadow_differences: 0,
             journal_failed: self.failed(),
@@ -155,6 +159,7 @@ impl TickRecorder {
             operation: self.begun.operation.clone(),
             dry_run: self.begun.dry_run,
             counts: Numbers::from(counts),
+            calls: ended.calls.clone(),
             policy: match &self.begun.by {
                 By::Policy(policy, _) => Some(policy.clone()),
                 By::Operator { .. } => None,
@@ -204,6 +209,7 @@ impl Journal {
             operation: tick.operation.clone(),
             dry_run: tick.dry_run,
             counts: Numbers::from(&Counts::of(outcomes)),
+            calls: BTreeMap::new(),
             policy: Some(policy),
             error: None,
             journal_failed: 0,
@@ -249,10 +255,7 @@ impl Journal {
     /// `latest.json` with its version; none if there's none, or none that this program can read.
     pub async fn read_latest(&self) -> Result<Option<(Option<Latest>, String)>, StoreError> {
         let found = self.get(names::LATEST).await?;
-        Ok(found.map(|(bytes, version)| {
-            let latest: Option<Latest> = serde_json::from_slice(&bytes).ok();
-            (latest.filter(|latest| latest.format == FORMAT), version)
-        }))
+        Ok(found.map(|(bytes, version)| (latest::parse(&bytes).ok(), version)))
     }
 
     /// Puts `latest.json` in the place of the one that is there, with what that one knows. Where this host wrote that one,

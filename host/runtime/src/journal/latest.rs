@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::freezes::Freeze;
-use super::record::{Numbers, PolicyRef, RecordRef, incomplete};
+use super::record::{CallNumbers, Numbers, PolicyRef, RecordRef, incomplete};
+use super::seal::{FORMAT, Unsealed};
 use crate::bindings::types::AccountOutcome;
 use crate::outcome::status_name;
 
@@ -27,6 +28,9 @@ pub struct Latest {
     pub dry_run: bool,
     /// The accounts of that tick in numbers.
     pub counts: Numbers,
+    /// Its calls of AWS in numbers, by service; none of a tick that ran in segments.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, CallNumbers>,
     /// The active policy.
     pub policy: Option<PolicyRef>,
     /// Why the tick failed as a whole, if it did.
@@ -79,6 +83,15 @@ pub struct LastChange {
     pub tick: String,
     /// When, in UTC to the second.
     pub at: String,
+}
+
+/// Reads the document.
+pub(super) fn parse(bytes: &[u8]) -> Result<Latest, String> {
+    let latest: Latest = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    match latest.format {
+        FORMAT => Ok(latest),
+        other => Err(Unsealed::UnknownFormat(other.to_string()).to_string()),
+    }
 }
 
 impl AccountState {

@@ -25,10 +25,12 @@ use std::io::Read;
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
+use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::aws::AwsApi;
+use crate::aws::{AwsApi, AwsError, Call};
 use crate::store::bucket::Objects;
 use crate::store::{Fetched, Put, Store, StoreError, When};
 
@@ -36,8 +38,8 @@ pub use change::{Before, Change, ChangeRef, RemovedEntry};
 pub use ending::{Ended, Merged, frozen};
 pub use latest::{AccountState, LastChange, Latest};
 pub use operator::Operator;
-pub use reading::Taped;
-pub use record::{AccountRecord, Numbers, PolicyRef, Record, RecordRef, TapeRef};
+pub use reading::{LatestFound, Taped};
+pub use record::{AccountRecord, CallNumbers, Numbers, PolicyRef, Record, RecordRef, TapeRef};
 pub use recorder::{Begun, By, TickRecorder, UNAVAILABLE};
 pub use seal::{FORMAT, Sealed, Unsealed};
 pub use undo::{Undoing, Undone};
@@ -64,6 +66,8 @@ pub struct Journal {
     freezes: Arc<Mutex<freezes::KnownFreezes>>,
     /// Set once an object was read, so that a refusal means that there's none.
     readable: Arc<OnceCell<()>>,
+    /// Whether nothing is ever put.
+    read_only: bool,
 }
 
 /// What is known of `latest.json`.
@@ -101,6 +105,7 @@ impl Journal {
             known: Arc::default(),
             freezes: Arc::default(),
             readable: Arc::default(),
+            read_only: false,
         }))
     }
 
@@ -113,6 +118,21 @@ impl Journal {
             known: Arc::clone(&self.known),
             freezes: Arc::clone(&self.freezes),
             readable: Arc::clone(&self.readable),
+            read_only: self.read_only,
+        })
+    }
+
+    /// The same journal for somebody who only looks: nothing is put, not even to find out whether objects may be read. No
+    /// ticks are taped.
+    pub fn reader(place: &str, objects: Option<&Arc<Objects>>) -> Result<Self, String> {
+        Ok(Self {
+            store: Store::parse(place, objects)?,
+            taping: Arc::new(TapingApi::new(Arc::new(NoApi))),
+            turn: Arc::default(),
+            known: Arc::default(),
+            freezes: Arc::default(),
+            readable: Arc::default(),
+            read_only: true,
         })
     }
 
@@ -152,6 +172,9 @@ impl Journal {
     /// Whether objects may be read that are there. S3 refuses to say that an object is missing to those who may not list
     /// the bucket, and the function may not; so a document is put that is there for certain.
     async fn may_read(&self) -> bool {
+        if self.read_only {
+            return false;
+        }
         let probe = async {
             self.store.put(PROBE, b"{}".to_vec(), When::Missing).await.map_err(drop)?;
             match self.store.get(PROBE, None, MAX_BYTES).await {
@@ -169,6 +192,16 @@ impl Journal {
             Put::Changed if self.get(name).await?.is_some_and(|(found, _)| found == bytes) => Ok(()),
             Put::Changed => Err(StoreError::passing(format!("{}: is there already", self.title(name)))),
         }
+    }
+}
+
+/// No way to AWS, of a journal whose calls nobody makes.
+pub struct NoApi;
+
+impl AwsApi for NoApi {
+    fn call<'a>(&'a self, _: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
+        let message = "host: nothing is asked of AWS here; please report it".into();
+        Box::pin(std::future::ready(Err(AwsError { code: AwsError::NOT_SENT.into(), message, retryable: false })))
     }
 }
 

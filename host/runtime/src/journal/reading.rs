@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::names::{self, TickId};
 use super::seal::FORMAT;
-use super::{Change, Journal, MAX_BYTES, ReadError, Record, Sealed, Unsealed};
+use super::{Change, Journal, Latest, MAX_BYTES, ReadError, Record, Sealed, Unsealed, latest};
 use crate::account::AccountId;
 use crate::aws::SESSION_NAME;
 use crate::bindings::types::AccountOutcome;
 use crate::digest::sha256;
 use crate::outcome::OfAccount;
-use crate::store::StoreError;
+use crate::store::{Fetched, StoreError};
 use crate::tape::{self, Answer, Exchange, Failure, Now, Tape};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -30,6 +30,18 @@ pub struct Taped {
     pub outcomes: Vec<AccountOutcome>,
     /// Who decided an account, by its id, where that was another than the active policy.
     pub decided_by: BTreeMap<String, String>,
+}
+
+/// What is found of `latest.json`.
+pub enum LatestFound {
+    /// The version that is known.
+    Same,
+    /// None: no tick ended yet.
+    Missing,
+    /// It, and its version.
+    Found(Box<Latest>, String),
+    /// Something else, and why it's of no use.
+    Unreadable(String),
 }
 
 /// A line of a tape: the first has the format and the tape's frame, the others a call or an outcome each.
@@ -86,6 +98,18 @@ impl Journal {
         ids.sort();
         ids.reverse();
         Ok(ids)
+    }
+
+    /// `latest.json` with its version, unless it's the version `known`.
+    pub async fn latest(&self, known: Option<&str>) -> Result<LatestFound, StoreError> {
+        Ok(match self.store.get(names::LATEST, known, MAX_BYTES).await? {
+            Fetched::Same => LatestFound::Same,
+            Fetched::Missing => LatestFound::Missing,
+            Fetched::Found { bytes, version } => match latest::parse(&bytes) {
+                Ok(latest) => LatestFound::Found(Box::new(latest), version),
+                Err(error) => LatestFound::Unreadable(format!("{}: {error}", self.title(names::LATEST))),
+            },
+        })
     }
 
     /// The tape of a record; none where it couldn't be kept.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::change::ChangeRef;
+use crate::aws::Counter;
 use crate::bindings::types::{AccountOutcome, Outcome, Status};
+use crate::metrics::Metric;
 use crate::outcome::{Counts, status_name};
 
 /// A tick, or an operator's change, as the journal keeps it. It holds no external id.
@@ -40,6 +42,9 @@ pub struct Record {
     pub comment: Option<String>,
     /// The accounts in numbers.
     pub counts: Numbers,
+    /// The calls of AWS in numbers, by service; none of an operator's change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, CallNumbers>,
     /// Why it failed as a whole, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -89,6 +94,31 @@ pub struct Numbers {
     pub accounts_failed: usize,
     /// Those with removals held back.
     pub accounts_held: usize,
+}
+
+/// The calls of one service of AWS in a tick, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallNumbers {
+    /// All of them.
+    pub made: u64,
+    /// Those that were throttled in all their tries.
+    pub throttled: u64,
+    /// Those that failed otherwise.
+    pub failed: u64,
+}
+
+impl CallNumbers {
+    /// The calls by service, of the metrics of a tick.
+    pub fn of(metrics: &[Metric]) -> BTreeMap<String, Self> {
+        let value = |name: String| metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value);
+        let of_service = |service: &str| {
+            let numbers = |kind: &str| value(format!("{service}{kind}")).unwrap_or_default();
+            let made = value(format!("{service}Calls"))?;
+            Some((service.to_owned(), Self { made, throttled: numbers("Throttles"), failed: numbers("Errors") }))
+        };
+        Counter::SERVICES.into_iter().filter_map(of_service).collect()
+    }
 }
 
 /// What became of an account.

@@ -14,7 +14,8 @@ use crate::aws::{AwsError, Landed, Segment};
 use crate::bindings::types::AccountOutcome;
 use crate::capability::Staged;
 use crate::error::Error;
-use crate::journal::{Begun, By, Ended, PolicyRef, TickRecorder};
+use crate::journal::{Begun, By, CallNumbers, Ended, PolicyRef, TickRecorder};
+use crate::metrics::Metric;
 use crate::policy::Release;
 use crate::tape::HostSettings;
 use crate::target::Target;
@@ -93,12 +94,14 @@ impl Run {
         decided_by: &BTreeMap<String, String>,
         shadow: &Shadow,
         whole: bool,
+        calls: &[Metric],
         error: Option<&Error>,
     ) -> Option<usize> {
         let journal = self.journal.as_ref()?;
         let ended = Ended {
             outcomes,
             decided_by: decided_by.clone(),
+            calls: CallNumbers::of(calls),
             shadow_differences: shadow.different,
             whole,
             error: error.map(|error| format!("{}: {}", error.kind.error_type(), error.message)),
@@ -108,7 +111,7 @@ impl Run {
     }
 
     /// Ends the journal of a tick that failed as a whole.
-    pub(super) async fn journal_failed_tick(&self, error: &Error) {
-        self.end_journal(&[], &BTreeMap::new(), &Shadow::default(), false, Some(error)).await;
+    pub(super) async fn journal_failed_tick(&self, calls: &[Metric], error: &Error) {
+        self.end_journal(&[], &BTreeMap::new(), &Shadow::default(), false, calls, Some(error)).await;
     }
 }

@@ -21,6 +21,11 @@ impl Before {
         Self { began: Instant::now(), calls, regions_skipped, used: policy.used() }
     }
 
+    /// What the tick called so far.
+    pub(super) fn calls(&self, counter: &Counter) -> Vec<Metric> {
+        calls(self.calls, counter.calls())
+    }
+
     /// What the tick called, skipped, used and took.
     pub(super) fn until_now(self, counter: &Counter, policy: &Policy) -> Vec<Metric> {
         let mut metrics = calls(self.calls, counter.calls());

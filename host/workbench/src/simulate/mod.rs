@@ -2,3 +2,4 @@
 
 pub mod cloud;
 pub mod quota;
+pub mod scenario;
