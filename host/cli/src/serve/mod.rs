@@ -129,7 +129,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         let (operation, every, timeout) =
             (&schedule.event.operation, schedule.every.as_secs(), schedule.timeout.as_secs());
         tracing::info!(operation, everySeconds = every, timeoutSeconds = timeout, "scheduled");
-        running.spawn(schedule.run(Arc::clone(&service), Arc::clone(&shared), Arc::clone(&live), start, stopping.clone()));
+        running.spawn(schedule.run(
+            Arc::clone(&service),
+            Arc::clone(&shared),
+            Arc::clone(&live),
+            start,
+            stopping.clone(),
+        ));
     }
     loop {
         tokio::select! {

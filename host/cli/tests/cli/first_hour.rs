@@ -192,7 +192,9 @@ async fn a_command_runs_against_a_lab_and_nothing_of_the_shells_aws() {
     let stdout = String::from_utf8_lossy(&ran.stdout);
     assert_eq!(ran.status.code(), Some(7), "the command's exit code");
     assert!(stdout.contains("AWS_CA_BUNDLE="), "{stdout}");
-    for of_the_shell in ["AWS_PROFILE=real", "of-a-real-account", config.to_str().expect("UTF-8"), "AWS_USE_FIPS_ENDPOINT=true"] {
+    for of_the_shell in
+        ["AWS_PROFILE=real", "of-a-real-account", config.to_str().expect("UTF-8"), "AWS_USE_FIPS_ENDPOINT=true"]
+    {
         assert!(!stdout.contains(of_the_shell), "{stdout}");
     }
     let ran = staging_sync().args(["lab", "--", "/nowhere/command"]).output().await.expect("a lab");
