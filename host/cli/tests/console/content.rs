@@ -129,11 +129,11 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let entry = entry.expect("an entry");
-            match entry.file_type().expect("a kind").is_dir() {
-                true => folders.push(entry.path()),
-                false => {
-                    drop(files.insert(entry.path(), entry.metadata().and_then(|data| data.modified()).expect("a time")))
-                }
+            let written = entry.metadata().and_then(|data| data.modified()).expect("a time");
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.insert(entry.path(), written);
             }
         }
     }
