@@ -122,8 +122,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     }
     if let Some(before) = &before {
         let there = if shadow { before.shadow.as_ref() } else { Some(&before.active) };
-        let plain = |entry: &Entry| Entry { replay: None, ..entry.clone() };
-        if !arguments.rollout.is_asked() && there.is_some_and(|there| plain(there) == plain(&entry)) {
+        if !arguments.rollout.is_asked() && there.is_some_and(|there| there.is_published_as(&entry)) {
             say!("{to}: nothing to do: {} is already published", source::title(&entry));
             return Ok(Exit::Success);
         }

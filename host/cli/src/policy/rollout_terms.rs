@@ -96,7 +96,7 @@ impl Rollout {
         let terms = Terms { started_at, salt, steps, abort_on, never: ids(&self.never), always: ids(&self.always) };
         terms.check().map_err(|error| CommandError(format!("--never, --always: {error}")))?;
         let (active, id) = (PolicyId::from(&manifest.active), PolicyId::from(candidate));
-        let is_under_way = manifest.shadow.as_ref() == Some(candidate)
+        let is_under_way = manifest.shadow.as_ref().is_some_and(|shadow| shadow.is_published_as(candidate))
             && before.as_ref().is_some_and(|stored| {
                 let document = &stored.document;
                 document.state.is_live() && document.is_of(&active, &id) && document.rollout.is_same(&terms)

@@ -145,6 +145,12 @@ impl Entry {
         Ok(())
     }
 
+    /// Whether this is the same entry, regardless of what a replay came to before it was published.
+    pub fn is_published_as(&self, other: &Self) -> bool {
+        let without = |entry: &Self| Self { replay: None, ..entry.clone() };
+        without(self) == without(other)
+    }
+
     /// Whether this is the same policy with the same settings, regardless of its location and signature.
     pub fn is_same(&self, other: &Self) -> bool {
         self.sha256 == other.sha256 && self.settings == other.settings
