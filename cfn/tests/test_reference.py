@@ -9,7 +9,7 @@ from cfnlint.decode.cfn_yaml import load
 from conftest import CFN, ROOT
 
 SOURCES = sorted(
-    path for crate in ("runtime", "lambda", "cli") for path in (ROOT / "host" / crate / "src").rglob("*.rs") if path.name != "tests.rs"
+    path for crate in ("runtime", "lambda", "console", "cli") for path in (ROOT / "host" / crate / "src").rglob("*.rs") if path.name != "tests.rs"
 )
 
 
