@@ -14,6 +14,7 @@ mod completions;
 mod console;
 mod demo;
 mod doctor;
+mod duration;
 mod explain;
 mod fetch;
 mod freeze;

@@ -55,7 +55,7 @@ enum Command {
     /// Compile a policy ahead of time, for a package.
     Precompile(precompile::Arguments),
     /// Publish a policy: hosts whose POLICY is this manifest use it from their next tick on.
-    Publish(publish::Arguments),
+    Publish(Box<publish::Arguments>),
     /// Show the policies of a manifest, and whether a host would accept them.
     Status(status::Arguments),
     /// Show every change of a manifest: when, by whom, and what.
@@ -89,7 +89,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Measure(arguments) => measure::run(arguments).await,
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Precompile(arguments) => precompile::run(&arguments),
-        Command::Publish(arguments) => publish::run(arguments).await,
+        Command::Publish(arguments) => publish::run(*arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
         Command::Log(arguments) => log::run(arguments).await,
         Command::Promote(arguments) => change::promote(arguments).await,

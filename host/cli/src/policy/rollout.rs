@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::record::{Note, author, make};
 use super::{change, rollout_status, source};
-use crate::serve::duration;
+use crate::duration;
 use crate::{CommandError, Exit, table};
 
 #[derive(Args)]

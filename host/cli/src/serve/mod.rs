@@ -1,6 +1,5 @@
 //! `staging-sync serve`: ticks at intervals, as a service in a container or on a machine.
 
-pub mod duration;
 mod http;
 mod prometheus;
 mod schedule;
@@ -19,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::tick::json_event;
-use crate::{CommandError, Exit, console};
+use crate::{CommandError, Exit, console, duration};
 use schedule::Schedule;
 use state::{Shared, State};
 

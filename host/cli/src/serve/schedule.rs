@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::duration;
 use super::state::{self, Failure, Shared};
+use crate::duration;
 
 /// When ticks of an operation run.
 #[derive(Debug, Clone)]
