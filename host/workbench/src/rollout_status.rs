@@ -81,3 +81,16 @@ pub fn json(manifest: &Manifest, document: &Document, state: State) -> Value {
         "ticks": document.ticks,
     })
 }
+
+/// A decision in a few words, like `updated +777788889999 -444455556666`; of a failure, its error.
+pub fn decision(decision: &Value) -> String {
+    if let Some(error) = decision["error"].as_str() {
+        return error.to_owned();
+    }
+    let list = |name: &str, sign: &str| {
+        let ids = decision[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+        ids.map(|id| format!(" {sign}{id}")).collect::<String>()
+    };
+    let status = decision["status"].as_str().unwrap_or_default();
+    format!("{status}{}{}{}", list("added", "+"), list("removed", "-"), list("heldRemovals", "held "))
+}

@@ -1,11 +1,10 @@
 //! The state of a rollout on one screen.
 
-use serde_json::Value;
 use staging_sync_runtime::activation::manifest::Manifest;
 use staging_sync_runtime::rollout::{Difference, Document, PolicyId, State};
 use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::text::printable;
-use staging_sync_workbench::rollout_status::{missing, superseded, verdict};
+use staging_sync_workbench::rollout_status::{decision, missing, superseded, verdict};
 
 use crate::table;
 
@@ -79,17 +78,6 @@ pub fn text(at: &Location, manifest: &Manifest, document: &Document, state: Stat
 /// A difference on one line.
 fn difference(difference: &Difference) -> String {
     let what = if difference.failed { "failure" } else { "difference" };
-    let decision = |decision: &Value| match decision["error"].as_str() {
-        Some(error) => error.to_owned(),
-        None => {
-            let list = |name: &str, sign: &str| {
-                let ids = decision[name].as_array().into_iter().flatten().filter_map(Value::as_str);
-                ids.map(|id| format!(" {sign}{id}")).collect::<String>()
-            };
-            let status = decision["status"].as_str().unwrap_or_default();
-            format!("{status}{}{}", list("added", "+"), list("removed", "-"))
-        }
-    };
     printable(&format!(
         "{what} at step {} for {}: active {}; candidate {}",
         difference.step,

@@ -2,4 +2,5 @@
 
 mod content;
 mod hostile;
+mod rollouts;
 mod server;

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 use staging_sync_workbench::policy_status::PolicyStatus;
+use staging_sync_workbench::rollout_status::decision;
 
 use super::{layout, parts};
 use crate::console::Console;
@@ -117,8 +118,8 @@ fn one_rollout(rollout: &Value) -> Markup {
                         tr {
                             td { (text(&difference["step"])) }
                             td { (parts::account(&text(&difference["accountId"]))) }
-                            td { (parts::short(&text(&difference["active"]))) }
-                            td { (parts::short(&text(&difference["candidate"]))) }
+                            td { (parts::short(&decision(&difference["active"]))) }
+                            td { (parts::short(&decision(&difference["candidate"]))) }
                         }
                     }
                 }
