@@ -7,11 +7,11 @@ use futures_util::FutureExt;
 use staging_sync_console::{AllowedHost, Console, Live, Manifests, PolicyLoader, Server, Sources, Verdicts};
 use staging_sync_runtime::Service;
 use staging_sync_runtime::activation::{Admission, Revision, publish};
-use staging_sync_runtime::journal::{CONCURRENCY, Journal};
+use staging_sync_runtime::journal::Journal;
 use staging_sync_runtime::policy::{COMPONENT, Policy};
 use staging_sync_runtime::store::Fetched;
 use staging_sync_runtime::store::bucket::Objects;
-use staging_sync_runtime::store::location::{Location, is_s3};
+use staging_sync_runtime::store::location::Location;
 use tokio::net::TcpListener;
 
 use crate::policy::source;
@@ -58,7 +58,7 @@ pub struct Shown {
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let place = arguments.place.text()?.to_owned();
-    let journal = reader(&place).await?;
+    let journal = journal::reader(&place).await?;
     let listener = listen("console", &arguments.listen).await?;
     let mut policies = arguments.policies;
     policies.retain(|policy| !policy.trim().is_empty());
@@ -97,15 +97,6 @@ pub async fn listen(command: &str, at: &str) -> Result<TcpListener, CommandError
     })
 }
 
-/// The journal at a place, for somebody who only looks.
-async fn reader(place: &str) -> Result<Journal, CommandError> {
-    let objects = match is_s3(place) {
-        true => Some(Arc::new(Objects::concurrent(CONCURRENCY).await?)),
-        false => None,
-    };
-    Journal::reader(place, objects.as_ref()).map_err(|error| CommandError(format!("JOURNAL: {error}")))
-}
-
 async fn locate(policies: &[String]) -> Result<Vec<Location>, CommandError> {
     let mut places = Vec::new();
     for policy in policies {
@@ -122,7 +113,7 @@ pub async fn of_service(
     shown: Shown,
 ) -> Result<Console, CommandError> {
     let journal = match &shown.journal {
-        Some(place) => Some(reader(place).await?),
+        Some(place) => Some(journal::reader(place).await?),
         None => None,
     };
     let (service, operation) = (Arc::clone(service), operation.to_owned());

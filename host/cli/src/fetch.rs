@@ -12,7 +12,7 @@ use staging_sync_runtime::text::{counted, printable_lines};
 use staging_sync_workbench::{Anonymize, vacant};
 
 use crate::accounts::Accounts;
-use crate::journal::{self, Moment, moment};
+use crate::journal::{self, Moment, moment, span};
 use crate::recorded::{self, Unused};
 use crate::{CommandError, Exit, policy_arg};
 
@@ -71,7 +71,7 @@ impl Fetch {
         vacant(&self.out).map_err(CommandError)?;
         let (policy, journal) = (self.policy.load().await?, self.place.open().await?);
         let ids = match self.tick.is_empty() {
-            true => recorded::ticks(&journal, self.since, self.until).await?,
+            true => recorded::ticks(&journal, span(self.since, self.until)?).await?,
             false => self.tick.iter().map(|id| tick_id(id)).collect::<Result<_, _>>()?,
         };
         let how = Anonymize { keep_names: self.keep_names.map(keep) };

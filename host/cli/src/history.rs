@@ -12,7 +12,7 @@ use staging_sync_workbench::history::Told;
 
 use crate::accounts::Accounts;
 use crate::journal::{self, Moment, moment};
-use crate::{CommandError, Exit, recorded, table};
+use crate::{CommandError, Exit, table};
 
 #[derive(Args)]
 #[command(
@@ -41,8 +41,8 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let journal = arguments.place.open().await?;
-    let mut ids = recorded::ticks(&journal, arguments.since, arguments.until).await?;
-    ids.reverse();
+    let (since, until) = journal::span(arguments.since, arguments.until)?;
+    let ids = journal.ticks(since, until).await?;
     let named = arguments.accounts.named();
     let statuses: BTreeSet<&str> = arguments.status.iter().map(String::as_str).collect();
     let wanted = |account: &AccountRecord| {

@@ -103,6 +103,16 @@ impl Moment {
     }
 }
 
+/// The span of time of `--since` and `--until`.
+pub fn span(since: Moment, until: Option<Moment>) -> Result<(SystemTime, SystemTime), CommandError> {
+    let now = SystemTime::now();
+    let (since, until) = (since.time(now), until.map_or(now, |until| until.time(now)));
+    match since > until {
+        true => Err(CommandError("--since is after --until: nothing is in between".into())),
+        false => Ok((since, until)),
+    }
+}
+
 /// The value of an option that is a time, or so long ago.
 pub fn moment(text: &str) -> Result<Moment, String> {
     let found = duration(text).map(Moment::Ago).or_else(|| time(text).map(Moment::At));
@@ -111,11 +121,24 @@ pub fn moment(text: &str) -> Result<Moment, String> {
 
 /// The journal at a place, with a way to AWS that it needs for nothing but ticks.
 pub async fn open(place: &str, aws_api: Arc<dyn AwsApi>) -> Result<Arc<Journal>, CommandError> {
-    let objects = match is_s3(place) {
+    Journal::open(place, objects(place).await?.as_ref(), aws_api).map_err(not_a_place)
+}
+
+/// The journal at a place, for somebody who only looks.
+pub async fn reader(place: &str) -> Result<Journal, CommandError> {
+    Journal::reader(place, objects(place).await?.as_ref()).map_err(not_a_place)
+}
+
+/// The way to S3, if the journal is there.
+async fn objects(place: &str) -> Result<Option<Arc<Objects>>, CommandError> {
+    Ok(match is_s3(place) {
         true => Some(Arc::new(Objects::concurrent(CONCURRENCY).await?)),
         false => None,
-    };
-    Journal::open(place, objects.as_ref(), aws_api).map_err(|error| CommandError(format!("JOURNAL: {error}")))
+    })
+}
+
+fn not_a_place(error: String) -> CommandError {
+    CommandError(format!("JOURNAL: {error}"))
 }
 
 /// Who runs the command: the caller of AWS, or the user of this machine where STS doesn't say.

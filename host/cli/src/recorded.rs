@@ -9,10 +9,10 @@ use clap::Args;
 use futures_util::stream::{self, Stream, StreamExt};
 use staging_sync_runtime::journal::names::TickId;
 use staging_sync_runtime::journal::{Journal, ReadError};
-use staging_sync_workbench::recorded::{NoCase, RecordedTick};
+use staging_sync_workbench::recorded::{NoCase, RecordedTick, counts};
 
 use crate::CommandError;
-use crate::journal::{self, Moment, moment};
+use crate::journal::{self, Moment, moment, span};
 
 /// How many ticks are read and decided at once: a replay computes, and a read waits for S3.
 const AT_ONCE: usize = 8;
@@ -57,19 +57,15 @@ impl Recorded {
         if self.journal.is_none() && self.since.is_none() && self.until.is_none() {
             return Ok(None);
         }
+        let span = span(self.since.unwrap_or(Moment::WEEK), self.until)?;
         let journal = journal::Place::of(self.journal.clone()).open().await?;
-        let ids = ticks(&journal, self.since.unwrap_or(Moment::WEEK), self.until).await?;
+        let ids = ticks(&journal, span).await?;
         Ok(Some((journal, ids)))
     }
 }
 
 /// The ticks of a journal in a span of time, the oldest first.
-pub async fn ticks(journal: &Journal, since: Moment, until: Option<Moment>) -> Result<Vec<TickId>, CommandError> {
-    let now = SystemTime::now();
-    let (since, until) = (since.time(now), until.map_or(now, |until| until.time(now)));
-    if since > until {
-        return Err(CommandError("--since is after --until: nothing is in between".into()));
-    }
+pub async fn ticks(journal: &Journal, (since, until): (SystemTime, SystemTime)) -> Result<Vec<TickId>, CommandError> {
     let mut ids = journal.ticks(since, until).await?;
     ids.reverse();
     Ok(ids)
@@ -130,7 +126,6 @@ impl Unused {
 
     /// What wasn't used, in a line; none if all was.
     pub fn text(&self) -> Option<String> {
-        let counts: Vec<String> = self.counts.iter().map(|(why, count)| format!("{count} {why}")).collect();
-        (!counts.is_empty()).then(|| format!("not replayed: {}", counts.join(", ")))
+        counts(&self.counts).map(|counts| format!("not replayed: {counts}"))
     }
 }

@@ -14,7 +14,7 @@ use staging_sync_runtime::journal::Journal;
 use staging_sync_runtime::journal::names::TickId;
 use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::text::{counted, printable, printable_lines};
-use staging_sync_workbench::recorded::{LeftOut, RecordedTick};
+use staging_sync_workbench::recorded::{RecordedTick, counts};
 use staging_sync_workbench::waived::Waived;
 use staging_sync_workbench::{Verdict, check, faults, find};
 
@@ -158,10 +158,8 @@ async fn of_journal(
         counted(differ, "tick"),
         if differ == 1 { "differs" } else { "differ" },
     );
-    let left_out: Vec<String> =
-        left_out.iter().map(|(why, count): (&LeftOut, &usize)| format!("{count} {why}")).collect();
-    if !left_out.is_empty() {
-        println!("not compared: {}", left_out.join(", "));
+    if let Some(left_out) = counts(&left_out) {
+        println!("not compared: {left_out}");
     }
     if let Some(text) = unused.text() {
         println!("{text}");

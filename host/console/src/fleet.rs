@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use staging_sync_runtime::journal::freezes::{ALL, Freeze, Freezes};
+use staging_sync_runtime::bindings::types::AccountOutcome;
+use staging_sync_runtime::journal::freezes::{Freeze, Freezes};
 use staging_sync_runtime::journal::{AccountState, CallNumbers, LastChange, Latest, Numbers, PolicyRef};
-use staging_sync_runtime::outcome::status_name;
 use staging_sync_runtime::tick::Report;
 
 use crate::query::Query;
@@ -72,6 +72,24 @@ pub struct Account {
     pub frozen: Option<Freeze>,
 }
 
+impl Account {
+    /// An account of this id as `latest.json` has it.
+    fn of(account_id: String, state: AccountState) -> Self {
+        Self {
+            account_id,
+            account_name: state.account_name,
+            status: state.status,
+            reason: state.reason,
+            staging_account_count: state.staging_accounts.as_ref().map(Vec::len),
+            staging_accounts: state.staging_accounts,
+            held_removals: state.held_removals,
+            incomplete_regions: state.incomplete_regions,
+            last_change: state.last_change,
+            frozen: None,
+        }
+    }
+}
+
 impl Fleet {
     /// Of a host whose first tick hasn't ended.
     pub fn none() -> Self {
@@ -93,18 +111,6 @@ impl Fleet {
 
     /// What `latest.json` says.
     pub fn of_latest(latest: Latest) -> Self {
-        let account = |(id, state): (String, AccountState)| Account {
-            account_id: id,
-            account_name: state.account_name,
-            status: state.status,
-            reason: state.reason,
-            staging_account_count: state.staging_accounts.as_ref().map(Vec::len),
-            staging_accounts: state.staging_accounts,
-            held_removals: state.held_removals,
-            incomplete_regions: state.incomplete_regions,
-            last_change: state.last_change,
-            frozen: None,
-        };
         Self {
             tick: Some(latest.tick),
             at: Some(latest.at),
@@ -117,7 +123,7 @@ impl Fleet {
             error: latest.error,
             journal_failed: latest.journal_failed,
             notices: Vec::new(),
-            accounts: latest.accounts.into_iter().map(account).collect(),
+            accounts: latest.accounts.into_iter().map(|(id, state)| Account::of(id, state)).collect(),
         }
     }
 
@@ -125,25 +131,17 @@ impl Fleet {
     pub fn of_report(tick: &str, duration_ms: u64, report: &Report, before: Option<&Self>) -> Self {
         let known: BTreeMap<&str, &Account> =
             before.into_iter().flat_map(|fleet| &fleet.accounts).map(|one| (one.account_id.as_str(), one)).collect();
-        let account = |one: &staging_sync_runtime::bindings::types::AccountOutcome| {
-            let outcome = &one.outcome;
-            let status = status_name(outcome.status);
-            let changed = status == "updated" && !report.tick.dry_run;
+        let account = |one: &AccountOutcome| {
+            let state = AccountState::of(one);
+            let changed = state.status == "updated" && !report.tick.dry_run;
             let change = || LastChange { tick: tick.to_owned(), at: report.tick.now.clone() };
             let earlier = || known.get(one.account_id.as_str()).and_then(|account| account.last_change.clone());
-            let at = outcome.incomplete_regions.iter().map(|at| format!("{} in {}", at.code, at.region));
+            let is_counted = matches!(state.status.as_str(), "updated" | "unchanged");
+            let count = || usize::try_from(one.outcome.staging_account_count).unwrap_or(usize::MAX);
             Account {
-                account_id: one.account_id.clone(),
-                account_name: one.account_name.clone(),
-                status: status.to_owned(),
-                reason: outcome.reason.clone().or_else(|| outcome.error.clone()),
-                staging_accounts: None,
-                staging_account_count: matches!(status, "updated" | "unchanged")
-                    .then(|| usize::try_from(outcome.staging_account_count).unwrap_or(usize::MAX)),
-                held_removals: outcome.held_removals.clone(),
-                incomplete_regions: at.collect(),
+                staging_account_count: is_counted.then(count),
                 last_change: if changed { Some(change()) } else { earlier() },
-                frozen: None,
+                ..Account::of(one.account_id.clone(), state)
             }
         };
         Self {
@@ -153,7 +151,7 @@ impl Fleet {
             operation: Some(report.tick.operation.clone()),
             dry_run: report.tick.dry_run,
             counts: Numbers::from(&report.counts),
-            calls: CallNumbers::of(&report.metrics),
+            calls: report.calls.clone(),
             policy: Some(shown_policy(report.policy.clone())),
             error: None,
             journal_failed: 0,
@@ -169,12 +167,8 @@ impl Fleet {
 
     /// Notes which accounts are frozen now.
     pub fn freeze(&mut self, freezes: &Freezes, now: SystemTime) {
-        let freezes: Vec<&Freeze> = freezes.at(now).filter(|freeze| freeze.veto.is_none()).collect();
         for account in &mut self.accounts {
-            let of_account =
-                freezes.iter().filter(|freeze| freeze.account == ALL || freeze.account == account.account_id);
-            let last = of_account.max_by_key(|freeze| freeze.until.map(|until| until.time()));
-            account.frozen = last.map(|freeze| (*freeze).clone());
+            account.frozen = freezes.freeze_of(&account.account_id, now).cloned();
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::bindings::types::{self, AccountOutcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::journal::{Journal, PolicyRef};
+use crate::journal::{CallNumbers, Journal, PolicyRef};
 use crate::metrics::{self, Metric};
 use crate::outcome::{self, Counts};
 use crate::plan::Planned;
@@ -93,6 +93,8 @@ pub struct Report {
     pub shadow: Shadow,
     /// The tick in numbers, as its last log line has them.
     pub metrics: Vec<Metric>,
+    /// The calls of AWS in numbers, by service.
+    pub calls: BTreeMap<String, CallNumbers>,
     /// Why a configured policy isn't followed, as the summary has it.
     pub policy_rejected: Option<Value>,
     /// In a dry run the changes that it would have made, ordered by account id; otherwise none.
@@ -225,7 +227,7 @@ impl Runtime {
         let Read { mut decided, whole, emptied_held } = match read {
             Ok(read) => read,
             Err(error) => {
-                run.journal_failed_tick(&before.calls(&self.counter), &error).await;
+                run.journal_failed_tick(before.calls(&self.counter), &error).await;
                 return Err(error);
             }
         };
@@ -261,7 +263,7 @@ impl Runtime {
             Ok(summarized) => summarized,
             Err(error) => {
                 let calls = before.calls(&self.counter);
-                run.end_journal(&outcomes, &others, &Shadow::default(), whole, &calls, Some(&error)).await;
+                run.end_journal(&outcomes, &others, &Shadow::default(), whole, calls, Some(&error)).await;
                 return Err(error);
             }
         };
@@ -277,7 +279,7 @@ impl Runtime {
             rollout.evidence(whole)
         });
         let calls = before.calls(&self.counter);
-        let journal_failed = run.end_journal(&outcomes, &others, &shadow, whole, &calls, None).await;
+        let journal_failed = run.end_journal(&outcomes, &others, &shadow, whole, calls.clone(), None).await;
         let mut metrics = numbers::of(&counts);
         metrics.extend([
             Metric::count("accountsDeferred", deferred),
@@ -322,6 +324,7 @@ impl Runtime {
             demoted,
             shadow,
             metrics,
+            calls,
             policy_rejected: None,
             planned,
             policy: journaling::policy_ref(self.active.release()),

@@ -62,6 +62,8 @@ pub enum NoCase {
     FailedTick,
     /// Its tape couldn't be kept.
     NoTape,
+    /// Another policy was active, or one with other settings.
+    OtherPolicy,
 }
 
 /// A replay of a recorded tick beside what was recorded.
@@ -94,8 +96,15 @@ impl fmt::Display for NoCase {
             Self::Operator => "changes by operators",
             Self::FailedTick => "ticks that failed as a whole",
             Self::NoTape => "ticks without a tape",
+            Self::OtherPolicy => "ticks of other policies or settings",
         })
     }
+}
+
+/// How many there are of what, like `1 frozen, 2 out of time`; none if there's nothing.
+pub fn counts(of: &BTreeMap<impl fmt::Display, usize>) -> Option<String> {
+    let counts: Vec<String> = of.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
 }
 
 impl Compared {

@@ -12,7 +12,7 @@ use staging_sync_runtime::case::Run;
 use staging_sync_runtime::text::counted;
 
 use crate::compare::{Account, Writes};
-use crate::recorded::{LeftOut, RecordedTick};
+use crate::recorded::{LeftOut, NoCase, RecordedTick, counts};
 
 /// A class of differences: how a new policy differs from the active one on an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,7 +143,7 @@ pub struct Replayed {
     /// How many decisions weren't compared, and why.
     pub left_out: BTreeMap<LeftOut, usize>,
     /// How many records weren't replayed, and why.
-    pub unused: BTreeMap<String, usize>,
+    pub unused: BTreeMap<NoCase, usize>,
     /// The records that can't be read.
     pub unreadable: Vec<String>,
     /// What differs.
@@ -163,7 +163,7 @@ pub enum Refusal {
 
 impl Replayed {
     /// Counts a record that isn't replayed.
-    pub fn unused(&mut self, why: String) {
+    pub fn unused(&mut self, why: NoCase) {
         *self.unused.entry(why).or_default() += 1;
     }
 
@@ -281,14 +281,11 @@ impl Replayed {
                 None => text.push('\n'),
             }
         }
-        let left_out = self.left_out.iter().map(|(why, count)| format!("{count} {why}"));
-        let left_out: Vec<String> = left_out.collect();
-        if !left_out.is_empty() {
-            text += &format!("  not compared with the record: {}\n", left_out.join(", "));
+        if let Some(left_out) = counts(&self.left_out) {
+            text += &format!("  not compared with the record: {left_out}\n");
         }
-        let unused: Vec<String> = self.unused.iter().map(|(why, count)| format!("{count} {why}")).collect();
-        if !unused.is_empty() {
-            text += &format!("  not replayed: {}\n", unused.join(", "));
+        if let Some(unused) = counts(&self.unused) {
+            text += &format!("  not replayed: {unused}\n");
         }
         text
     }

@@ -1,7 +1,7 @@
 //! Pages of the console over a large fleet: the time until the first byte and the last one, beside those of an empty
 //! fleet, and the memory that they take.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -39,15 +39,6 @@ pub struct Page {
     pub peak_memory_bytes: u64,
 }
 
-/// A folder that is removed with what is in it.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The pages over an empty fleet and over one of this size.
 pub async fn measure(accounts: u32, policy: &Path) -> Result<Vec<Page>, CommandError> {
     let empty = of_fleet(0, policy).await?;
@@ -61,13 +52,12 @@ pub async fn measure(accounts: u32, policy: &Path) -> Result<Vec<Page>, CommandE
 
 async fn of_fleet(accounts: u32, policy: &Path) -> Result<Vec<Page>, CommandError> {
     let failed = |error: std::io::Error| CommandError(format!("bench: the console: {error}"));
-    let folder = Folder(std::env::temp_dir().join(format!("staging-sync-bench-{}-{accounts}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).map_err(failed)?;
-    std::fs::write(folder.0.join("latest.json"), latest(accounts).to_string()).map_err(failed)?;
+    let folder = tempfile::tempdir().map_err(failed)?;
+    std::fs::write(folder.path().join("latest.json"), latest(accounts).to_string()).map_err(failed)?;
     let mut console = Command::new(std::env::current_exe().map_err(failed)?)
         .args(["console", "--listen", "127.0.0.1:0"])
         .env_clear()
-        .env("JOURNAL", &folder.0)
+        .env("JOURNAL", folder.path())
         .env("POLICY", policy)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -100,8 +100,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         let title = format!("{} {}", info.name, info.version);
         source::serves_as_much(&to, active, &title, &info.operations, unsigned.limits).await?;
     }
-    let by = if arguments.replay.is_set() { author(&to).await } else { String::new() };
-    let replay = arguments.replay.judge(&to, active, release.policy(), settings.as_ref(), by).await?;
+    let replay = arguments.replay.judge(&to, active, release.policy(), settings.as_ref()).await?;
     let cases = cases.map(|text| {
         let sha256 = policy::sha256(&text);
         (Cases { file: format!("sha256-{sha256}.cases.json"), sha256 }, text)

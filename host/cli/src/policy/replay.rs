@@ -14,12 +14,13 @@ use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::store::location::Location;
 use staging_sync_runtime::text::printable_lines;
 use staging_sync_runtime::tick::instant_text;
-use staging_sync_workbench::recorded::RecordedTick;
+use staging_sync_workbench::recorded::{NoCase, RecordedTick};
 use staging_sync_workbench::replay::{Class, Refusal, Replayed};
 
+use super::record::author;
 use super::source;
 use crate::CommandError;
-use crate::journal::{self, Moment, moment};
+use crate::journal::{self, Moment, moment, span};
 use crate::recorded::{self, Used};
 
 #[derive(Args)]
@@ -45,11 +46,6 @@ struct Pair {
 }
 
 impl Replaying {
-    /// Whether recorded ticks are replayed.
-    pub fn is_set(&self) -> bool {
-        self.replay.is_some()
-    }
-
     /// Replays the recorded ticks of the active policy, and says what a new one decides differently. Returns what the
     /// manifest says of it. The error is why the new policy may not be published.
     pub async fn judge(
@@ -58,9 +54,9 @@ impl Replaying {
         active: Option<&Entry>,
         new: &Policy,
         settings: Option<&Map<String, Value>>,
-        by: String,
     ) -> Result<Option<manifest::Replay>, CommandError> {
         let Some(since) = self.replay else { return Ok(None) };
+        let (since, now) = span(since, None)?;
         let refused = |reason: String| CommandError(format!("{at}: not published: {reason}"));
         let active = active.ok_or_else(|| {
             refused("--replay compares with the active policy, and there is none yet; publish without --replay".into())
@@ -71,7 +67,7 @@ impl Replaying {
             new: new.clone(),
             new_settings: settings.cloned(),
         };
-        let replayed = pair.replay(self.journal.clone(), since).await?;
+        let replayed = pair.replay(self.journal.clone(), (since, now)).await?;
         eprint!("{}", printable_lines(&replayed.text()));
         let accepted: BTreeSet<Class> = self.accept.iter().copied().collect();
         match replayed.refusal(&accepted) {
@@ -92,9 +88,9 @@ impl Replaying {
         }
         let found = |class: &&Class| replayed.classes.contains_key(class);
         Ok(Some(manifest::Replay {
-            at: instant_text(SystemTime::now()),
-            by,
-            since: instant_text(since.time(SystemTime::now())),
+            at: instant_text(now),
+            by: author(at).await,
+            since: instant_text(since),
             against: active.sha256.clone(),
             ticks: replayed.ticks,
             decisions: replayed.decisions,
@@ -105,9 +101,9 @@ impl Replaying {
 }
 
 impl Pair {
-    async fn replay(self, place: Option<String>, since: Moment) -> Result<Replayed, CommandError> {
+    async fn replay(self, place: Option<String>, span: (SystemTime, SystemTime)) -> Result<Replayed, CommandError> {
         let journal = journal::Place::of(place).open().await?;
-        let ids = recorded::ticks(&journal, since, None).await?;
+        let ids = recorded::ticks(&journal, span).await?;
         let (total, mut done) = (ids.len(), 0);
         let Self { old, old_entry, new, new_settings } = self;
         let decide = move |tick: RecordedTick| {
@@ -133,10 +129,10 @@ impl Pair {
                 say!("replayed {done} of {total} recorded ticks");
             }
             match used? {
-                Used::NoCase(why) => replayed.unused(why.to_string()),
+                Used::NoCase(why) => replayed.unused(why),
                 Used::Unreadable(error) => replayed.unreadable.push(error),
                 Used::Decided(decided) => match decided.map_err(CommandError)? {
-                    None => replayed.unused("ticks of other policies or settings".into()),
+                    None => replayed.unused(NoCase::OtherPolicy),
                     Some((tick, old, new)) => replayed.add(&tick, &old, &new),
                 },
             }

@@ -21,18 +21,14 @@ pub const ALL: &str = "*";
 /// The reason of all accounts of a tick that doesn't know which ones are frozen.
 pub(super) const NOTHING_WRITTEN: &str = "Freezes unknown, so nothing is written in this tick";
 
-/// What the reasons begin with of accounts that are frozen, and of those with a veto.
-const FROZEN: &str = "Frozen";
-const VETOED: &str = "Vetoed";
-
 /// Whether an account was skipped for this reason because it's frozen, or may be.
 pub fn is_frozen(reason: &str) -> bool {
-    reason.starts_with(FROZEN) || reason.starts_with(NOTHING_WRITTEN)
+    reason.starts_with("Frozen until ") || reason.starts_with(NOTHING_WRITTEN)
 }
 
 /// Whether an account was skipped for this reason because of a veto.
 pub fn is_vetoed(reason: &str) -> bool {
-    reason.starts_with(VETOED)
+    reason.starts_with("Vetoed until ") || reason.starts_with("Vetoed: ")
 }
 
 /// How often the document is read and written again because somebody else wrote it meanwhile.
@@ -120,7 +116,7 @@ impl Freeze {
 
     /// Why an account or an id is left as it is: `Frozen until <time>: <comment>`.
     pub fn reason(&self) -> String {
-        let what = if self.veto.is_some() { VETOED } else { FROZEN };
+        let what = if self.veto.is_some() { "Vetoed" } else { "Frozen" };
         let until = self.until.map(|until| format!(" until {until}")).unwrap_or_default();
         format!("{what}{until}: {}", self.comment)
     }
@@ -132,11 +128,15 @@ impl Freezes {
         self.freezes.iter().filter(move |freeze| freeze.counts(now))
     }
 
-    /// Why an account is frozen, if it is: by the freeze that ends last.
-    pub fn frozen(&self, account: &str, now: SystemTime) -> Option<String> {
+    /// The freeze of an account that ends last, if it's frozen.
+    pub fn freeze_of(&self, account: &str, now: SystemTime) -> Option<&Freeze> {
         let freezes = self.at(now).filter(|freeze| freeze.veto.is_none() && freeze.is_of(account));
-        let last = freezes.max_by_key(|freeze| freeze.until.map(Time::time))?;
-        Some(last.reason())
+        freezes.max_by_key(|freeze| freeze.until.map(Time::time))
+    }
+
+    /// Why an account is frozen, if it is.
+    pub fn frozen(&self, account: &str, now: SystemTime) -> Option<String> {
+        self.freeze_of(account, now).map(Freeze::reason)
     }
 
     /// The vetoes of an account.

@@ -96,7 +96,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Latest, String> {
 
 impl AccountState {
     /// What became of an account, without what the journal alone knows.
-    pub(super) fn of(account: &AccountOutcome) -> Self {
+    pub fn of(account: &AccountOutcome) -> Self {
         let AccountOutcome { account_name, outcome, .. } = account;
         Self {
             account_name: account_name.clone(),

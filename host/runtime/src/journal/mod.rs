@@ -98,41 +98,27 @@ impl Journal {
     /// The journal at a place like `s3://bucket/journal/` or a folder; `objects` is needed for one in S3. Ticks are taped
     /// whose calls go through `aws_api()`.
     pub fn open(place: &str, objects: Option<&Arc<Objects>>, aws_api: Arc<dyn AwsApi>) -> Result<Arc<Self>, String> {
-        Ok(Arc::new(Self {
-            store: Store::parse(place, objects)?,
-            taping: Arc::new(TapingApi::new(aws_api)),
-            turn: Arc::default(),
-            known: Arc::default(),
-            freezes: Arc::default(),
-            readable: Arc::default(),
-            read_only: false,
-        }))
-    }
-
-    /// The same journal for ticks that run at the same time as its own: they are taped apart.
-    pub fn beside(&self) -> Arc<Self> {
-        Arc::new(Self {
-            store: self.store.clone(),
-            taping: Arc::new(self.taping.apart()),
-            turn: Arc::default(),
-            known: Arc::clone(&self.known),
-            freezes: Arc::clone(&self.freezes),
-            readable: Arc::clone(&self.readable),
-            read_only: self.read_only,
-        })
+        Ok(Arc::new(Self::new(Store::parse(place, objects)?, TapingApi::new(aws_api), false)))
     }
 
     /// The same journal for somebody who only looks: nothing is put, not even to find out whether objects may be read. No
     /// ticks are taped.
     pub fn reader(place: &str, objects: Option<&Arc<Objects>>) -> Result<Self, String> {
-        Ok(Self {
-            store: Store::parse(place, objects)?,
-            taping: Arc::new(TapingApi::new(Arc::new(NoApi))),
-            turn: Arc::default(),
-            known: Arc::default(),
-            freezes: Arc::default(),
-            readable: Arc::default(),
-            read_only: true,
+        Ok(Self::new(Store::parse(place, objects)?, TapingApi::new(Arc::new(NoApi)), true))
+    }
+
+    fn new(store: Store, taping: TapingApi, read_only: bool) -> Self {
+        let (known, freezes, readable) = Default::default();
+        Self { store, taping: Arc::new(taping), turn: Arc::default(), known, freezes, readable, read_only }
+    }
+
+    /// The same journal for ticks that run at the same time as its own: they are taped apart.
+    pub fn beside(&self) -> Arc<Self> {
+        Arc::new(Self {
+            known: Arc::clone(&self.known),
+            freezes: Arc::clone(&self.freezes),
+            readable: Arc::clone(&self.readable),
+            ..Self::new(self.store.clone(), self.taping.apart(), self.read_only)
         })
     }
 

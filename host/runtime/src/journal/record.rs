@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::change::ChangeRef;
-use crate::aws::Counter;
+use crate::aws::Calls;
 use crate::bindings::types::{AccountOutcome, Outcome, Status};
-use crate::metrics::Metric;
 use crate::outcome::{Counts, status_name};
 
 /// A tick, or an operator's change, as the journal keeps it. It holds no external id.
@@ -108,16 +107,9 @@ pub struct CallNumbers {
     pub failed: u64,
 }
 
-impl CallNumbers {
-    /// The calls by service, of the metrics of a tick.
-    pub fn of(metrics: &[Metric]) -> BTreeMap<String, Self> {
-        let value = |name: String| metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value);
-        let of_service = |service: &str| {
-            let numbers = |kind: &str| value(format!("{service}{kind}")).unwrap_or_default();
-            let made = value(format!("{service}Calls"))?;
-            Some((service.to_owned(), Self { made, throttled: numbers("Throttles"), failed: numbers("Errors") }))
-        };
-        Counter::SERVICES.into_iter().filter_map(of_service).collect()
+impl From<Calls> for CallNumbers {
+    fn from(Calls { made, throttled, failed }: Calls) -> Self {
+        Self { made, throttled, failed }
     }
 }
 

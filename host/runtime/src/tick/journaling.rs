@@ -15,7 +15,6 @@ use crate::bindings::types::AccountOutcome;
 use crate::capability::Staged;
 use crate::error::Error;
 use crate::journal::{Begun, By, CallNumbers, Ended, PolicyRef, TickRecorder};
-use crate::metrics::Metric;
 use crate::policy::Release;
 use crate::tape::HostSettings;
 use crate::target::Target;
@@ -94,14 +93,14 @@ impl Run {
         decided_by: &BTreeMap<String, String>,
         shadow: &Shadow,
         whole: bool,
-        calls: &[Metric],
+        calls: BTreeMap<String, CallNumbers>,
         error: Option<&Error>,
     ) -> Option<usize> {
         let journal = self.journal.as_ref()?;
         let ended = Ended {
             outcomes,
             decided_by: decided_by.clone(),
-            calls: CallNumbers::of(calls),
+            calls,
             shadow_differences: shadow.different,
             whole,
             error: error.map(|error| format!("{}: {}", error.kind.error_type(), error.message)),
@@ -111,7 +110,7 @@ impl Run {
     }
 
     /// Ends the journal of a tick that failed as a whole.
-    pub(super) async fn journal_failed_tick(&self, calls: &[Metric], error: &Error) {
+    pub(super) async fn journal_failed_tick(&self, calls: BTreeMap<String, CallNumbers>, error: &Error) {
         self.end_journal(&[], &BTreeMap::new(), &Shadow::default(), false, calls, Some(error)).await;
     }
 }

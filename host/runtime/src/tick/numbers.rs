@@ -1,8 +1,11 @@
 //! The figures of a tick, for its last log line and the metrics.
 
+use std::collections::BTreeMap;
+
 use tokio::time::Instant;
 
 use crate::aws::{Calls, Counter};
+use crate::journal::CallNumbers;
 use crate::metrics::Metric;
 use crate::outcome::Counts;
 use crate::policy::{Policy, Used};
@@ -21,9 +24,10 @@ impl Before {
         Self { began: Instant::now(), calls, regions_skipped, used: policy.used() }
     }
 
-    /// What the tick called so far.
-    pub(super) fn calls(&self, counter: &Counter) -> Vec<Metric> {
-        calls(self.calls, counter.calls())
+    /// What the tick called so far, by service.
+    pub(super) fn calls(&self, counter: &Counter) -> BTreeMap<String, CallNumbers> {
+        let calls = counter.calls().into_iter().zip(self.calls).map(|(after, before)| after.since(before).into());
+        Counter::SERVICES.into_iter().map(str::to_owned).zip(calls).collect()
     }
 
     /// What the tick called, skipped, used and took.

@@ -64,6 +64,7 @@ fn report(outcome: Outcome) -> Report {
         not_read: false,
         shadow: Default::default(),
         metrics: Vec::new(),
+        calls: Default::default(),
         policy_rejected: None,
         planned: Vec::new(),
         tick_id: None,
