@@ -7,6 +7,7 @@
 mod output;
 
 mod accounts;
+mod allocations;
 mod apply;
 mod bench;
 mod compare;
@@ -49,7 +50,7 @@ use staging_sync_runtime::{log, policy::contract};
 
 /// As in the Lambda.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 /// This program's version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -42,6 +42,7 @@ pub use calls::Call;
 pub use error::Error;
 pub use fault::{Fault, FaultError, Mutate, Per};
 pub use fleet::{Account, Fleet, Hub, Item, Region, Role, Servers, Service, SourceServer};
+pub use tls::Handshakes;
 use tls::Tls;
 use world::World;
 
@@ -116,9 +117,15 @@ impl Lab {
         self.world.calls.all()
     }
 
-    /// Forgets the calls received so far, and the peak.
+    /// Forgets the calls received so far, the peak, and the handshakes.
     pub fn clear_calls(&self) {
         self.world.calls.clear();
+        self.world.handshakes.clear();
+    }
+
+    /// The TLS connections that were made so far.
+    pub fn handshakes(&self) -> Handshakes {
+        self.world.handshakes.count_of()
     }
 
     /// Resolves as soon as the condition holds for the calls so far. It's checked at every arrival and answer.

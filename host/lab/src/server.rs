@@ -66,7 +66,10 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, world: Arc<Worl
         () = stop.stopped() => return,
     };
     match accepted {
-        Ok(stream) => answer(stream, reset, world, stop).await,
+        Ok(stream) => {
+            world.handshakes.count(stream.get_ref().1.handshake_kind());
+            answer(stream, reset, world, stop).await
+        }
         Err(error) => tracing::debug!(%error, "the TLS handshake failed"),
     }
 }

@@ -21,6 +21,7 @@ use crate::reply::{Reply, Stop, reply};
 use crate::request::{Input, Request};
 use crate::session::{Caller, HUB_ACCESS_KEY, HUB_SECRET_KEY, Random, Sessions};
 use crate::signature::{self, Claim};
+use crate::tls::Counter;
 use crate::{Error, drs, s3, sts};
 
 /// Everything behind the endpoint.
@@ -30,6 +31,7 @@ pub(crate) struct World {
     pub table: Table,
     pub bucket: Bucket,
     pub calls: CallLog,
+    pub handshakes: Counter,
     sessions: Sessions,
     counters: Mutex<Counters>,
     random: Random,
@@ -52,6 +54,7 @@ impl World {
             bucket: Bucket::default(),
             fleet: RwLock::new(Arc::new(fleet)),
             calls: CallLog::default(),
+            handshakes: Counter::default(),
             sessions: Sessions::default(),
             counters: Mutex::default(),
             random: Random::default(),

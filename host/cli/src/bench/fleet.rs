@@ -4,38 +4,47 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use staging_sync_lab::{Account, Fleet, Region, Role};
+use staging_sync_runtime::aws::regions;
 
 use super::ticks::Size;
 
 const ROLE: &str = "DRSOrchestrationRole";
-const REGIONS: [&str; 8] = [
-    "us-east-1",
-    "us-west-2",
-    "eu-west-1",
-    "eu-central-1",
-    "ap-south-1",
-    "ap-southeast-2",
-    "ca-central-1",
-    "sa-east-1",
-];
+/// The most regions there can be: those that AWS offers DRS in.
+pub const REGIONS: u8 = 34;
+
+/// The regions of a fleet, by their number.
+fn regions(number: u8) -> &'static [&'static str] {
+    let all = regions::of_partition("us-east-1").unwrap_or_default();
+    &all[..usize::from(number).min(all.len())]
+}
+
+/// The id of a target account, by its number.
+pub fn id(number: u32) -> String {
+    format!("{:012}", 100_000_000_000 + u64::from(number))
+}
+
+/// The role of a target account.
+pub fn role_arn(id: &str) -> String {
+    format!("arn:aws:iam::{id}:role/{ROLE}")
+}
 
 /// Target accounts with one staging account in every region; that of the last region isn't stored yet.
 pub fn fleet(size: &Size) -> Fleet {
-    let regions = &REGIONS[..usize::from(size.regions).min(REGIONS.len())];
+    let regions = regions(size.regions);
     let mut fleet = Fleet {
         regions: regions.iter().map(ToString::to_string).collect(),
         latency_ms: size.latency_ms,
         ..Fleet::default()
     };
-    for number in 0..u64::from(size.accounts) {
-        let id = format!("{:012}", 100_000_000_000 + number);
-        let staging: Vec<String> =
-            (0..regions.len() as u64).map(|region| format!("{:012}", 200_000_000_000 + number * 10 + region)).collect();
+    for number in 0..size.accounts {
+        let id = id(number);
+        let first = 200_000_000_000 + u64::from(number) * 100;
+        let staging: Vec<String> = (0..regions.len() as u64).map(|region| format!("{:012}", first + region)).collect();
         let stored: Vec<Value> = staging.iter().take(regions.len() - 1).map(|id| entry(id)).collect();
         let item = json!({
             "accountId": id,
             "accountName": format!("Target {number}"),
-            "roleArn": format!("arn:aws:iam::{id}:role/{ROLE}"),
+            "roleArn": role_arn(&id),
             "stagingAccounts": stored,
             "updatedAt": "2026-02-02T22:45:00Z",
         });
@@ -57,7 +66,7 @@ fn entry(id: &str) -> Value {
     json!({
         "accountId": id,
         "accountName": format!("Staging Account {id}"),
-        "roleArn": format!("arn:aws:iam::{id}:role/{ROLE}"),
+        "roleArn": role_arn(id),
         "externalId": format!("drs-orchestration-{id}"),
         "addedAt": "2026-02-02T22:45:00Z",
         "addedBy": "staging-account-sync",

@@ -5,7 +5,11 @@
 //! tick needs: that holds on any machine, however slow.
 
 mod child;
+mod cost;
 mod fleet;
+mod floor;
+mod host;
+mod layers;
 mod pages;
 mod process;
 mod runtime_api;
@@ -18,12 +22,16 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{CommandError, Exit, policy_arg, table};
+use cost::Cost;
 use pages::Page;
 use start::Started;
 use ticks::{Measured, Size};
 
 /// The number of accounts that the console's pages are measured with.
 const PAGES_OF: u32 = 10_000;
+
+/// The number of accounts whose calls are measured for their cost.
+const COST_OF: u32 = 1_000;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -33,8 +41,9 @@ pub struct Arguments {
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000],
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     accounts: Vec<u32>,
-    /// The number of regions in which each account is asked, 1 to 8.
-    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=8))]
+    /// The number of regions in which each account is asked, 1 to 34.
+    #[arg(long, value_name = "COUNT", default_value_t = 4,
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(fleet::REGIONS)))]
     regions: u8,
     /// The time of an AWS call, in ms. Each number of a comma-separated list is measured separately.
     #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [0, 80])]
@@ -45,6 +54,9 @@ pub struct Arguments {
     /// Measure with a journal as well.
     #[arg(long)]
     journal: bool,
+    /// Measure ticks over TLS; what a call costs is measured with and without it in any case.
+    #[arg(long)]
+    tls: bool,
     /// The number of cold starts of the Lambda function's program to measure, each with and without a precompiled policy.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     starts: u32,
@@ -60,11 +72,18 @@ pub struct Arguments {
     /// Runs the ticks of one size for another `bench`, so that their memory is a host's alone.
     #[arg(long, hide = true)]
     child: bool,
+    /// Makes the calls of one size for another `bench`, at the least cost.
+    #[arg(long, hide = true)]
+    floor: bool,
 }
 
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     if arguments.child {
         return child::run().await;
+    }
+    if arguments.floor {
+        let accounts = arguments.accounts.first().copied().unwrap_or_default();
+        return floor::run(accounts, arguments.concurrency as usize).await;
     }
     let (accounts, latencies, starts) = match arguments.short {
         true => (vec![3, 40], vec![0], 1),
@@ -80,7 +99,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         for accounts in &accounts {
             for journal in if arguments.journal || arguments.short { &[false, true][..] } else { &[false] } {
                 let (regions, concurrency, journal) = (arguments.regions, arguments.concurrency, *journal);
-                let size = Size { accounts: *accounts, regions, latency_ms, concurrency, journal };
+                let tls = arguments.tls;
+                let size = Size { accounts: *accounts, regions, latency_ms, concurrency, journal, tls };
                 say!(
                     "{accounts} accounts, {latency_ms} ms a call{} ...",
                     if journal { ", with a journal" } else { "" }
@@ -90,6 +110,17 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         }
     }
     print_ticks(arguments.regions, arguments.concurrency, &measured);
+
+    say!("what a call costs ...");
+    let accounts = if arguments.short { 40 } else { COST_OF };
+    let costs = cost::measure(accounts, arguments.regions, arguments.concurrency, &policy).await?;
+    cost::print(&costs);
+    let mut layers = Vec::new();
+    if !arguments.short {
+        say!("whose instructions they are ...");
+        layers = layers::measure(&policy).await?;
+        layers::print(&layers);
+    }
 
     let mut started = Vec::new();
     if let Some(bootstrap) = bootstrap(arguments.bootstrap).filter(|_| starts > 0) {
@@ -101,11 +132,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let pages = pages::measure(if arguments.short { 40 } else { PAGES_OF }, &policy).await?;
     print_pages(&pages);
     if let Some(file) = &arguments.json {
-        let figures = json!({"machine": machine, "ticks": measured, "starts": started, "pages": pages});
+        let figures = json!({"machine": machine, "ticks": measured, "costs": costs, "layers": layers, "starts": started, "pages": pages});
         std::fs::write(file, table::json(&figures) + "\n")
             .map_err(|error| CommandError(format!("{}: {error}", file.display())))?;
     }
-    let wrong: Vec<String> = measured.iter().filter_map(Measured::miscounted).collect();
+    let exceeding = costs.iter().filter_map(Cost::exceeds).filter(|_| arguments.short);
+    let wrong: Vec<String> = measured.iter().filter_map(Measured::miscounted).chain(exceeding).collect();
     for what in &wrong {
         say!("{what}");
     }
@@ -143,6 +175,7 @@ fn print_ticks(regions: u8, concurrency: u32, measured: &[Measured]) {
         "FLOOR",
         "TOOK",
         "TOOK/FLOOR",
+        "CPU",
         "PEAK MEMORY",
         "WRITES",
         "WRITTEN",
@@ -158,6 +191,7 @@ fn print_ticks(regions: u8, concurrency: u32, measured: &[Measured]) {
             format!("{:.2} s", tick.floor_seconds),
             format!("{:.2} s", tick.seconds),
             or_dash(tick.ratio, 2),
+            format!("{:.2} s", tick.processor.seconds()),
             format!("{} MiB", tick.peak_memory_bytes >> 20),
             tick.writes().to_string(),
             or_dash(tick.write_amplification, 1),

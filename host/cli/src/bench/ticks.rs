@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
 
 use serde::Serialize;
 use staging_sync_lab::Lab;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Command;
 
 use super::child::Ticked;
-use super::fleet::{changed_bytes, fleet};
+use super::fleet::changed_bytes;
+use super::host::{Caller, Measuring};
+use super::process::Processor;
 use crate::CommandError;
 
 /// A table of less is read in one page: DynamoDB's limit, in bytes. Its JSON is larger than its items.
@@ -25,6 +24,8 @@ pub struct Size {
     pub concurrency: u32,
     /// Whether there's a journal.
     pub journal: bool,
+    /// Whether calls go over TLS.
+    pub tls: bool,
 }
 
 /// One tick.
@@ -37,6 +38,7 @@ pub struct Measured {
     pub max_concurrency: u32,
     pub tick: &'static str,
     pub journal: bool,
+    pub tls: bool,
     /// How often each operation was called.
     pub calls: BTreeMap<String, usize>,
     /// How often it had to be.
@@ -47,6 +49,7 @@ pub struct Measured {
     pub floor_seconds: f64,
     /// How many times its floor the tick took; none without latency.
     pub ratio: Option<f64>,
+    pub processor: Processor,
     pub peak_memory_bytes: u64,
     /// The bodies of the writes.
     pub written_bytes: usize,
@@ -77,41 +80,15 @@ impl Measured {
 /// The ticks by a host in a process of its own, whose memory has nothing of the lab in it.
 pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, CommandError> {
     let in_lab = |error: staging_sync_lab::Error| CommandError(format!("lab: {error}"));
-    let failed = |error: std::io::Error| CommandError(format!("bench: the process of its ticks: {error}"));
-    let lab = Lab::start(fleet(size)).await.map_err(in_lab)?;
-    let mut host = Command::new(std::env::current_exe().map_err(failed)?)
-        .args(["bench", "--child"])
-        .env_clear()
-        .envs(lab.env())
-        .env("POLICY", policy)
-        .env("MAX_CONCURRENCY", size.concurrency.to_string())
-        .env("MAX_REMOVALS_PERCENT", "100")
-        .envs(size.journal.then_some(("JOURNAL", "s3://policies/journal/")))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
-    let (Some(mut stdin), Some(stdout)) = (host.stdin.take(), host.stdout.take()) else {
-        return Err(CommandError("bench: the process of its ticks has no pipes".into()));
-    };
-    let mut lines = BufReader::new(stdout).lines();
-
+    let mut host = Measuring::start(size, policy, Caller::Host, &[]).await?;
     let mut measured = Vec::new();
     for tick in ["first", "warm"] {
-        lab.clear_calls();
-        let before = lab.items().map_err(in_lab)?;
-        stdin.write_all(b"\n").await.map_err(failed)?;
-        let line = lines.next_line().await.map_err(failed)?;
-        let line = line.ok_or_else(|| CommandError(format!("bench: the {tick} tick failed; see the message above")))?;
-        let ticked: Ticked = serde_json::from_str(&line)
-            .map_err(|error| CommandError(format!("bench: expected a tick's figures: {error}")))?;
-        let after = lab.items().map_err(in_lab)?;
-        measured.push(figures(size, tick, &lab, &ticked, [&before, &after]));
+        let before = host.lab.items().map_err(in_lab)?;
+        let ticked = host.tick("").await?;
+        let after = host.lab.items().map_err(in_lab)?;
+        measured.push(figures(size, tick, &host.lab, &ticked, [&before, &after]));
     }
-    drop(stdin); // the host ends
-    host.wait().await.map_err(failed)?;
-    lab.shutdown().await;
+    host.end().await?;
     Ok(measured)
 }
 
@@ -139,12 +116,14 @@ fn figures(
         max_concurrency: size.concurrency,
         tick,
         journal: size.journal,
+        tls: size.tls,
         expected_calls: expected(size, tick == "first", pages),
         calls,
         peak_concurrency: lab.peak_concurrency(),
         seconds: ticked.seconds,
         floor_seconds,
         ratio: (floor_seconds > 0.0).then(|| ticked.seconds / floor_seconds),
+        processor: ticked.processor,
         peak_memory_bytes: ticked.peak_memory_bytes,
         written_bytes,
         changed_bytes,
