@@ -14,6 +14,7 @@ use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
 use crate::change::{self, MAX_CHANGES, NewEntry};
 use crate::journal::freezes::{Freeze, Veto};
+use crate::policy::outside::Outside;
 use crate::removals::{self, Emptying, RemovalBudget};
 use crate::target::{RoleError, Target};
 
@@ -70,6 +71,8 @@ pub struct Scope {
     pub unobserved: bool,
     /// Whether every region is asked, whatever is known of it.
     thorough: bool,
+    /// Where AWS is called while an instance waits.
+    pub(crate) outside: Option<Outside>,
 }
 
 impl Scope {
@@ -99,6 +102,7 @@ impl Scope {
             waits_for_others: false,
             unobserved: false,
             thorough: false,
+            outside: None,
         }
     }
 
@@ -142,6 +146,7 @@ impl Scope {
             waits_for_others: false,
             unobserved: false,
             thorough: self.thorough,
+            outside: None,
         }
     }
 
@@ -227,13 +232,17 @@ impl Scope {
                 return Ok(Err(not_observed()));
             };
             // Where the others name all that is stored nothing can be removed, and so nothing needs proof of absence.
-            let stored: BTreeSet<&str> = self.target.staging_accounts.iter().map(|entry| entry.id.as_str()).collect();
-            let enough = |answers: &[RegionAnswer]| {
-                let named: BTreeSet<String> = answers.iter().flat_map(RegionAnswer::staging_account_ids).collect();
-                !self.thorough && stored.iter().all(|id| named.contains(*id))
+            let stored: BTreeSet<String> =
+                self.target.staging_accounts.iter().map(|entry| entry.id.to_string()).collect();
+            let (aws, thorough, in_use) = (Arc::clone(aws), self.thorough, self.target.regions_in_use());
+            let discovered = async move {
+                let enough = |answers: &[RegionAnswer]| {
+                    let named: BTreeSet<String> = answers.iter().flat_map(RegionAnswer::staging_account_ids).collect();
+                    !thorough && stored.is_subset(&named)
+                };
+                aws.discover(&role, listing, &unknown, &in_use, &enough).await
             };
-            let in_use = self.target.regions_in_use();
-            let answers = match aws.discover(&role, listing, &unknown, &in_use, &enough).await {
+            let answers = match run_outside(self.outside.as_ref(), discovered).await? {
                 Ok(answers) => answers,
                 Err(error) => {
                     self.no_session = Some(error.clone());
@@ -250,17 +259,22 @@ impl Scope {
     /// Asks the regions that weren't asked in this tick, because a removal needs all of them. Says why nothing may be
     /// removed, if they say other than what the policy was told.
     async fn proven(&mut self) -> Result<(), String> {
-        let Some(aws) = &self.aws else { return Ok(()) };
+        let Some(aws) = self.aws.clone() else { return Ok(()) };
         let Ok(role) = self.target.role() else { return Ok(()) };
         let in_use = self.target.regions_in_use();
+        let outside = self.outside.clone();
         for (listing, answers) in &mut self.answers {
             let remembered = answers.values().filter(|answer| answer.origin == Origin::Remembered);
             let remembered: Vec<String> = remembered.map(|answer| answer.region.clone()).collect();
-            let regions: Vec<&String> = remembered.iter().collect();
             if remembered.is_empty() {
                 continue;
             }
-            let found = aws.discover_left_out(&role, *listing, &regions, &in_use).await;
+            let (aws, role, listing, in_use) = (Arc::clone(&aws), role.clone(), *listing, in_use.clone());
+            let asked = async move {
+                let regions: Vec<&String> = remembered.iter().collect();
+                aws.discover_left_out(&role, listing, &regions, &in_use).await
+            };
+            let found = run_outside(outside.as_ref(), asked).await.map_err(|ended| ended.to_string())?;
             let found = found.map_err(|error| format!("regions that weren't in use can't be read: {error}"))?;
             for answer in found {
                 if let Some(error) = &answer.error {
@@ -410,6 +424,17 @@ impl Scope {
             return Err(refuse(format!("asked for a removal, but {region} wasn't read to its last page")));
         }
         Ok(add)
+    }
+}
+
+/// Does some work outside an instance's stack, where there's an instance.
+async fn run_outside<T: Send + 'static>(
+    outside: Option<&Outside>,
+    work: impl Future<Output = T> + Send + 'static,
+) -> wasmtime::Result<T> {
+    match outside {
+        Some(outside) => outside.run(work).await.ok_or_else(|| refuse("ended while it called AWS")),
+        None => Ok(work.await),
     }
 }
 

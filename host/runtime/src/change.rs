@@ -64,7 +64,7 @@ impl NewEntry<'_> {
 /// The list without the entries of some ids, and with new ones behind it. What stays is as it was stored.
 pub fn list(stored: &[StagingAccount], removed: &[&str], new: impl IntoIterator<Item = Value>) -> Value {
     let kept = stored.iter().filter(|entry| !removed.contains(&entry.id.as_str()));
-    let list: Vec<Value> = kept.map(|entry| entry.stored.clone()).chain(new).collect();
+    let list: Vec<Value> = kept.map(|entry| entry.stored().clone()).chain(new).collect();
     json!({ "L": list })
 }
 

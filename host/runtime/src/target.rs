@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ pub struct Target {
     /// `stagingAccounts`, entry by entry.
     pub staging_accounts: Vec<StagingAccount>,
     /// `stagingAccounts` as it was read, to write under the condition that it's still that. `None`: missing.
-    pub stored_list: Option<Value>,
+    pub stored_list: Option<Arc<Value>>,
 }
 
 /// An entry of a stored list.
@@ -31,8 +32,9 @@ pub struct Target {
 pub struct StagingAccount {
     /// Its `accountId`.
     pub id: AccountId,
-    /// The entry as stored, in DynamoDB JSON; written back as it is.
-    pub stored: Value,
+    /// The list that it's an entry of, and its place there.
+    list: Arc<Value>,
+    place: usize,
 }
 
 impl fmt::Debug for StagingAccount {
@@ -43,10 +45,27 @@ impl fmt::Debug for StagingAccount {
 }
 
 impl StagingAccount {
+    /// The entries of a list in DynamoDB JSON. Fails where it's none, with what was expected and where.
+    pub fn all(list: &Arc<Value>) -> Result<Vec<Self>, String> {
+        let entries = typed(list, "L", "stagingAccounts", Value::as_array)?;
+        let entry = |(place, stored)| Ok(Self { id: entry_id(place, stored)?, list: Arc::clone(list), place });
+        entries.iter().enumerate().map(entry).collect()
+    }
+
+    /// The entry as stored, in DynamoDB JSON; written back as it is.
+    pub fn stored(&self) -> &Value {
+        &self.list["L"][self.place]
+    }
+
     /// A text attribute of the entry, where it has one.
     pub fn text(&self, attribute: &str) -> Option<String> {
-        Some(self.stored.get("M")?.get(attribute)?.get("S")?.as_str()?.to_owned())
+        text_of(self.stored(), attribute)
     }
+}
+
+/// A text attribute of an entry in DynamoDB JSON, where it has one.
+pub fn text_of(entry: &Value, attribute: &str) -> Option<String> {
+    Some(entry.get("M")?.get(attribute)?.get("S")?.as_str()?.to_owned())
 }
 
 /// Whether an item's key is meant to be an account id. The platform keeps locks and status records in the same table,
@@ -92,12 +111,9 @@ impl Target {
             None => false,
             Some(value) => typed(value, "BOOL", "isCurrentAccount", Value::as_bool)?,
         };
-        let entries = match present(item, "stagingAccounts") {
-            None => Vec::new(),
-            Some(value) => typed(value, "L", "stagingAccounts", Value::as_array)?.clone(),
-        };
-        let staging_accounts =
-            entries.into_iter().enumerate().map(|(index, stored)| entry(index, stored)).collect::<Result<_, _>>()?;
+        let stored_list = item.get("stagingAccounts").cloned().map(Arc::new);
+        let entries = present(item, "stagingAccounts").and(stored_list.as_ref());
+        let staging_accounts = entries.map_or(Ok(Vec::new()), StagingAccount::all)?;
         Ok(Self {
             id,
             name: name?,
@@ -105,7 +121,7 @@ impl Target {
             role_arn: text(item, "roleArn")?.filter(|arn| !arn.trim().is_empty()),
             external_id: text(item, "externalId")?.filter(|id| !id.is_empty()).map(ExternalId::new),
             staging_accounts,
-            stored_list: item.get("stagingAccounts").cloned(),
+            stored_list,
         })
     }
 
@@ -186,15 +202,13 @@ fn type_name(descriptor: &str) -> &str {
     }
 }
 
-fn entry(index: usize, stored: Value) -> Result<StagingAccount, String> {
+fn entry_id(index: usize, stored: &Value) -> Result<AccountId, String> {
     let path = format!("stagingAccounts[{index}]");
     let id_path = format!("{path}.accountId");
-    let attributes = typed(&stored, "M", &path, Value::as_object)?;
+    let attributes = typed(stored, "M", &path, Value::as_object)?;
     let id = attributes.get("accountId").ok_or_else(|| format!("{id_path}: expected a string (S), found nothing"))?;
     let id = typed(id, "S", &id_path, Value::as_str)?;
-    let id = AccountId::parse(id)
-        .ok_or_else(|| format!("{id_path}: expected an AWS account id of 12 digits, found {id:?}"))?;
-    Ok(StagingAccount { id, stored })
+    AccountId::parse(id).ok_or_else(|| format!("{id_path}: expected an AWS account id of 12 digits, found {id:?}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One tick: the table is read, the policy decides every account, changes are written, and a summary is made.
 
 mod account;
+mod account_gate;
 mod account_stream;
 mod decider;
 mod journaling;
@@ -36,6 +37,7 @@ use crate::removals::{Part, RemovalBudget};
 use crate::rollout::{Evidence, Stage};
 use crate::summary;
 use account::{Decided, Run, Step};
+use account_gate::AccountGate;
 use account_stream::AccountStream;
 use decider::{Decider, Rescue};
 use numbers::Before;
@@ -370,6 +372,8 @@ impl Runtime {
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total.load(Ordering::Relaxed));
         };
         let (mut decided, mut last) = (Vec::new(), Vec::new());
+        let most = self.config.max_accounts();
+        let gate = AccountGate::new(self.config.max_concurrency, self.regions.len(), most);
         let accounts = stream::unfold(next, async |mut next| next.recv().await.map(|page| (page, next)));
         let decide = accounts
             .inspect(|page| {
@@ -377,8 +381,19 @@ impl Runtime {
                 progress(done.load(Ordering::Relaxed), total);
             })
             .flat_map(stream::iter)
-            .map(|account| run.spawn(account))
-            .buffer_unordered(self.config.max_accounts())
+            .then(|account| {
+                let gate = Arc::clone(&gate);
+                async move { (gate.enter().await, account) }
+            })
+            .map(|(place, account)| {
+                let (step, gate, aws) = (run.spawn(account), Arc::clone(&gate), Arc::clone(aws));
+                async move {
+                    let step = step.await;
+                    gate.leave(place, aws.has_room());
+                    step
+                }
+            })
+            .buffer_unordered(most)
             .for_each(|step| {
                 match step {
                     Step::Decided(one) => {

@@ -64,7 +64,7 @@ proptest! {
         match Target::read(&item) {
             Ok(target) => {
                 let _ = target.role();
-                let entries: Vec<Value> = target.staging_accounts.iter().map(|entry| entry.stored.clone()).collect();
+                let entries: Vec<Value> = target.staging_accounts.iter().map(|entry| entry.stored().clone()).collect();
                 let stored = item["stagingAccounts"].get("L").cloned().unwrap_or_else(|| json!([]));
                 prop_assert_eq!(json!(entries), stored);
             }

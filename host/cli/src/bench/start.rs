@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use staging_sync_lab::Lab;
+use staging_sync_runtime::activation::proof;
 use staging_sync_runtime::policy::cache;
 use tokio::process::{Child, Command};
 
@@ -156,7 +157,8 @@ struct Package {
 impl Package {
     fn lay_out(bootstrap: &Path, policy: &Path) -> std::io::Result<Self> {
         let bytes = fs::read(policy)?;
-        let compiled = cache::precompile(&bytes, std::env::consts::ARCH).map_err(std::io::Error::other)?;
+        let compiled =
+            cache::precompile(&bytes, std::env::consts::ARCH, Some(&proof::id("{}"))).map_err(std::io::Error::other)?;
         let folder = std::env::temp_dir().join(format!("staging-sync-bench-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&folder)?;
         let package = Self { folder, compiled };

@@ -88,7 +88,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Measure(arguments) => measure::run(arguments).await,
         Command::Encode(arguments) => encode::run(&arguments),
-        Command::Precompile(arguments) => precompile::run(&arguments),
+        Command::Precompile(arguments) => precompile::run(&arguments).await,
         Command::Publish(arguments) => publish::run(*arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
         Command::Log(arguments) => log::run(arguments).await,

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use staging_sync_runtime::activation::proof;
 use staging_sync_runtime::policy::cache;
 
-use super::read;
+use super::{read, source};
 use crate::{CommandError, Exit};
 
 #[derive(Args)]
@@ -20,9 +21,15 @@ pub struct Arguments {
     target: String,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
+pub async fn run(arguments: &Arguments) -> Result<Exit, CommandError> {
     let unable = |what: String| CommandError(format!("{}: {what}", arguments.policy.display()));
-    let compiled = cache::precompile(&read(&arguments.policy)?, &arguments.target).map_err(unable)?;
+    let policy = read(&arguments.policy)?;
+    let admission = source::admission(None)?;
+    let settings = admission.settings.clone();
+    let proof = proof::id(&settings);
+    let judged = admission.judge(policy.clone(), (settings, "POLICY_SETTINGS"), None, None).await;
+    judged.map_err(|rejected| unable(format!("no host would start with it: {rejected}")))?;
+    let compiled = cache::precompile(&policy, &arguments.target, Some(&proof)).map_err(unable)?;
     std::fs::write(&arguments.out, &compiled)
         .map_err(|error| CommandError(format!("{}: {error}", arguments.out.display())))?;
     say!("{}: compiled for {}, {} KiB", arguments.out.display(), arguments.target, compiled.len().div_ceil(1024));

@@ -7,7 +7,7 @@ use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
 use crate::case::{Case, bundle};
-use crate::policy::Release;
+use crate::policy::{self, Release};
 
 /// How long all cases together may take. A case takes a millisecond or two, in Python twenty.
 const TIME: Duration = Duration::from_secs(30);
@@ -19,6 +19,14 @@ const SMOKE: [(&str, &str); 4] = [
     ("drs-access-denied", include_str!("../../../../plugin/cases/drs-access-denied/tape.json")),
     ("sts-denied", include_str!("../../../../plugin/cases/sts-denied/tape.json")),
 ];
+
+/// What the proof on the built-in cases with these settings is known by: another version of this program, or other cases, make
+/// it another one.
+pub fn id(settings: &str) -> String {
+    let cases = SMOKE.iter().flat_map(|(name, tape)| [*name, *tape]);
+    let all: Vec<&str> = [env!("CARGO_PKG_VERSION"), settings].into_iter().chain(cases).collect();
+    policy::sha256(all.join("\0").as_bytes())
+}
 
 /// Why a policy isn't proven.
 pub struct Unproven {

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::concurrency_limit::{ConcurrencyLimit, Permit};
@@ -18,12 +18,10 @@ const RECENT: usize = 32;
 #[derive(Debug)]
 pub struct CallLimits {
     most: usize,
-    services: Mutex<HashMap<Kind, Arc<Shared>>>,
-    accounts: Mutex<HashMap<String, Arc<Own>>>,
+    /// By service and region.
+    services: Mutex<HashMap<&'static str, HashMap<Arc<str>, Arc<Shared>>>>,
+    accounts: Mutex<HashMap<Arc<str>, Arc<Own>>>,
 }
-
-/// A service and a region.
-type Kind = (&'static str, Option<String>);
 
 /// What calls to a service in a region share.
 #[derive(Debug)]
@@ -37,51 +35,78 @@ struct Shared {
 #[derive(Debug)]
 struct Own {
     limit: Arc<ConcurrencyLimit>,
-    /// The last answers by region.
-    recent: Recent,
+    /// The throttled ones among the last answers, by region.
+    throttled: RecentlyThrottled,
     /// Whether it was said that the account is throttled.
     told: AtomicBool,
 }
 
 /// From whom the last answers came, and whether they were throttled.
 #[derive(Debug, Default)]
-struct Recent(Mutex<VecDeque<(String, bool)>>);
+struct Recent(Mutex<VecDeque<(Arc<str>, bool)>>);
 
-/// How many were throttled of the last answers.
-struct Throttled {
-    /// Of those from the same.
-    same: usize,
-    /// How many others there were, and how many of these were throttled.
+impl Recent {
+    /// Adds an answer.
+    fn add(&self, from: &Arc<str>, throttled: bool) -> MutexGuard<'_, VecDeque<(Arc<str>, bool)>> {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_back((Arc::clone(from), throttled));
+        if recent.len() > RECENT {
+            recent.pop_front();
+        }
+        recent
+    }
+
+    /// Adds a throttled answer. Says how many others there were among the last answers, and how many of these were throttled.
+    fn add_throttled(&self, from: &Arc<str>) -> Others {
+        let recent = self.add(from, true);
+        let count = |throttled_alone: bool| {
+            let others = recent.iter().filter(|(other, throttled)| other != from && (*throttled || !throttled_alone));
+            others.map(|(other, _)| other).collect::<HashSet<_>>().len()
+        };
+        Others { others: count(false), others_throttled: count(true) }
+    }
+}
+
+/// The others among the last answers.
+struct Others {
     others: usize,
     others_throttled: usize,
 }
 
-impl Recent {
-    /// Adds an answer.
-    fn add(&self, of: &str, throttled: bool) -> Throttled {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.push_back((of.to_owned(), throttled));
-        if recent.len() > RECENT {
-            recent.pop_front();
-        }
-        let of_others = |was: bool| {
-            let others = recent.iter().filter(|(other, throttled)| other != of && (*throttled || !was));
-            others.map(|(other, _)| other).collect::<HashSet<_>>().len()
-        };
-        Throttled {
-            same: recent.iter().filter(|(other, throttled)| other == of && *throttled).count(),
-            others: of_others(false),
-            others_throttled: of_others(true),
-        }
+/// The throttled ones among the last answers, and where they came from. There is one for each account, so it holds no more.
+#[derive(Debug, Default)]
+struct RecentlyThrottled(Mutex<(u64, Vec<(Arc<str>, u64)>)>);
+
+/// How many of the last answers were throttled: of the same, and how many others.
+struct ThrottledAnswers {
+    same: usize,
+    others: usize,
+}
+
+impl RecentlyThrottled {
+    /// Adds an answer that wasn't throttled.
+    fn count(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+    }
+
+    /// Adds a throttled answer, and says how many were.
+    fn add(&self, from: &Arc<str>) -> ThrottledAnswers {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (answers, throttled) = &mut *known;
+        *answers += 1;
+        throttled.push((Arc::clone(from), *answers));
+        throttled.retain(|(_, number)| answers.saturating_sub(*number) < RECENT as u64);
+        let others: HashSet<_> = throttled.iter().map(|(other, _)| other).filter(|other| *other != from).collect();
+        ThrottledAnswers { same: throttled.iter().filter(|(other, _)| other == from).count(), others: others.len() }
     }
 }
 
 /// The limits of one call.
 #[derive(Debug, Clone)]
 pub struct CallLimit {
-    region: String,
+    region: Arc<str>,
     shared: Arc<Shared>,
-    account: Option<(String, Arc<Own>)>,
+    account: Option<(Arc<str>, Arc<Own>)>,
 }
 
 impl CallLimits {
@@ -92,23 +117,26 @@ impl CallLimits {
 
     /// The limits of calls to a service, in a region unless it's the host's own, as an account unless it's the host's.
     pub fn of(&self, service: &'static str, region: Option<&str>, account: Option<&str>) -> CallLimit {
+        let shared = || Shared { limit: ConcurrencyLimit::new(self.most), recent: Recent::default() };
+        let own =
+            || Own { limit: ConcurrencyLimit::new(self.most), throttled: Default::default(), told: Default::default() };
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = services.entry((service, region.map(str::to_owned))).or_insert_with(|| {
-            let limit = ConcurrencyLimit::new(self.most);
-            Arc::new(Shared { limit, recent: Recent::default() })
-        });
-        let shared = Arc::clone(shared);
+        let (region, shared) = named(services.entry(service).or_default(), region.unwrap_or_default(), shared);
         drop(services);
-        let account = account.map(|account| {
-            let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = accounts.entry(account.to_owned()).or_insert_with(|| {
-                let (recent, told) = Default::default();
-                Arc::new(Own { limit: ConcurrencyLimit::new(self.most), recent, told })
-            });
-            (account.to_owned(), Arc::clone(own))
-        });
-        CallLimit { region: region.unwrap_or_default().to_owned(), shared, account }
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = account.map(|account| named(&mut accounts, account, own));
+        CallLimit { region, shared, account }
     }
+}
+
+/// What is known by a name, or else made; names are kept once.
+fn named<T>(known: &mut HashMap<Arc<str>, Arc<T>>, name: &str, make: impl Fn() -> T) -> (Arc<str>, Arc<T>) {
+    if let Some((name, found)) = known.get_key_value(name) {
+        return (Arc::clone(name), Arc::clone(found));
+    }
+    let (name, made) = (Arc::<str>::from(name), Arc::new(make()));
+    known.insert(Arc::clone(&name), Arc::clone(&made));
+    (name, made)
 }
 
 impl CallLimit {
@@ -127,16 +155,18 @@ impl CallLimit {
     pub fn on_response(&self, throttled: bool) -> Option<(usize, Option<&str>)> {
         let for_all = || self.shared.limit.on_response(throttled).map(|fewer| (fewer, None));
         let Some((account, own)) = &self.account else { return for_all() };
-        let by_region = own.recent.add(&self.region, throttled);
-        let by_account = self.shared.recent.add(account, throttled);
         if !throttled {
+            own.throttled.count();
+            drop(self.shared.recent.add(account, false));
             own.limit.on_response(false);
             return for_all();
         }
+        let by_region = own.throttled.add(&self.region);
+        let by_account = self.shared.recent.add_throttled(account);
         let several = by_account.others_throttled > 0 && 2 * by_account.others_throttled >= by_account.others;
-        if by_region.others_throttled > 0 || !several {
+        if by_region.others > 0 || !several {
             let fewer = own.limit.on_response(true).filter(|_| !own.told.swap(true, Ordering::Relaxed));
-            return fewer.map(|fewer| (fewer, Some(account.as_str())));
+            return fewer.map(|fewer| (fewer, Some(&**account)));
         }
         // The first time it may still be the account, whose other regions haven't answered yet.
         if by_region.same > 1 { for_all() } else { None }

@@ -216,19 +216,19 @@ impl Aws {
         let mut token = None;
         loop {
             let principal = Principal::Role(Arc::clone(session));
-            let page = match self.call(Some(region), principal, listing.request(token)).await {
+            let mut page = match self.call(Some(region), principal, listing.request(token)).await {
                 Err(error) if is_not_initialized(&error) && entries.is_empty() => return Ok(Origin::Unused),
                 other => other?,
             };
             let list = listing.list();
-            let Some(Value::Array(found)) = page.get(list) else {
+            let Some(Value::Array(found)) = page.get_mut(list).map(Value::take) else {
                 return Err(AwsError::malformed(format!("expected a list of {list}")));
             };
             // What is good of a page counts, whatever else is on it.
             let mut bad = Ok(());
             for entry in found {
-                match check(listing, entry) {
-                    Ok(()) => entries.push(entry.clone()),
+                match check(listing, &entry) {
+                    Ok(()) => entries.push(entry),
                     error => bad = error,
                 }
             }

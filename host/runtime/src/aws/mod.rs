@@ -10,6 +10,7 @@ mod advice;
 pub mod call_limits;
 mod calls;
 mod concurrency_limit;
+mod current_call;
 pub mod diagnosis;
 pub mod discovery;
 pub(crate) mod environment;
@@ -53,6 +54,11 @@ use unused_regions::UnusedRegions;
 pub trait AwsApi: Send + Sync {
     /// Makes one call; retries are behind it. The answer has the shape that the service's API reference gives.
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>>;
+
+    /// Whether another call could be under way at once.
+    fn has_room(&self) -> bool {
+        true
+    }
 
     /// The time there, by which sessions end; a replay has the recorded one.
     fn now(&self) -> SystemTime {
@@ -287,6 +293,11 @@ impl Aws {
     /// The same with its calls counted here.
     pub fn counted_by(self, counter: Arc<Counter>) -> Self {
         Self { counter, ..self }
+    }
+
+    /// Whether another call could be under way at once.
+    pub fn has_room(&self) -> bool {
+        self.aws_api.has_room()
     }
 
     async fn call(&self, region: Option<&str>, principal: Principal, request: Request) -> Result<Value, AwsError> {

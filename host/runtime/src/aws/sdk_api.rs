@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::call_limits::CallLimit;
+use super::current_call::{Attempts, CurrentCall, OfCurrentCall};
 use super::json::{item_from_json, item_to_json};
 use super::limited_http_client::{Feedback, LimitedHttpClient, ThrottlingIsPaced};
 use super::pacing::paced;
@@ -40,11 +41,13 @@ pub struct SdkApi {
     /// Those of DynamoDB and of STS.
     limits: [CallLimit; 2],
     patience: Patience,
-    drs: drs::Config,
     http: LimitedHttpClient,
-    /// How many more retries the calls to DRS in a region may afford.
-    regions: Mutex<HashMap<String, RetryPartition>>,
+    /// What the clients of DRS are made from, but for the region.
+    drs: drs::Config,
+    /// One client of DRS a region: its calls share connections and a budget of retries.
+    regions: Mutex<HashMap<String, drs::Client>>,
     credentials: Mutex<HashMap<Session, Credentials>>,
+    attempts: Attempts,
 }
 
 /// The endpoint of AWS, for callers that don't take it from the environment.
@@ -93,27 +96,27 @@ impl SdkApi {
     }
 
     fn new(config: &SdkConfig, http: LimitedHttpClient, patience: Patience) -> Self {
-        let [dynamodb_limit, sts_limit] = ["dynamodb", "sts"].map(|service| http.limits().of(service, None, None));
-        let dynamodb = dynamodb::config::Builder::from(config).http_client(http.within(&dynamodb_limit));
-        let dynamodb = dynamodb.retry_partition(retries("dynamodb")).retry_classifier(ThrottlingIsPaced);
-        let limit = dynamodb_limit.clone();
-        let dynamodb = dynamodb.interceptor(Feedback { limit, service: "dynamodb", region: None });
-        let sts = sts::config::Builder::from(config).http_client(http.within(&sts_limit));
-        let sts = sts.retry_partition(retries("sts")).retry_classifier(ThrottlingIsPaced);
-        let sts = sts.interceptor(Feedback { limit: sts_limit.clone(), service: "sts", region: None });
+        let limits = ["dynamodb", "sts"].map(|service| http.limits().of(service, None, None));
+        let dynamodb = dynamodb::config::Builder::from(config).retry_partition(retries("dynamodb"));
+        let dynamodb = dynamodb.retry_classifier(ThrottlingIsPaced);
+        let dynamodb = dynamodb.interceptor(Feedback { service: "dynamodb", region: None });
+        let sts = sts::config::Builder::from(config).retry_partition(retries("sts"));
+        let sts = sts.retry_classifier(ThrottlingIsPaced).interceptor(Feedback { service: "sts", region: None });
         Self {
             dynamodb: dynamodb::Client::from_conf(dynamodb.build()),
             sts: sts::Client::from_conf(sts.build()),
-            limits: [dynamodb_limit, sts_limit],
+            limits,
             patience,
-            // Each client would have a partition of its own in the cache, for credentials that don't change.
+            http,
+            // A cache would hold few credentials of the many, and take a lock for each call.
             drs: drs::config::Builder::from(config)
                 .retry_classifier(ThrottlingIsPaced)
                 .identity_cache(IdentityCache::no_cache())
+                .credentials_provider(OfCurrentCall)
                 .build(),
-            http,
             regions: Mutex::default(),
             credentials: Mutex::default(),
+            attempts: Attempts::default(),
         }
     }
 
@@ -135,12 +138,13 @@ impl SdkApi {
         }
         let page = scan.send().await.map_err(convert)?;
         let mut answer = Map::new();
-        if let Some(items) = &page.items {
-            let items = items.iter().map(item_to_json).collect::<Result<Vec<_>, _>>()?;
-            answer.insert("Items".into(), json!(items));
+        if let Some(items) = page.items {
+            let items =
+                items.into_iter().map(|item| item_to_json(item).map(Value::Object)).collect::<Result<_, _>>()?;
+            answer.insert("Items".into(), Value::Array(items));
         }
-        if let Some(key) = &page.last_evaluated_key {
-            answer.insert("LastEvaluatedKey".into(), json!(item_to_json(key)?));
+        if let Some(key) = page.last_evaluated_key {
+            answer.insert("LastEvaluatedKey".into(), item_to_json(key)?.into());
         }
         Ok(Value::Object(answer))
     }
@@ -177,25 +181,30 @@ impl SdkApi {
         Ok(json!({"Credentials": {"Expiration": until}}))
     }
 
-    /// DRS in a region of a target account. Making a client costs microseconds: connections are shared.
+    /// DRS in a region.
     fn drs(&self, call: &Call) -> Result<drs::Client, AwsError> {
-        let none = |what: &str| AwsError { code: AwsError::NOT_SENT.into(), message: what.into(), retryable: false };
-        let Principal::Role(session) = &call.principal else {
-            return Err(none("DRS is only asked by the role of a target account"));
-        };
-        let credentials = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).get(&**session).cloned();
-        let credentials = credentials.ok_or_else(|| none("the role wasn't assumed"))?;
-        let config = self.drs.to_builder().credentials_provider(credentials);
-        let region = call.region.clone().ok_or_else(|| none("DRS is asked in a region"))?;
-        let limit = self.limit(call);
-        let config = config.http_client(self.http.within(&limit)).retry_partition(self.retries(&region));
-        let config = config.interceptor(Feedback { limit, service: "drs", region: Some(region.clone()) });
-        Ok(drs::Client::from_conf(config.region(Region::new(region)).build()))
+        let region = call.region.as_ref().ok_or_else(|| not_sent("DRS is asked in a region"))?;
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = regions.get(region) {
+            return Ok(client.clone());
+        }
+        let config = self.drs.to_builder().region(Region::new(region.clone())).retry_partition(retries("drs"));
+        let config = config.interceptor(Feedback { service: "drs", region: Some(region.clone()) });
+        let client = drs::Client::from_conf(config.build());
+        regions.insert(region.clone(), client.clone());
+        Ok(client)
     }
 
-    fn retries(&self, region: &str) -> RetryPartition {
-        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        regions.entry(region.to_owned()).or_insert_with(|| retries("drs")).clone()
+    /// The credentials that sign a call, where they aren't the host's own.
+    fn credentials(&self, call: &Call) -> Result<Option<Credentials>, AwsError> {
+        match (&call.principal, call.request.name()) {
+            (Principal::Role(session), _) => {
+                let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).get(&**session).cloned();
+                known.map(Some).ok_or_else(|| not_sent("the role wasn't assumed"))
+            }
+            (Principal::Host, ("drs", _)) => Err(not_sent("DRS is only asked by the role of a target account")),
+            (Principal::Host, _) => Ok(None),
+        }
     }
 
     /// The limit that a call goes by.
@@ -219,10 +228,8 @@ impl SdkApi {
             Request::GetItem { table_name, key, consistent_read } => {
                 let get = self.dynamodb.get_item().table_name(table_name).consistent_read(*consistent_read);
                 let answer = get.set_key(Some(item_from_json(key)?)).send().await.map_err(convert)?;
-                Ok(match &answer.item {
-                    Some(item) => json!({"Item": item_to_json(item)?}),
-                    None => json!({}),
-                })
+                let item = answer.item.map(|item| item_to_json(item).map(Value::Object)).transpose()?;
+                Ok(Value::Object(item.map(|item| ("Item".to_owned(), item)).into_iter().collect()))
             }
             Request::UpdateItem {
                 table_name,
@@ -251,12 +258,12 @@ impl SdkApi {
             Request::ListStagingAccounts { max_results, next_token } => {
                 let list = self.drs(call)?.list_staging_accounts().max_results(*max_results);
                 let page = list.set_next_token(next_token.clone()).send().await.map_err(convert)?;
-                let entry = |account: &drs::types::Account| match account.account_id() {
-                    Some(id) => json!({"accountID": id}),
-                    None => json!({}),
+                let entry = |account: drs::types::Account| {
+                    let id = account.account_id.map(|id| ("accountID".to_owned(), Value::String(id)));
+                    Value::Object(id.into_iter().collect())
                 };
-                let accounts = page.accounts.as_ref().map(|list| list.iter().map(entry).collect::<Vec<_>>());
-                Ok(drs_page("accounts", accounts, page.next_token()))
+                let accounts = page.accounts.map(|list| list.into_iter().map(entry).collect());
+                Ok(drs_page("accounts", accounts, page.next_token.as_deref()))
             }
             Request::DescribeSourceServers { max_results, next_token } => {
                 let describe = self.drs(call)?.describe_source_servers().max_results(*max_results);
@@ -268,6 +275,11 @@ impl SdkApi {
     }
 }
 
+/// The error of a call that can't be made.
+fn not_sent(what: &str) -> AwsError {
+    AwsError { code: AwsError::NOT_SENT.into(), message: what.into(), retryable: false }
+}
+
 /// A budget of retries of its own, because the SDK's default ones are shared by the whole process.
 fn retries(service: &'static str) -> RetryPartition {
     RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
@@ -275,7 +287,16 @@ fn retries(service: &'static str) -> RetryPartition {
 
 impl AwsApi for SdkApi {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
-        Box::pin(async move { paced(&self.patience, &self.limit(call), || self.make(call)).await })
+        Box::pin(async move {
+            let (limit, credentials) = (self.limit(call), self.credentials(call)?);
+            let current = || CurrentCall::new(limit.clone(), credentials.clone(), &self.attempts);
+            let call_again = || current().scope(self.make(call));
+            paced(&self.patience, &limit, call_again).await
+        })
+    }
+
+    fn has_room(&self) -> bool {
+        self.attempts.number() < self.http.at_once()
     }
 }
 

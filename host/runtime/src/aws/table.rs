@@ -1,5 +1,7 @@
 //! DynamoDB: reading target accounts, and the one conditional write.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Aws, AwsError, Principal, Request};
@@ -20,7 +22,7 @@ pub struct Write {
     /// The item's key.
     pub account: AccountId,
     /// The list as it was read; `None` where the item had no such attribute.
-    pub read: Option<Value>,
+    pub read: Option<Arc<Value>>,
     /// The list as it shall be; `None` for no such attribute.
     pub list: Option<Value>,
     /// `updatedAt`.
@@ -99,7 +101,7 @@ impl Aws {
         values.insert(":now".into(), json!({"S": write.updated_at}));
         let unchanged = match write.read {
             Some(read) => {
-                values.insert(":read".into(), read);
+                values.insert(":read".into(), Arc::unwrap_or_clone(read));
                 "stagingAccounts = :read"
             }
             None => "attribute_not_exists(stagingAccounts)",

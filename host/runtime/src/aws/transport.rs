@@ -34,10 +34,19 @@ pub(crate) fn client_from_env(
     let (trust, anybody) = match bundle {
         Some((setting, path)) => (Some(trusted(setting, &path)?), true),
         // The SDK's default takes it for granted that the system has some.
-        None if rustls_native_certs::load_native_certs().certs.is_empty() => (nobody(), false),
+        None if !system_has_certificates() => (nobody(), false),
         None => (None, true),
     };
     Ok((bounded(max_concurrency, trust, ProxyConfig::from_env()), anybody))
+}
+
+/// Whether the system has certificates. The SDK reads them all when it first needs them, which takes milliseconds of a cold start:
+/// so a look at the usual file comes first.
+fn system_has_certificates() -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    let usual = openssl_probe::probe().cert_file.and_then(|file| std::fs::read(file).ok());
+    usual.is_some_and(|pem| pem.windows(BEGIN.len()).any(|part| part == BEGIN))
+        || !rustls_native_certs::load_native_certs().certs.is_empty()
 }
 
 /// No authority: for endpoints without TLS.

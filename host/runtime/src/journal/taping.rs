@@ -113,6 +113,10 @@ impl AwsApi for TapingApi {
         })
     }
 
+    fn has_room(&self) -> bool {
+        self.inner.has_room()
+    }
+
     fn now(&self) -> SystemTime {
         self.inner.now()
     }

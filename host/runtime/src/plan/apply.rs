@@ -171,7 +171,7 @@ impl Planned {
         if added && !self.removed.iter().any(|entry| is_stored(&entry.account_id)) {
             return Err(Status::AlreadyAsPlanned);
         }
-        if change::digest(target.stored_list.as_ref()) != self.condition.sha256 {
+        if change::digest(target.stored_list.as_deref()) != self.condition.sha256 {
             return no(self.differs(&target));
         }
         let removed: Vec<&str> = self.removed.iter().map(|entry| entry.account_id.as_str()).collect();

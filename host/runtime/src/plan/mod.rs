@@ -14,7 +14,7 @@ use crate::account::AccountId;
 use crate::capability::Scope;
 use crate::change::{self, NewEntry};
 use crate::journal::PolicyRef;
-use crate::target::StagingAccount;
+use crate::target::text_of;
 
 pub use apply::{Applied, Applying, Status, apply};
 pub use document::FORMAT;
@@ -126,7 +126,7 @@ impl Planned {
             removed: staged.receipt.removed.iter().map(removed).collect::<Option<_>>()?,
             condition: Condition {
                 staging_accounts: target.staging_accounts.iter().map(|entry| entry.id.clone()).collect(),
-                sha256: change::digest(target.stored_list.as_ref()),
+                sha256: change::digest(target.stored_list.as_deref()),
             },
         })
     }
@@ -136,15 +136,14 @@ impl Added {
     /// The entry that the host stores.
     fn of(stored: &Value) -> Option<Self> {
         let account_id = AccountId::parse(stored.pointer("/M/accountId/S")?.as_str()?)?;
-        let entry = StagingAccount { id: account_id.clone(), stored: stored.clone() };
         Some(Self {
             account_id,
-            account_name: entry.text("accountName")?,
-            role_arn: entry.text("roleArn")?,
-            external_id: entry.text("externalId")?,
-            added_at: entry.text("addedAt")?,
-            added_by: entry.text("addedBy")?,
-            discovered_from: entry.text("discoveredFrom")?,
+            account_name: text_of(stored, "accountName")?,
+            role_arn: text_of(stored, "roleArn")?,
+            external_id: text_of(stored, "externalId")?,
+            added_at: text_of(stored, "addedAt")?,
+            added_by: text_of(stored, "addedBy")?,
+            discovered_from: text_of(stored, "discoveredFrom")?,
         })
     }
 

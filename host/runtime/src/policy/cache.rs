@@ -1,10 +1,10 @@
 //! A cache of compiled policies: beside the program, if the package has one, and in a private directory.
 //!
-//! A file is the SHA-256 of the policy, that of the compiled code, and the code. Whatever isn't as it should be is
-//! passed over: then the policy is compiled.
+//! A file is the SHA-256 of the policy, that of the compiled code, the proof that it was put to (`proof::id`; zeros where it
+//! wasn't), and the code. Whatever isn't as it should be is passed over: then the policy is compiled, and proven.
 
 use std::fs::{self, DirBuilder};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,7 +14,10 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// What a file begins with; another format gets another line.
-const MAGIC: &[u8] = b"staging-sync compiled policy 1\n";
+const MAGIC: &[u8] = b"staging-sync compiled policy 2\n";
+
+/// No proof.
+const UNPROVEN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// How many compiled policies are kept: one in Python takes 50 MB, and Lambda's folder holds 512 MB.
 const KEPT: usize = 4;
@@ -69,6 +72,15 @@ impl Cache {
         })
     }
 
+    /// Whether the package vouches for it that the policy of this SHA-256 came through this proof when the package was made.
+    pub fn vouches(&self, digest: &str, proof: &str) -> bool {
+        let expected = [MAGIC, digest.as_bytes()].concat();
+        let mut head = vec![0; expected.len() + 2 * UNPROVEN.len()];
+        let read =
+            self.packaged.as_ref().map(|path| fs::File::open(path).and_then(|mut file| file.read_exact(&mut head)));
+        matches!(read, Some(Ok(()))) && head.starts_with(&expected) && head.ends_with(proof.as_bytes())
+    }
+
     /// Keeps a compiled policy. It's only a cache, so a full disk is no error.
     pub(super) fn keep(&self, engine: &Engine, digest: &str, component: &Component) {
         let (Some(path), Ok(code)) = (self.file(engine, digest), component.serialize()) else { return };
@@ -76,7 +88,7 @@ impl Cache {
             let folder = path.parent()?;
             let part = folder.join(format!(".{}.part", std::process::id()));
             let mut file = fs::File::create(&part).ok()?;
-            let written = file.write_all(&pack(&code, digest)).and_then(|()| fs::rename(&part, &path));
+            let written = file.write_all(&pack(&code, digest, UNPROVEN)).and_then(|()| fs::rename(&part, &path));
             if written.is_err() {
                 let _ = fs::remove_file(&part);
             }
@@ -94,24 +106,26 @@ impl Cache {
     }
 }
 
-/// A component, compiled for a package that runs on any processor of this architecture: the file's content.
-pub fn precompile(component: &[u8], target: &str) -> Result<Vec<u8>, String> {
+/// A component, compiled for a package that runs on any processor of this architecture: the file's content. It vouches for
+/// the proof (`proof::id`) that the policy came through, if there is one.
+pub fn precompile(component: &[u8], target: &str, proof: Option<&str>) -> Result<Vec<u8>, String> {
     let failed = |error: wasmtime::Error| format!("can't be compiled for {target}: {error:#}");
     let engine = super::limits::engine_for(target).map_err(failed)?;
     let digest = super::sha256(component);
     let encoded = super::encode::component_of(component)?;
     super::contract::is_component(&encoded)?;
-    Ok(pack(&engine.precompile_component(&encoded).map_err(failed)?, &digest))
+    Ok(pack(&engine.precompile_component(&encoded).map_err(failed)?, &digest, proof.unwrap_or(UNPROVEN)))
 }
 
-fn pack(code: &[u8], digest: &str) -> Vec<u8> {
-    [MAGIC, digest.as_bytes(), super::sha256(code).as_bytes(), code].concat()
+fn pack(code: &[u8], digest: &str, proof: &str) -> Vec<u8> {
+    [MAGIC, digest.as_bytes(), super::sha256(code).as_bytes(), proof.as_bytes(), code].concat()
 }
 
 /// The code, if the file is whole and of this policy.
 fn unpack<'a>(file: &'a [u8], digest: &str) -> Option<&'a [u8]> {
     let (of, rest) = file.strip_prefix(MAGIC)?.split_at_checked(64)?;
-    let (sum, code) = rest.split_at_checked(64)?;
+    let (sum, rest) = rest.split_at_checked(64)?;
+    let (_, code) = rest.split_at_checked(UNPROVEN.len())?;
     (of == digest.as_bytes() && sum == super::sha256(code).as_bytes()).then_some(code)
 }
 

@@ -8,6 +8,7 @@ mod imports;
 mod limits;
 pub mod memory;
 pub(crate) mod meter;
+pub(crate) mod outside;
 mod release;
 pub mod released;
 mod signature;
@@ -285,12 +286,18 @@ impl Policy {
         let (calls, log_lines, last_error) = Default::default();
         let guest = StoreData { scope, calls, log_lines, last_error, host_time: Duration::ZERO, limiter };
         let mut store = Store::new(&self.engine, guest);
-        let result = async {
-            self.limits.apply(&mut store, scale)?;
-            let instance = self.pre.instantiate_async(&mut store).await?;
-            call(&instance, &mut store).await
-        };
-        let (result, time) = meter::busy(result).await;
+        let result = outside::with(async |outside| {
+            if let Some(scope) = &mut store.data_mut().scope {
+                scope.outside = Some(outside);
+            }
+            let result = async {
+                self.limits.apply(&mut store, scale)?;
+                let instance = self.pre.instantiate_async(&mut store).await?;
+                call(&instance, &mut store).await
+            };
+            meter::busy(result).await
+        });
+        let (result, time) = result.await;
         let fuel = self.limits.fuel.saturating_mul(scale).saturating_sub(store.get_fuel().unwrap_or_default());
         self.meter.count(Used { fuel, time: time.saturating_sub(store.data().host_time) });
         self.typical.record(store.data().limiter.used());

@@ -68,6 +68,10 @@ impl AwsApi for Recorder {
         })
     }
 
+    fn has_room(&self) -> bool {
+        self.inner.has_room()
+    }
+
     fn now(&self) -> SystemTime {
         self.inner.now()
     }

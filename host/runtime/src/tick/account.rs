@@ -172,9 +172,10 @@ impl Run {
         let journal = self.journal.clone();
         let began = Instant::now();
         let span = tracing::info_span!("account", accountId = key);
-        let work = pacing::until(self.times.stop, work);
+        // Boxed first: it's large, and each wrapper around it would be as large, and copied as often.
+        let work = pacing::until(self.times.stop, Box::pin(work));
+        let task = tokio::spawn(work.instrument(span).with_current_subscriber()); // a proof's ticks are silent
         async move {
-            let task = tokio::spawn(work.instrument(span).with_current_subscriber()); // a proof's ticks are silent
             let done = task.await.unwrap_or_else(|_| {
                 let outcome =
                     outcome::failed("host: the processing of this account ended because of a bug; please report it");
@@ -218,6 +219,7 @@ impl Run {
                 return Ok((target.name, outcome::skipped(reason), by));
             }
         }
+        drop(item); // it's large, and the target has what is of use of it
         if !target.staging_accounts.is_empty() {
             self.removals.has_list();
         }

@@ -70,6 +70,7 @@ impl AccountStream<'_> {
         let mut at = self.plan.start.clone();
         let mut wrapped = at.is_none();
         loop {
+            self.wanted().await;
             let (items, next) = self.aws.scan_page(event.segment, at).await?;
             let found = items.len();
             let mut page: Vec<Account> = items.into_iter().map(Account::of).collect();
@@ -104,6 +105,16 @@ impl AccountStream<'_> {
         later.sort_by_key(|account| self.plan.waits(account));
         waiting.push_back(later);
         Ok(())
+    }
+
+    /// Waits until a page is worth its memory: until the one before is being worked on, or it must be known how many accounts
+    /// there are.
+    async fn wanted(&self) {
+        tokio::select! {
+            biased;
+            _ = self.pages.reserve() => {}
+            () = self.removals.total_wanted() => {}
+        }
     }
 
     /// Hands over pages as there's room for them; or reads on, where accounts can't go on before it's known how

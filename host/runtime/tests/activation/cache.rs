@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use staging_sync_runtime::activation::{Admission, Step, proof};
 use staging_sync_runtime::policy::cache::precompile;
 use staging_sync_runtime::policy::{Cache, Candidate, Limits};
 
-use crate::folder;
-use crate::version;
+use crate::guest::Guest;
+use crate::{admission, folder, version};
 
 /// The one file of a cache.
 fn kept(parent: &Path) -> Vec<PathBuf> {
@@ -74,7 +75,7 @@ async fn what_is_corrupt_or_anybody_elses_is_passed_over() {
 async fn what_the_package_has_compiled_is_taken_if_it_is_of_the_packaged_policy() {
     let (package, elsewhere) = (folder(), folder());
     let (one, other) = (version("1.0.0").component(), version("2.0.0").component());
-    let compiled = precompile(&other, std::env::consts::ARCH).expect("compiled");
+    let compiled = precompile(&other, std::env::consts::ARCH, None).expect("compiled");
     fs::write(package.path().join("policy.cwasm"), &compiled).expect("a file");
     let cache = Cache::of(&package.path().join("policy.wasm"), elsewhere.path());
     assert_eq!(load(&one, &cache).await, "1.0.0", "it's of another policy");
@@ -84,5 +85,31 @@ async fn what_the_package_has_compiled_is_taken_if_it_is_of_the_packaged_policy(
     let renamed = [&compiled[..at], digests[1].as_bytes(), &compiled[at + 64..]].concat();
     fs::write(package.path().join("policy.cwasm"), renamed).expect("a file");
     assert_eq!(load(&one, &cache).await, "2.0.0");
-    assert_eq!(precompile(b"no policy", "x86_64").expect_err("a refusal"), "isn't WebAssembly");
+    assert_eq!(precompile(b"no policy", "x86_64", None).expect_err("a refusal"), "isn't WebAssembly");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_vouches_for_the_proof_of_its_own_policy_with_its_settings_alone() {
+    let package = folder();
+    // It can't come through any proof, so it's seen whether there's one.
+    let endless = Guest { summarize: "(loop $for_ever (br $for_ever))".into(), ..version("1.0.0") }.component();
+    let cache = Cache::of(&package.path().join("policy.wasm"), package.path());
+    let judge = async |settings: &str| {
+        let admission = Admission { cache: cache.clone(), ..admission() };
+        let settings = (settings.to_owned(), "POLICY_SETTINGS");
+        admission.judge(endless.clone(), settings, None, None).await.err().map(|rejected| rejected.step)
+    };
+    let file = package.path().join("policy.cwasm");
+    let put = |proof: Option<&str>| {
+        fs::write(&file, precompile(&endless, std::env::consts::ARCH, proof).expect("compiled")).expect("a file");
+    };
+    put(None);
+    assert_eq!(judge("{}").await, Some(Step::Proof), "nothing vouches for it");
+    put(Some(&proof::id("{}")));
+    assert_eq!(judge("{}").await, None);
+    assert_eq!(judge(r#"{"removals": "own"}"#).await, Some(Step::Proof), "other settings");
+    let mut compiled = fs::read(&file).expect("a file");
+    compiled[40] ^= 1; // of another policy
+    fs::write(&file, compiled).expect("a file");
+    assert_eq!(judge("{}").await, Some(Step::Proof));
 }

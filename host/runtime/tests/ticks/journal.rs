@@ -69,7 +69,7 @@ async fn expect_recorded(lab: &Lab, variables: &[(&str, &str)], before: &BTreeMa
             let change = reader.change(&name).await.expect("a record").content;
             undone = undone.or_else(|| change.undone(&stored).ok());
         }
-        assert_eq!(undone.as_ref(), Some(&was.stored_list), "{what}: {key}");
+        assert_eq!(undone, Some(was.stored_list.as_deref().cloned()), "{what}: {key}");
     }
 }
 
@@ -154,7 +154,7 @@ async fn an_id_that_comes_and_goes_ten_times_keeps_its_entry_to_the_byte() {
     let lab = Lab::start(fleet()).await.expect("a lab");
     let entry = |lab: &Lab| {
         let stored = items(lab).remove(&id(0)).expect("an item").staging_accounts.into_iter();
-        stored.filter(|entry| entry.id.as_str() == staging(1)).map(|entry| entry.stored).next()
+        stored.filter(|entry| entry.id.as_str() == staging(1)).map(|entry| entry.stored().clone()).next()
     };
     let was = entry(&lab);
     assert!(was.is_some());

@@ -32,7 +32,7 @@ async fn edit(aws: &Aws, account: &AccountId, number: usize) {
     loop {
         let item = aws.get_item(account).await.expect("an answer").expect("an item");
         let target = Target::read(&item).expect("a target");
-        let mut list: Vec<Value> = target.staging_accounts.iter().map(|entry| entry.stored.clone()).collect();
+        let mut list: Vec<Value> = target.staging_accounts.iter().map(|entry| entry.stored().clone()).collect();
         list.push(json!({"M": {"accountId": {"S": staging(50 + number)}, "note": {"S": "by an operator"}}}));
         let write = Write {
             account: account.clone(),

@@ -260,6 +260,10 @@ impl AwsApi for Host {
         self.make(call).boxed()
     }
 
+    fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
     fn now(&self) -> SystemTime {
         begin() + self.began.elapsed()
     }
