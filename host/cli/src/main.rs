@@ -9,6 +9,7 @@ mod output;
 mod accounts;
 mod apply;
 mod bench;
+mod chart;
 mod compare;
 mod completions;
 mod console;

@@ -255,6 +255,10 @@ pub const PAGES: &[Page] = &[
                 "staging-sync simulate --accounts 20000 --throttle sts=100 --fit",
                 "the cheapest memory and segments that are enough",
             ),
+            (
+                "staging-sync simulate --accounts 10,100,1000 --plot growth.svg",
+                "a chart of time, calls, cost and memory, with the quotas",
+            ),
         ],
     },
     Page {
