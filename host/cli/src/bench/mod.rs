@@ -7,6 +7,7 @@
 mod child;
 mod fleet;
 mod pages;
+mod plot;
 mod process;
 mod runtime_api;
 mod start;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use crate::chart::{self, Destination};
 use crate::{CommandError, Exit, policy_arg, table};
 use pages::Page;
 use start::Started;
@@ -57,6 +59,9 @@ pub struct Arguments {
     /// Write all figures to a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw time, calls and memory of the ticks by number of accounts into an SVG file.
+    #[arg(long, value_name = "FILE.svg", value_parser = chart::file_name)]
+    plot: Option<PathBuf>,
     /// Runs the ticks of one size for another `bench`, so that their memory is a host's alone.
     #[arg(long, hide = true)]
     child: bool,
@@ -70,6 +75,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         true => (vec![3, 40], vec![0], 1),
         false => (arguments.accounts, arguments.latency_ms, arguments.starts),
     };
+    let plot = arguments.plot.as_deref().map(Destination::open).transpose()?; // before minutes of measuring
     arguments.policy.load().await?; // now it's compiled and kept: no host's memory has a compiler's in it
     let policy = absolute(&arguments.policy.path())?;
     let machine = process::machine();
@@ -90,6 +96,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         }
     }
     print_ticks(arguments.regions, arguments.concurrency, &measured);
+    if let Some(plot) = plot {
+        plot.write(&plot::picture(&machine, &measured).svg()?)?;
+    }
 
     let mut started = Vec::new();
     if let Some(bootstrap) = bootstrap(arguments.bootstrap).filter(|_| starts > 0) {

@@ -227,6 +227,7 @@ pub const PAGES: &[Page] = &[
         variables: &[Policy, Cache, Log],
         examples: &[
             ("staging-sync bench --accounts 300 --latency-ms 100", "one size"),
+            ("staging-sync bench --accounts 10,100,1000 --plot growth.svg", "a chart of time, calls and memory"),
             ("staging-sync bench --short", "check only the number of calls, in seconds"),
         ],
     },

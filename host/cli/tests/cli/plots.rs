@@ -74,7 +74,7 @@ async fn ticks_that_do_not_reach_all_accounts_are_marked() {
 async fn a_file_that_cannot_be_written_is_known_before_anything_is_measured() {
     let folder = tempfile::tempdir().expect("a folder");
     let missing = folder.path().join("none/growth.svg");
-    for command in ["simulate"] {
+    for command in ["simulate", "bench"] {
         let began = Instant::now();
         let (code, stdout, stderr) = ran(staging_sync().arg(command).arg("--plot").arg(&missing)).await;
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
@@ -83,4 +83,16 @@ async fn a_file_that_cannot_be_written_is_known_before_anything_is_measured() {
         let (code, _, stderr) = ran(staging_sync().args([command, "--plot", "growth.png"])).await;
         assert!(code == Some(2) && stderr.contains("ends in .svg"), "{stderr}");
     }
+}
+
+#[tokio::test]
+async fn measured_ticks_are_drawn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("growth.svg");
+    let (code, _, stderr) = ran(staging_sync().args(["bench", "--short", "--plot"]).arg(&file)).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let svg = fs::read_to_string(file).expect("a chart");
+    // With and without a journal, the first tick and the warm one, of two sizes: in each panel.
+    assert_eq!((count(&svg, "panel"), count(&svg, "series"), count(&svg, "point")), (4, 16, 32));
+    assert!(svg.contains("tick interval, 300 s") && svg.contains("0 ms a call, journal, warm tick"), "{svg}");
 }
