@@ -64,8 +64,8 @@ pub struct Arguments {
     /// Find the memory and the number of segments that cost least and reach all accounts within the timeout.
     #[arg(long, conflicts_with_all = ["memory_mb", "segments"])]
     fit: bool,
-    /// Draw time, calls, cost and memory by number of accounts, with the quotas, into an SVG file. By default this takes
-    /// several minutes.
+    /// Draw time, calls, cost and memory by number of accounts, with the quotas, into an SVG file. With the default sizes,
+    /// this takes about 10 minutes.
     #[arg(long, value_name = "FILE.svg", value_parser = chart::file_name, conflicts_with = "fit")]
     plot: Option<PathBuf>,
     /// Print the figures as JSON: an object, or a list if several numbers are simulated.
