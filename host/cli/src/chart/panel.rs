@@ -135,7 +135,9 @@ fn limits(limits: &[Limit], plane: &Plane, labels: &mut Labels) -> Result<String
     let wanted: Vec<i32> = beside.iter().map(|(_, y)| *y).collect();
     let placed = labels::spread(&wanted, 14, plane.top - 8, plane.bottom - 8);
     for ((limit, _), y) in beside.iter().zip(placed) {
-        content += &label(&limit.name, (plane.right + 6, y))?;
+        let x = plane.right + 6;
+        labels.keep_free((x, y, x + labels::width(&limit.name, SMALL), y + 14));
+        content += &label(&limit.name, (x, y))?;
     }
     Ok(content)
 }
@@ -178,7 +180,7 @@ fn stopped(series: &[Series], plane: &Plane, labels: &mut Labels) -> Result<Stri
     let mut content = String::new();
     for (point, at) in points {
         let Some(why) = &point.stopped else { continue };
-        if let Some(at) = labels.place(why, SMALL, at, (plane.left, plane.right + RIGHT)) {
+        if let Some(at) = labels.place(why, SMALL, at, (plane.left, plane.right)) {
             content += &label(why, at)?;
         }
     }

@@ -67,7 +67,7 @@ async fn ticks_that_do_not_reach_all_accounts_are_marked() {
     let svg = fs::read_to_string(file).expect("a chart");
     // The first tick and the warm one in the panels of time and cost, and each service in that of calls.
     assert_eq!(count(&svg, "point stopped"), 2 + 2 + 3, "{svg}");
-    assert!(svg.contains(">\ntimeout\n<"), "{svg}");
+    assert!(svg.contains(">\ntimeout<"), "{svg}");
 }
 
 #[tokio::test]
