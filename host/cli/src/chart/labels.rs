@@ -30,46 +30,41 @@ pub fn spread(wanted: &[i32], step: i32, top: i32, bottom: i32) -> Vec<i32> {
 /// The labels of a panel's points.
 #[derive(Debug, Default)]
 pub struct Labels {
-    taken: Vec<(String, Area)>,
+    taken: Vec<Area>,
+    /// The texts of the points that have one.
+    points: Vec<(String, (i32, i32))>,
 }
 
 /// Left, upper, right and lower end.
-type Area = (i32, i32, i32, i32);
+pub type Area = (i32, i32, i32, i32);
 
 impl Labels {
     /// Keeps labels out of an area.
     pub fn keep_free(&mut self, area: Area) {
-        self.taken.push((String::new(), area));
+        self.taken.push(area);
     }
 
-    /// The upper left corner of a point's label, between `left` and `right`. None where the same text is beside it
-    /// already, for another point at the same place, or where there is no room.
-    pub fn place(
-        &mut self,
-        text: &str,
-        size: f64,
-        (x, y): (i32, i32),
-        (left, right): (i32, i32),
-    ) -> Option<(i32, i32)> {
+    /// The upper left corner of a point's label within an area. None where another point at about the same place
+    /// has the same text, or where there is no room.
+    pub fn place(&mut self, text: &str, size: f64, (x, y): (i32, i32), within: Area) -> Option<(i32, i32)> {
         let (width, height) = (width(text, size), size.ceil() as i32 + 2);
-        let near = |area: &Area| x + 24 > area.0 && x - 24 < area.2 && y + 24 > area.1 && y - 24 < area.3;
-        if self.taken.iter().any(|(other, area)| other == text && near(area)) {
+        let near = |other: &(i32, i32)| (other.0 - x).abs() < 16 && (other.1 - y).abs() < 16;
+        if self.points.iter().any(|(other, at)| other == text && near(at)) {
             return None;
         }
-        let rows = [8, -8 - height, 24, -24 - height, 40, -40 - height];
-        let corners = rows.iter().flat_map(|row| {
-            let middle = (x - width / 2).clamp(left, (right - width).max(left));
-            [(middle, y + row), (x - width - 8, y + row)]
-        });
+        let middle = (x - width / 2).clamp(within.0, (within.2 - width).max(within.0));
+        let rows = [8, 24, 40, 56, 72].into_iter().flat_map(|away| [away, -away - height]);
+        let corners = rows.flat_map(|row| [(middle, y + row), (x - width - 8, y + row)]);
         let free = |corner: &(i32, i32)| {
             let area = (corner.0, corner.1, corner.0 + width, corner.1 + height);
-            let apart = |(_, other): &(String, Area)| {
-                area.2 <= other.0 || other.2 <= area.0 || area.3 <= other.1 || other.3 <= area.1
-            };
-            area.0 >= left && area.2 <= right.max(left + width) && self.taken.iter().all(apart)
+            let apart =
+                |other: &Area| area.2 + 6 <= other.0 || other.2 + 6 <= area.0 || area.3 <= other.1 || other.3 <= area.1;
+            let inside = area.0 >= within.0 && area.1 >= within.1 && area.3 <= within.3;
+            inside && self.taken.iter().all(apart)
         };
         let corner = corners.into_iter().find(free)?;
-        self.taken.push((text.to_owned(), (corner.0, corner.1, corner.0 + width, corner.1 + height)));
+        self.taken.push((corner.0, corner.1, corner.0 + width, corner.1 + height));
+        self.points.push((text.to_owned(), (x, y)));
         Some(corner)
     }
 }

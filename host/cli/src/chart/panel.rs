@@ -180,7 +180,7 @@ fn stopped(series: &[Series], plane: &Plane, labels: &mut Labels) -> Result<Stri
     let mut content = String::new();
     for (point, at) in points {
         let Some(why) = &point.stopped else { continue };
-        if let Some(at) = labels.place(why, SMALL, at, (plane.left, plane.right)) {
+        if let Some(at) = labels.place(why, SMALL, at, (plane.left, plane.top, plane.right, plane.bottom)) {
             content += &label(why, at)?;
         }
     }

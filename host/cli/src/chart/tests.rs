@@ -181,9 +181,9 @@ fn labels_are_moved_apart() {
     assert_eq!(labels::spread(&[50, 10, 52], 14, 0, 100), [50, 10, 64]);
     assert_eq!(labels::spread(&[95, 99, 100], 14, 0, 100), [72, 86, 100]);
     let mut labels = labels::Labels::default();
-    let first = labels.place("timeout", 11.0, (100, 100), (0, 300)).expect("a place");
-    assert_eq!(labels.place("timeout", 11.0, (102, 101), (0, 300)), None, "it's there already");
-    let other = labels.place("throttled", 11.0, (102, 101), (0, 300)).expect("a place");
+    let first = labels.place("timeout", 11.0, (100, 100), (0, 0, 300, 200)).expect("a place");
+    assert_eq!(labels.place("timeout", 11.0, (102, 101), (0, 0, 300, 200)), None, "it's there already");
+    let other = labels.place("throttled", 11.0, (102, 101), (0, 0, 300, 200)).expect("a place");
     assert!((first.1 - other.1).abs() >= 13 || (first.0 - other.0).abs() >= 40, "{first:?} {other:?}");
 }
 

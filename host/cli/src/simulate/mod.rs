@@ -65,7 +65,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["memory_mb", "segments"])]
     fit: bool,
     /// Draw time, calls, cost and memory by number of accounts, with the quotas, into an SVG file. With the default sizes,
-    /// this takes about 10 minutes.
+    /// this takes 5 to 10 minutes.
     #[arg(long, value_name = "FILE.svg", value_parser = chart::file_name, conflicts_with = "fit")]
     plot: Option<PathBuf>,
     /// Print the figures as JSON: an object, or a list if several numbers are simulated.
@@ -152,7 +152,7 @@ fn all(arguments: &Arguments, policy: &Policy) -> Result<Vec<Simulation>, Comman
             if several && !arguments.fit {
                 say!("{}, {} ...", counted(accounts as usize, "account"), print::lambdas(*segments));
             }
-            // Each in a runtime of its own, so that it comes out as if it were the only one.
+            // Each in a runtime of its own, whose clock begins with it.
             let runtime = scenario::runtime().map_err(|error| CommandError(format!("no runtime: {error}")))?;
             let (shape, ticks) = match arguments.fit {
                 true => runtime.block_on(fit(&scenario, policy))?,
