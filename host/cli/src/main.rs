@@ -10,6 +10,7 @@ mod accounts;
 mod allocations;
 mod apply;
 mod bench;
+mod chart;
 mod compare;
 mod completions;
 mod console;

@@ -11,6 +11,7 @@ mod floor;
 mod host;
 mod layers;
 mod pages;
+mod plot;
 mod process;
 mod runtime_api;
 mod start;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use crate::chart::{self, Destination};
 use crate::{CommandError, Exit, policy_arg, table};
 use cost::Cost;
 use pages::Page;
@@ -69,6 +71,9 @@ pub struct Arguments {
     /// Write all figures to a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw time, calls and memory of the ticks by number of accounts into an SVG file.
+    #[arg(long, value_name = "FILE.svg", value_parser = chart::file_name)]
+    plot: Option<PathBuf>,
     /// Runs the ticks of one size for another `bench`, so that their memory is a host's alone.
     #[arg(long, hide = true)]
     child: bool,
@@ -89,6 +94,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         true => (vec![3, 40], vec![0], 1),
         false => (arguments.accounts, arguments.latency_ms, arguments.starts),
     };
+    let plot = arguments.plot.as_deref().map(Destination::open).transpose()?; // before minutes of measuring
     arguments.policy.load().await?; // now it's compiled and kept: no host's memory has a compiler's in it
     let policy = absolute(&arguments.policy.path())?;
     let machine = process::machine();
@@ -110,6 +116,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         }
     }
     print_ticks(arguments.regions, arguments.concurrency, &measured);
+    if let Some(plot) = plot {
+        plot.write(&plot::picture(&machine, &measured).svg()?)?;
+    }
 
     say!("what a call costs ...");
     let accounts = if arguments.short { 40 } else { COST_OF };

@@ -227,6 +227,7 @@ pub const PAGES: &[Page] = &[
         variables: &[Policy, Cache, Log],
         examples: &[
             ("staging-sync bench --accounts 300 --latency-ms 100", "one size"),
+            ("staging-sync bench --accounts 10,100,1000 --plot growth.svg", "a chart of time, calls and memory"),
             ("staging-sync bench --short", "check only the number of calls, in seconds"),
         ],
     },
@@ -254,6 +255,10 @@ pub const PAGES: &[Page] = &[
             (
                 "staging-sync simulate --accounts 20000 --throttle sts=100 --fit",
                 "the cheapest memory and segments that are enough",
+            ),
+            (
+                "staging-sync simulate --accounts 10,100,1000 --plot growth.svg",
+                "a chart of time, calls, cost and memory, with the quotas",
             ),
         ],
     },

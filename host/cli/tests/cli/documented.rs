@@ -12,12 +12,13 @@ use crate::policy;
 use crate::seed::seed;
 
 /// Commands that aren't run here, only understood.
-const NOT_RUN: [&str; 10] = [
+const NOT_RUN: [&str; 11] = [
     "serve ",                  // doesn't end
     "console ",                // the same; tests/console
     "lab --",                  // a process of its own, in lab.rs and first_hour.rs
     "demo ",                   // `make demo`
     "simulate ",               // minutes
+    "bench ",                  // minutes
     "policy new ",             // plugin/examples/test.sh
     "policy build ",           // plugin/examples/test.sh
     "undo --tick",             // of a tick of its own, in journal.rs

@@ -13,6 +13,7 @@ mod lab;
 mod output;
 mod pages;
 mod plan;
+mod plots;
 mod publish;
 mod repair;
 mod replays;

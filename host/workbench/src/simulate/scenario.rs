@@ -253,6 +253,11 @@ pub async fn simulate(scenario: &Scenario, shape: Shape, policy: &Policy) -> Res
     Ok(ticks)
 }
 
+/// What ticks cost in 30 days of which each takes so many GB-seconds and invocations.
+pub fn dollars_a_month(gb_seconds: f64, invocations: u32) -> f64 {
+    TICKS * (gb_seconds * GB_SECOND + f64::from(invocations) * INVOCATION)
+}
+
 impl Simulated {
     /// All calls that were answered.
     pub fn calls(&self) -> u64 {
@@ -276,7 +281,7 @@ impl Simulated {
 
     /// What ticks like this one cost in 30 days.
     pub fn dollars_a_month(&self, shape: Shape) -> f64 {
-        TICKS * (self.gb_seconds(shape) * GB_SECOND + f64::from(shape.segments) * INVOCATION)
+        dollars_a_month(self.gb_seconds(shape), shape.segments)
     }
 
     fn figures(&self, shape: Shape) -> TickFigures {
