@@ -47,7 +47,7 @@ use std::sync::LazyLock;
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use help::log_filter;
-use staging_sync_runtime::{log, policy::contract};
+use staging_sync_runtime::{log, policy::contract, threads};
 
 /// As in the Lambda.
 #[global_allocator]
@@ -156,7 +156,7 @@ fn main() -> ExitCode {
     let matches = help::documented(Arguments::command()).get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     output::be_quiet(arguments.quiet);
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match threads::tokio_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("staging-sync: {error}");

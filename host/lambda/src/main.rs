@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use staging_sync_runtime::fanout::Merge;
-use staging_sync_runtime::{Config, Error, Event, Service, Tick, log, summary};
+use staging_sync_runtime::{Config, Error, Event, Service, Tick, log, summary, threads};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -22,8 +22,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What an execution environment makes once: AWS clients, and whatever lasts from tick to tick.
 static SERVICE: OnceCell<Service> = OnceCell::const_new();
 
-#[tokio::main]
-async fn main() -> Result<ExitCode, lambda_runtime::Error> {
+fn main() -> Result<ExitCode, lambda_runtime::Error> {
+    threads::tokio_runtime()?.block_on(start())
+}
+
+async fn start() -> Result<ExitCode, lambda_runtime::Error> {
     // Lambda sets it, and the runtime panics where it isn't.
     let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap_or_default();
     let is_url = api.bytes().all(|byte| byte.is_ascii_graphic()) && (!api.contains('/') || api.contains("://"));

@@ -14,7 +14,7 @@ use crate::aws::{Aws, AwsError};
 use crate::bindings::types::{Change, NewStagingAccount, Receipt};
 use crate::change::{self, MAX_CHANGES, NewEntry};
 use crate::journal::freezes::{Freeze, Veto};
-use crate::policy::outside::Outside;
+use crate::outside::Outside;
 use crate::removals::{self, Emptying, RemovalBudget};
 use crate::target::{RoleError, Target};
 

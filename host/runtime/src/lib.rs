@@ -4,8 +4,8 @@
 //! Data flows in one direction. A module may use modules that come after it in this list, never earlier ones
 //! (`tests/architecture.rs` checks it):
 //!
-//! `service`, `fanout`, `activation`, `case`, `tick`, `plan`, `event`, `config`, `policy`, `capability`, `removals`, `journal`,
-//! `tape`, `store`, `change`, `target`, `outcome`, `aws`, `summary`, `metrics`, `log`, `digest`, `bindings`, `error`, `account`, `text`
+//! `service`, `fanout`, `activation`, `case`, `tick`, `plan`, `event`, `config`, `policy`, `capability`, `outside`, `removals`, `journal`,
+//! `tape`, `store`, `change`, `target`, `outcome`, `aws`, `summary`, `metrics`, `log`, `digest`, `bindings`, `error`, `account`, `text`, `threads`
 
 #![warn(missing_docs)]
 
@@ -25,6 +25,7 @@ pub mod journal;
 pub mod log;
 pub mod metrics;
 pub mod outcome;
+mod outside;
 pub mod plan;
 pub mod policy;
 pub mod removals;
@@ -35,6 +36,7 @@ pub mod summary;
 pub mod tape;
 pub mod target;
 pub mod text;
+pub mod threads;
 pub mod tick;
 
 pub use config::Config;

@@ -410,7 +410,10 @@ impl Runtime {
             ended
         };
         let (ended, ()) = tokio::join!(feed, decide);
-        if let Ok(Err(error)) = &ended {
+        let whole = matches!(ended, Ok(Ok(())));
+        if let Ok(Err(error)) = &ended
+            && !pacing::is_out_of_time(error, run.times.end)
+        {
             let done = decided.iter().filter(|one| !one.is_deferred()).count();
             let before = if done == 0 { String::new() } else { format!("; {done} accounts were decided before") };
             // It wasn't the table's fault if nothing was asked.
@@ -440,7 +443,6 @@ impl Runtime {
             }
         }
         drop(turns);
-        let whole = ended.is_ok();
         if let (false, Some(ids)) = (whole, &event.account_ids) {
             let known: HashSet<String> = decided.iter().map(|one| one.account.account_id.clone()).collect();
             let unread = ids.iter().filter(|id| !known.contains(id.as_str()));

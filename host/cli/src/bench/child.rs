@@ -1,9 +1,11 @@
 //! The host of measured ticks, in its own process: one tick for each line on stdin, its figures on stdout.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use staging_sync_runtime::policy::Policy;
 use staging_sync_runtime::{Config, Event, Service, Tick};
 
 use super::process::{self, Processor};
@@ -26,7 +28,11 @@ pub struct Ticked {
 
 /// Runs ticks as the environment says, as the Lambda does.
 pub async fn run() -> Result<Exit, CommandError> {
-    let service = Service::start(Config::from_env().await?).await?;
+    let config = Config::from_env().await?;
+    if let Ok(policy) = std::env::var("POLICY") {
+        Policy::load(Path::new(&policy), config.limits).await?; // it's compiled and kept now, so no tick begins without it
+    }
+    let service = Service::start(config).await?;
     service.prepare().await?;
     each_line(async || {
         let report = service.tick(Tick::of(Event::of("sync_staging_accounts")), |_, _| ()).await?;

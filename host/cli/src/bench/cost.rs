@@ -74,11 +74,16 @@ impl Cost {
     }
 }
 
+/// One processor, as a Lambda function of the default size has at most, where a process can be told.
+fn cores() -> Option<u8> {
+    std::process::Command::new("taskset").arg("--version").output().is_ok().then_some(1)
+}
+
 /// A host's first and warm tick, and the floor of a warm one: without TLS, then with it.
 pub async fn measure(accounts: u32, regions: u8, concurrency: u32, policy: &Path) -> Result<Vec<Cost>, CommandError> {
     let mut costs = Vec::new();
     for tls in [false, true] {
-        let size = Size { accounts, regions, latency_ms: 0, concurrency, journal: false, tls };
+        let size = Size { accounts, regions, latency_ms: 0, concurrency, journal: false, tls, cores: cores() };
         let mut host = Measuring::start(&size, policy, Caller::Host, &[]).await?;
         let mut of_host = Vec::new();
         for what in ["first", "warm"] {
@@ -113,7 +118,7 @@ pub async fn measure(accounts: u32, regions: u8, concurrency: u32, policy: &Path
 pub fn print(costs: &[Cost]) {
     let accounts = costs.first().map_or(0, |cost| cost.accounts);
     println!(
-        "What a call costs, {accounts} accounts without latency: processor time in us; FLOOR = the calls of the warm tick by hyper \
+        "What a call costs, {accounts} accounts without latency, a host with one processor: processor time in us; FLOOR = the calls of the warm tick by hyper \
          and aws-sigv4 alone\n"
     );
     let header =

@@ -46,7 +46,9 @@ impl Measuring {
         });
         let authority = authority.transpose().map_err(failed)?;
         let own = std::env::current_exe().map_err(failed)?.into_os_string();
-        let mut line = before.iter().cloned().chain([own, "bench".into()]);
+        let pinned =
+            size.cores.map(|cores| ["taskset".into(), "-c".into(), format!("0-{}", cores.saturating_sub(1)).into()]);
+        let mut line = pinned.into_iter().flatten().chain(before.iter().cloned()).chain([own, "bench".into()]);
         let mut command = Command::new(line.next().unwrap_or_default());
         command.args(line);
         match caller {
@@ -66,7 +68,10 @@ impl Measuring {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(failed)?;
+            .map_err(|error| match size.cores {
+                Some(_) => CommandError(format!("bench: taskset, which --cores needs: {error}: install util-linux")),
+                None => failed(error),
+            })?;
         let (Some(stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(CommandError("bench: the process of its ticks has no pipes".into()));
         };

@@ -62,11 +62,16 @@ pub async fn measure(policy: &Path) -> Result<Vec<Layers>, CommandError> {
         return Ok(Vec::new());
     }
     let mut all = Vec::new();
+    // Under valgrind the processor has other features, so the policy is compiled anew: once, before anything is counted.
+    let kept = tempfile::tempdir().map_err(failed)?;
+    let size = Size { accounts: 1, regions: 1, latency_ms: 0, concurrency: 1, journal: false, tls: false, cores: None };
+    counted(&size, policy, Caller::Host, 1, kept.path()).await?;
     for tls in [false, true] {
         for (what, caller) in [("warm", Caller::Host), ("floor", Caller::Floor)] {
-            let size = Size { accounts: 20, regions: 4, latency_ms: 0, concurrency: 4, journal: false, tls };
-            let (few, calls) = counted(&size, policy, caller, 1).await?;
-            let (many, more_calls) = counted(&size, policy, caller, 5).await?;
+            let size =
+                Size { accounts: 20, regions: 4, latency_ms: 0, concurrency: 4, journal: false, tls, cores: None };
+            let (few, calls) = counted(&size, policy, caller, 1, kept.path()).await?;
+            let (many, more_calls) = counted(&size, policy, caller, 5, kept.path()).await?;
             let calls = (more_calls - calls) as f64;
             let by_layer = LAYERS.map(|(layer, _)| {
                 let count = |counts: &BTreeMap<&str, u64>| counts.get(layer).copied().unwrap_or_default() as f64;
@@ -83,19 +88,25 @@ pub async fn measure(policy: &Path) -> Result<Vec<Layers>, CommandError> {
     Ok(all)
 }
 
+fn failed(error: std::io::Error) -> CommandError {
+    CommandError(format!("bench: valgrind: {error}"))
+}
+
 /// The instructions by layer of a process that makes a first tick and so many warm ones, and the calls of the warm ones.
 async fn counted(
     size: &Size,
     policy: &Path,
     caller: Caller,
     warm: usize,
+    kept: &Path,
 ) -> Result<(BTreeMap<&'static str, u64>, usize), CommandError> {
-    let failed = |error: std::io::Error| CommandError(format!("bench: valgrind: {error}"));
     let folder = tempfile::tempdir().map_err(failed)?;
     let out = folder.path().join("callgrind");
     let mut option = std::ffi::OsString::from("--callgrind-out-file=");
     option.push(&out);
-    let before = ["valgrind".into(), "--quiet".into(), "--tool=callgrind".into(), option];
+    let mut cache = std::ffi::OsString::from("TMPDIR=");
+    cache.push(kept);
+    let before = ["env".into(), cache, "valgrind".into(), "--quiet".into(), "--tool=callgrind".into(), option];
     let mut measuring = Measuring::start(size, policy, caller, &before).await?;
     measuring.tick("").await?;
     let mut calls = 0;

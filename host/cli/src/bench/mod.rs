@@ -59,6 +59,12 @@ pub struct Arguments {
     /// Measure ticks over TLS; what a call costs is measured with and without it in any case.
     #[arg(long)]
     tls: bool,
+    /// Let the host use only this number of processors (the lab shares them), 1 to 64. Default: all.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=64))]
+    cores: Option<u8>,
+    /// Leave out everything but ticks: what a call costs, cold starts, and the console's pages.
+    #[arg(long)]
+    only_ticks: bool,
     /// The number of cold starts of the Lambda function's program to measure, each with and without a precompiled policy.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     starts: u32,
@@ -92,7 +98,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     }
     let (accounts, latencies, starts) = match arguments.short {
         true => (vec![3, 40], vec![0], 1),
-        false => (arguments.accounts, arguments.latency_ms, arguments.starts),
+        false => (arguments.accounts.clone(), arguments.latency_ms.clone(), arguments.starts),
     };
     let plot = arguments.plot.as_deref().map(Destination::open).transpose()?; // before minutes of measuring
     arguments.policy.load().await?; // now it's compiled and kept: no host's memory has a compiler's in it
@@ -105,8 +111,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         for accounts in &accounts {
             for journal in if arguments.journal || arguments.short { &[false, true][..] } else { &[false] } {
                 let (regions, concurrency, journal) = (arguments.regions, arguments.concurrency, *journal);
-                let tls = arguments.tls;
-                let size = Size { accounts: *accounts, regions, latency_ms, concurrency, journal, tls };
+                let (tls, cores) = (arguments.tls, arguments.cores);
+                let size = Size { accounts: *accounts, regions, latency_ms, concurrency, journal, tls, cores };
                 say!(
                     "{accounts} accounts, {latency_ms} ms a call{} ...",
                     if journal { ", with a journal" } else { "" }
@@ -120,37 +126,50 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         plot.write(&plot::picture(&machine, &measured).svg()?)?;
     }
 
-    say!("what a call costs ...");
-    let accounts = if arguments.short { 40 } else { COST_OF };
-    let costs = cost::measure(accounts, arguments.regions, arguments.concurrency, &policy).await?;
-    cost::print(&costs);
-    let mut layers = Vec::new();
-    if !arguments.short {
-        say!("whose instructions they are ...");
-        layers = layers::measure(&policy).await?;
-        layers::print(&layers);
+    let mut figures = json!({"machine": machine, "ticks": measured});
+    let mut wrong: Vec<String> = measured.iter().filter_map(Measured::miscounted).collect();
+    if !arguments.only_ticks {
+        wrong.extend(measure_the_rest(&arguments, &policy, starts, &mut figures).await?);
     }
-
-    let mut started = Vec::new();
-    if let Some(bootstrap) = bootstrap(arguments.bootstrap).filter(|_| starts > 0) {
-        say!("starts of {} ...", bootstrap.display());
-        started = start::measure(&absolute(&bootstrap)?, &policy, starts).await?;
-        print_starts(&bootstrap, starts, &started);
-    }
-    say!("pages of the console ...");
-    let pages = pages::measure(if arguments.short { 40 } else { PAGES_OF }, &policy).await?;
-    print_pages(&pages);
     if let Some(file) = &arguments.json {
-        let figures = json!({"machine": machine, "ticks": measured, "costs": costs, "layers": layers, "starts": started, "pages": pages});
         std::fs::write(file, table::json(&figures) + "\n")
             .map_err(|error| CommandError(format!("{}: {error}", file.display())))?;
     }
-    let exceeding = costs.iter().filter_map(Cost::exceeds).filter(|_| arguments.short);
-    let wrong: Vec<String> = measured.iter().filter_map(Measured::miscounted).chain(exceeding).collect();
     for what in &wrong {
         say!("{what}");
     }
     Ok(if wrong.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+/// Measures what isn't a matter of a tick's size, and says what exceeds its budget.
+async fn measure_the_rest(
+    arguments: &Arguments,
+    policy: &Path,
+    starts: u32,
+    figures: &mut serde_json::Value,
+) -> Result<Vec<String>, CommandError> {
+    let short = arguments.short;
+    say!("what a call costs ...");
+    let accounts = if short { 40 } else { COST_OF };
+    let costs = cost::measure(accounts, arguments.regions, arguments.concurrency, policy).await?;
+    cost::print(&costs);
+    if !short {
+        say!("whose instructions they are ...");
+        let layers = layers::measure(policy).await?;
+        layers::print(&layers);
+        figures["layers"] = json!(layers);
+    }
+    if let Some(bootstrap) = bootstrap(arguments.bootstrap.clone()).filter(|_| starts > 0) {
+        say!("starts of {} ...", bootstrap.display());
+        let started = start::measure(&absolute(&bootstrap)?, policy, starts).await?;
+        print_starts(&bootstrap, starts, &started);
+        figures["starts"] = json!(started);
+    }
+    say!("pages of the console ...");
+    let pages = pages::measure(if short { 40 } else { PAGES_OF }, policy).await?;
+    print_pages(&pages);
+    (figures["costs"], figures["pages"]) = (json!(costs), json!(pages));
+    Ok(costs.iter().filter_map(Cost::exceeds).filter(|_| short).collect())
 }
 
 /// The Lambda's program: the one that was named, or the one beside this program.

@@ -97,8 +97,15 @@ pub async fn measure(bootstrap: &Path, policy: &Path, starts: u32) -> Result<Vec
 
 async fn start(package: &Package) -> Result<Start, CommandError> {
     let failed = |error: std::io::Error| CommandError(format!("bench: {}: {error}", package.bootstrap().display()));
-    let fleet =
-        fleet(&Size { accounts: 1, regions: 4, latency_ms: LATENCY_MS, concurrency: 128, journal: false, tls: false });
+    let fleet = fleet(&Size {
+        accounts: 1,
+        regions: 4,
+        latency_ms: LATENCY_MS,
+        concurrency: 128,
+        journal: false,
+        tls: false,
+        cores: None,
+    });
     let lab = Lab::start(fleet).await.map_err(|error| CommandError(format!("lab: {error}")))?;
     let mut api = RuntimeApi::start(Some(TIMEOUT)).await.map_err(failed)?;
     let began = Instant::now();

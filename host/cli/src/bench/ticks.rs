@@ -26,6 +26,8 @@ pub struct Size {
     pub journal: bool,
     /// Whether calls go over TLS.
     pub tls: bool,
+    /// How many processors the host may use; none: all.
+    pub cores: Option<u8>,
 }
 
 /// One tick.
@@ -39,6 +41,7 @@ pub struct Measured {
     pub tick: &'static str,
     pub journal: bool,
     pub tls: bool,
+    pub cores: Option<u8>,
     /// How often each operation was called.
     pub calls: BTreeMap<String, usize>,
     /// How often it had to be.
@@ -117,6 +120,7 @@ fn figures(
         tick,
         journal: size.journal,
         tls: size.tls,
+        cores: size.cores,
         expected_calls: expected(size, tick == "first", pages),
         calls,
         peak_concurrency: lab.peak_concurrency(),

@@ -34,6 +34,12 @@ pub fn is_throttled(error: &AwsError) -> bool {
     THROTTLED.contains(&error.code.as_str()) || error.code == "HTTP429"
 }
 
+/// Whether a call that failed was given up because its tick stops: it was throttled, and the wait before it could be sent
+/// again would have been longer than the tick.
+pub fn is_out_of_time(error: &AwsError, stop: Instant) -> bool {
+    is_throttled(error) && Instant::now() + Patience::default().longest_backoff + MARGIN >= stop
+}
+
 /// The pace of one call.
 pub struct Pacing<'a> {
     patience: &'a Patience,

@@ -8,7 +8,6 @@ mod imports;
 mod limits;
 pub mod memory;
 pub(crate) mod meter;
-pub(crate) mod outside;
 mod release;
 pub mod released;
 mod signature;
@@ -26,6 +25,7 @@ use crate::bindings::types::{AccountOutcome, Outcome, PolicyInfo, Tick};
 use crate::bindings::{Policy as Instance, PolicyPre};
 use crate::capability::{Displaced, Refused, Scope};
 use crate::error::{Error, ErrorKind};
+use crate::outside;
 use memory::{Budget, Typical};
 use meter::Meter;
 

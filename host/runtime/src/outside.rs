@@ -26,7 +26,7 @@ impl Outside {
 }
 
 /// Runs an instance, and what it leaves outside.
-pub(super) async fn with<T>(instance: impl AsyncFnOnce(Outside) -> T) -> T {
+pub(crate) async fn with<T>(instance: impl AsyncFnOnce(Outside) -> T) -> T {
     let (sender, mut receiver) = mpsc::unbounded_channel::<Work>();
     let instance = instance(Outside(sender));
     let mut instance = std::pin::pin!(instance);

@@ -1,0 +1,34 @@
+//! The threads that ticks run on: one where there's no more than one processor.
+//!
+//! A second thread finds nothing to do there, and waking it costs a system call for each answer from AWS.
+
+/// A Lambda function has a whole processor from this many MB on, and two from twice as many. Source: "Configure Lambda
+/// function memory" in the AWS Lambda guide.
+const MB_PER_PROCESSOR: f64 = 1_769.0;
+
+/// A runtime with as many threads as there are processors.
+pub fn tokio_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let memory = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok().and_then(|text| text.trim().parse().ok());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    match worth_one_thread(threads, memory) {
+        true => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        false => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+    }
+}
+
+/// `memory`: of the Lambda function, in MB. It tells what share of its processors it has.
+fn worth_one_thread(processors: usize, memory: Option<f64>) -> bool {
+    processors == 1 || memory.is_some_and(|memory| memory <= MB_PER_PROCESSOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_where_there_is_one_processor() {
+        assert!(worth_one_thread(1, None) && worth_one_thread(1, Some(10_240.0)));
+        assert!(worth_one_thread(2, Some(512.0)) && worth_one_thread(2, Some(1_769.0)));
+        assert!(!worth_one_thread(2, None) && !worth_one_thread(2, Some(3_538.0)));
+    }
+}
