@@ -4,6 +4,8 @@
 //! `simulation` are what is shown, in the form in which programs get it. `pages` makes HTML of it, `routes` says what is
 //! where, `guard` lets nobody in who shouldn't be, and `server` keeps connections few and short.
 
+// The futures of a tick, which a simulation runs, are nested more deeply than the compiler looks by default.
+#![recursion_limit = "256"]
 #![warn(missing_docs)]
 
 mod account;

@@ -95,8 +95,13 @@ impl fmt::Debug for Target {
 impl Target {
     /// Reads an item. Attributes that belong to others are ignored; a `NULL` counts as missing.
     pub fn read(item: &Item) -> Result<Self, Malformed> {
-        let key = text(item, "accountId").ok().flatten().unwrap_or_default();
-        let name = text(item, "accountName");
+        Self::of(item.clone())
+    }
+
+    /// The same without a copy of the list, which is most of an item.
+    pub fn of(item: Item) -> Result<Self, Malformed> {
+        let key = text(&item, "accountId").ok().flatten().unwrap_or_default();
+        let name = text(&item, "accountName");
         Self::read_all(item, &key, name.clone()).map_err(|problem| Malformed {
             key,
             name: name.ok().flatten(),
@@ -104,22 +109,23 @@ impl Target {
         })
     }
 
-    fn read_all(item: &Item, key: &str, name: Result<Option<String>, String>) -> Result<Self, String> {
+    fn read_all(mut item: Item, key: &str, name: Result<Option<String>, String>) -> Result<Self, String> {
         let id = AccountId::parse(key)
             .ok_or_else(|| format!("accountId: expected an AWS account id of 12 digits, found {key:?}"))?;
-        let is_current = match present(item, "isCurrentAccount") {
+        let is_current = match present(&item, "isCurrentAccount") {
             None => false,
             Some(value) => typed(value, "BOOL", "isCurrentAccount", Value::as_bool)?,
         };
-        let stored_list = item.get("stagingAccounts").cloned().map(Arc::new);
-        let entries = present(item, "stagingAccounts").and(stored_list.as_ref());
+        let is_list = present(&item, "stagingAccounts").is_some();
+        let stored_list = item.swap_remove("stagingAccounts").map(Arc::new);
+        let entries = stored_list.as_ref().filter(|_| is_list);
         let staging_accounts = entries.map_or(Ok(Vec::new()), StagingAccount::all)?;
         Ok(Self {
             id,
             name: name?,
             is_current,
-            role_arn: text(item, "roleArn")?.filter(|arn| !arn.trim().is_empty()),
-            external_id: text(item, "externalId")?.filter(|id| !id.is_empty()).map(ExternalId::new),
+            role_arn: text(&item, "roleArn")?.filter(|arn| !arn.trim().is_empty()),
+            external_id: text(&item, "externalId")?.filter(|id| !id.is_empty()).map(ExternalId::new),
             staging_accounts,
             stored_list,
         })

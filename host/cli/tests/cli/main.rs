@@ -21,6 +21,7 @@ mod rollout;
 mod schemas;
 mod secrets;
 mod sessions;
+mod simulated;
 mod talk;
 
 #[path = "../../../lambda/tests/lambda/seed.rs"]

@@ -207,11 +207,12 @@ impl Run {
         if !is_account_key(&key) {
             return Ok((None, outcome::skipped(NOT_AN_ACCOUNT), by));
         }
-        let target = match Target::read(&item) {
+        let for_journal = self.journal.as_ref().map(|journal| (journal, item.clone()));
+        let target = match Target::of(item) {
             Ok(target) => target,
             Err(bad) => return Ok((bad.name, outcome::failed(format_args!("item: {}", bad.problem)), by)),
         };
-        if let Some(journal) = &self.journal {
+        if let Some((journal, item)) = for_journal {
             journal.account(&key, &item);
             journal.stored(&target);
             if let Some(reason) = journal.frozen(&target.id) {
@@ -219,7 +220,6 @@ impl Run {
                 return Ok((target.name, outcome::skipped(reason), by));
             }
         }
-        drop(item); // it's large, and the target has what is of use of it
         if !target.staging_accounts.is_empty() {
             self.removals.has_list();
         }
