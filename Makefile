@@ -11,8 +11,10 @@ POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/
 DRIFT_REPORT := target/drift-report.wasm
 DRIFT_REPORT_SOURCES := $(shell find plugin/examples/drift-report/src plugin/examples/drift-report/Cargo.toml \
     plugin/examples/drift-report/verify.json wit -type f)
+# The release build with symbols.
+MEASURED = $(or $(CARGO_TARGET),target)/measured
 # What `make package` built, if it did.
-BOOTSTRAP = $(firstword $(wildcard target/$(shell uname -m)-unknown-linux-gnu/release/bootstrap) $(dir $(STAGING_SYNC))bootstrap)
+BOOTSTRAP = $(firstword $(wildcard target/$(shell uname -m)-unknown-linux-gnu/release/bootstrap) $(MEASURED)/bootstrap)
 EXAMPLES := target/examples/tested
 EXAMPLES_SOURCES := $(shell find plugin/examples host/cli/src/policy \( -name target -o -name node_modules \
     -o -name __pycache__ \) -prune -o -type f -print)
@@ -47,8 +49,11 @@ deny: ## The rules for dependencies: licences, bans, duplicates, sources (.deny.
 	    --no-default-features --root target/deny cargo-deny@$(DENY_VERSION); }
 	@$(DENY) --config .deny.toml check bans licenses sources
 
-bench: $(STAGING_SYNC) $(POLICY) ## Ticks of 10 to 10,000 accounts, cold starts, the policy, the console: 10 minutes; target/bench.json
-	@$(STAGING_SYNC) bench --policy $(POLICY) --bootstrap $(BOOTSTRAP) --json target/bench.json
+bench: $(STAGING_SYNC) $(POLICY) ## The release build measured: ticks, calls, cold starts, the policy, the console; target/bench.json
+	@[ -e $(MEASURED)/staging-sync ] || \
+	    echo "Building the release: 20 minutes on 2 cores, the first time; measuring takes 10 more" >&2
+	@cargo build --locked --quiet --profile measured --workspace --bins
+	@$(MEASURED)/staging-sync bench --policy $(POLICY) --bootstrap $(BOOTSTRAP) --json target/bench.json
 	@BENCH_JSON=target/bench.json cargo bench --locked --quiet --workspace --profile dev --bench policy
 
 package: $(POLICY) ## The Lambda's zip; ARCH=arm64 for the other architecture, ZIG=1 to link by cargo-zigbuild

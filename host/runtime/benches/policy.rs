@@ -228,7 +228,7 @@ impl AwsApi for Canned {
     }
 }
 
-/// A client of DRS: made for a call, as the host does, or one of a role and region used again.
+/// A client of DRS: made, as the host does once a region, or one that is there used again.
 fn clients(criterion: &mut Criterion, runtime: &Runtime) {
     let _inside = runtime.enter();
     let credentials = || Credentials::new("AKIDEXAMPLE", "secret", Some("token".into()), None, "bench");
