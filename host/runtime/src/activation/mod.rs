@@ -14,6 +14,7 @@ pub mod signature;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use crate::case::bundle;
@@ -192,7 +193,9 @@ impl Admission {
         cases: Option<Vec<u8>>,
     ) -> Result<Release, Rejected> {
         let candidate = self.compile(bytes).await?;
-        let policy = candidate.load(self.limits).await.map_err(|error| Rejected::from(Step::Contract, error))?;
+        // Boxed, so that what an instance is made of isn't a part of the types of all who wait for this.
+        let policy =
+            candidate.load(self.limits).boxed().await.map_err(|error| Rejected::from(Step::Contract, error))?;
         if let Some(entry) = entry {
             is_named(entry, policy.info())?;
         }

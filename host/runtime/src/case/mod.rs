@@ -125,7 +125,7 @@ impl Case {
             let event = Event::parse(&self.event)?;
             let config = self.config().map_err(|error| Error::new(crate::ErrorKind::ConfigurationInvalid, error))?;
             let runtime = Arc::new(Runtime::with(config, policy.clone(), player.clone()).await?);
-            runtime.tick(Tick { now: self.tape.now.time(), ..Tick::of(event) }, |_, _| ()).await
+            Box::pin(runtime.tick(Tick { now: self.tape.now.time(), ..Tick::of(event) }, |_, _| ())).await
         };
         let report = tick.await;
         Ok(Run { report, played: player.played() })

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
+
 use super::Policy;
 use crate::error::Error;
 
@@ -20,7 +22,8 @@ impl Release {
     /// Puts settings (a JSON text) to a policy. Fails where the policy doesn't accept them.
     pub async fn new(policy: Policy, settings: impl Into<String>) -> Result<Self, Error> {
         let settings = settings.into();
-        policy.validate_settings(&settings).await?;
+        // Boxed, so that what an instance is made of isn't a part of the types of all who wait for this.
+        policy.validate_settings(&settings).boxed().await?;
         Ok(Self { policy, settings, proven: Arc::default() })
     }
 

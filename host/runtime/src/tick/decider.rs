@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -91,7 +92,8 @@ impl Decider {
 
     /// Lets the policy decide an account; what it says must be what it asked for.
     pub(super) async fn sync(&self, tick: &Tick, scope: Scope) -> (Result<Outcome, Fault>, Option<Scope>) {
-        let (decision, scope) = self.policy().sync(&self.tick(tick), scope).await;
+        // Boxed, so that what an instance is made of isn't a part of the type of every future that a tick is awaited in.
+        let (decision, scope) = self.policy().sync(&self.tick(tick), scope).boxed().await;
         let receipt = scope.as_ref().and_then(|scope| scope.staged.as_ref()).map(|staged| &staged.receipt);
         let decision = decision.and_then(|outcome| match outcome::check(&outcome, receipt) {
             Ok(()) => Ok(outcome),
@@ -104,7 +106,7 @@ impl Decider {
 
     /// Lets the policy sum up.
     pub(super) async fn summarize(&self, tick: &Tick, outcomes: &[AccountOutcome]) -> Result<serde_json::Value, Error> {
-        crate::summary::read(&self.policy().summarize(&self.tick(tick), outcomes).await?)
+        crate::summary::read(&self.policy().summarize(&self.tick(tick), outcomes).boxed().await?)
     }
 
     fn tick(&self, tick: &Tick) -> Tick {
