@@ -19,7 +19,7 @@ const CRATES: [(&str, &[&str]); 6] = [
 ];
 
 /// The modules of the runtime: each may use those that come after it, never those before it.
-const MODULES: [&str; 27] = [
+const MODULES: [&str; 28] = [
     "service",
     "fanout",
     "activation",
@@ -47,6 +47,7 @@ const MODULES: [&str; 27] = [
     "error",
     "account",
     "text",
+    "threads",
 ];
 
 /// What `lib.rs` exports of a module under a name of its own.

@@ -1,11 +1,9 @@
 //! What a call costs: processor time, allocations and handshakes of a tick, beside the floor, with TLS and without.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::child::{COUNTED, Ticked};
-use super::host::{Caller, Measuring};
+use super::host::{Caller, Measuring, Programs};
 use super::ticks::Size;
 use crate::{CommandError, table};
 
@@ -80,11 +78,16 @@ fn cores() -> Option<u8> {
 }
 
 /// A host's first and warm tick, and the floor of a warm one: without TLS, then with it.
-pub async fn measure(accounts: u32, regions: u8, concurrency: u32, policy: &Path) -> Result<Vec<Cost>, CommandError> {
+pub async fn measure(
+    accounts: u32,
+    regions: u8,
+    concurrency: u32,
+    programs: &Programs,
+) -> Result<Vec<Cost>, CommandError> {
     let mut costs = Vec::new();
     for tls in [false, true] {
         let size = Size { accounts, regions, latency_ms: 0, concurrency, journal: false, tls, cores: cores() };
-        let mut host = Measuring::start(&size, policy, Caller::Host, &[]).await?;
+        let mut host = Measuring::start(&size, programs, Caller::Host, &[]).await?;
         let mut of_host = Vec::new();
         for what in ["first", "warm"] {
             let ticked = host.tick("").await?;
@@ -94,7 +97,7 @@ pub async fn measure(accounts: u32, regions: u8, concurrency: u32, policy: &Path
         let counted = Cost::of(&size, "warm", &host, &counted);
         host.end().await?;
 
-        let mut floor = Measuring::start(&size, policy, Caller::Floor, &[]).await?;
+        let mut floor = Measuring::start(&size, programs, Caller::Floor, &[]).await?;
         floor.tick("").await?; // so that its code and memory are as warm as the host's
         let ticked = floor.tick("").await?;
         let mut of_floor = Cost::of(&size, "floor", &floor, &ticked);

@@ -1,7 +1,7 @@
 //! The process that makes a measurement's calls: a host, or the floor. It's asked for each tick by a line.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use staging_sync_lab::Lab;
@@ -13,6 +13,13 @@ use super::child::Ticked;
 use super::fleet::fleet;
 use super::ticks::Size;
 use crate::CommandError;
+
+/// What is measured.
+pub struct Programs {
+    /// The program whose ticks are measured.
+    pub host: PathBuf,
+    pub policy: PathBuf,
+}
 
 /// What makes the calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +42,12 @@ pub struct Measuring {
 
 impl Measuring {
     /// Starts a lab with a fleet of this size, and a process for it; `before` is a program that runs it, with arguments.
-    pub async fn start(size: &Size, policy: &Path, caller: Caller, before: &[OsString]) -> Result<Self, CommandError> {
+    pub async fn start(
+        size: &Size,
+        programs: &Programs,
+        caller: Caller,
+        before: &[OsString],
+    ) -> Result<Self, CommandError> {
         let in_lab = |error: staging_sync_lab::Error| CommandError(format!("lab: {error}"));
         let lab = if size.tls { Lab::start_with_tls(fleet(size), 0).await } else { Lab::start(fleet(size)).await };
         let lab = lab.map_err(in_lab)?;
@@ -45,10 +57,15 @@ impl Measuring {
             Ok(file)
         });
         let authority = authority.transpose().map_err(failed)?;
-        let own = std::env::current_exe().map_err(failed)?.into_os_string();
+        // The floor is always this program's: an older one may have none.
+        let program = match caller {
+            Caller::Host => programs.host.clone(),
+            Caller::Floor => std::env::current_exe().map_err(failed)?,
+        };
         let pinned =
             size.cores.map(|cores| ["taskset".into(), "-c".into(), format!("0-{}", cores.saturating_sub(1)).into()]);
-        let mut line = pinned.into_iter().flatten().chain(before.iter().cloned()).chain([own, "bench".into()]);
+        let mut line =
+            pinned.into_iter().flatten().chain(before.iter().cloned()).chain([program.into(), "bench".into()]);
         let mut command = Command::new(line.next().unwrap_or_default());
         command.args(line);
         match caller {
@@ -59,7 +76,7 @@ impl Measuring {
             .args(["--concurrency", &size.concurrency.to_string()])
             .env_clear()
             .envs(lab.env())
-            .env("POLICY", policy)
+            .env("POLICY", &programs.policy)
             .env("MAX_CONCURRENCY", size.concurrency.to_string())
             .env("MAX_REMOVALS_PERCENT", "100")
             .envs(authority.iter().map(|file| ("AWS_CA_BUNDLE", file.path())))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::host::{Caller, Measuring};
+use super::host::{Caller, Measuring, Programs};
 use super::ticks::Size;
 use crate::{CommandError, table};
 
@@ -56,7 +56,7 @@ pub const LAYERS: [(&str, &[&str]); 11] = [
 ];
 
 /// A call's instructions by layer: of the host and of the floor, without TLS and with it. None without valgrind.
-pub async fn measure(policy: &Path) -> Result<Vec<Layers>, CommandError> {
+pub async fn measure(programs: &Programs) -> Result<Vec<Layers>, CommandError> {
     if !std::process::Command::new("valgrind").arg("--version").output().is_ok_and(|out| out.status.success()) {
         say!("no instructions are counted: there's no `valgrind`; install it (Debian: apt install valgrind)");
         return Ok(Vec::new());
@@ -65,13 +65,13 @@ pub async fn measure(policy: &Path) -> Result<Vec<Layers>, CommandError> {
     // Under valgrind the processor has other features, so the policy is compiled anew: once, before anything is counted.
     let kept = tempfile::tempdir().map_err(failed)?;
     let size = Size { accounts: 1, regions: 1, latency_ms: 0, concurrency: 1, journal: false, tls: false, cores: None };
-    counted(&size, policy, Caller::Host, 1, kept.path()).await?;
+    counted(&size, programs, Caller::Host, 1, kept.path()).await?;
     for tls in [false, true] {
         for (what, caller) in [("warm", Caller::Host), ("floor", Caller::Floor)] {
             let size =
                 Size { accounts: 20, regions: 4, latency_ms: 0, concurrency: 4, journal: false, tls, cores: None };
-            let (few, calls) = counted(&size, policy, caller, 1, kept.path()).await?;
-            let (many, more_calls) = counted(&size, policy, caller, 5, kept.path()).await?;
+            let (few, calls) = counted(&size, programs, caller, 1, kept.path()).await?;
+            let (many, more_calls) = counted(&size, programs, caller, 5, kept.path()).await?;
             let calls = (more_calls - calls) as f64;
             let by_layer = LAYERS.map(|(layer, _)| {
                 let count = |counts: &BTreeMap<&str, u64>| counts.get(layer).copied().unwrap_or_default() as f64;
@@ -95,7 +95,7 @@ fn failed(error: std::io::Error) -> CommandError {
 /// The instructions by layer of a process that makes a first tick and so many warm ones, and the calls of the warm ones.
 async fn counted(
     size: &Size,
-    policy: &Path,
+    programs: &Programs,
     caller: Caller,
     warm: usize,
     kept: &Path,
@@ -107,7 +107,7 @@ async fn counted(
     let mut cache = std::ffi::OsString::from("TMPDIR=");
     cache.push(kept);
     let before = ["env".into(), cache, "valgrind".into(), "--quiet".into(), "--tool=callgrind".into(), option];
-    let mut measuring = Measuring::start(size, policy, caller, &before).await?;
+    let mut measuring = Measuring::start(size, programs, caller, &before).await?;
     measuring.tick("").await?;
     let mut calls = 0;
     for _ in 0..warm {

@@ -25,6 +25,7 @@ use serde_json::json;
 use crate::chart::{self, Destination};
 use crate::{CommandError, Exit, policy_arg, table};
 use cost::Cost;
+use host::Programs;
 use pages::Page;
 use start::Started;
 use ticks::{Measured, Size};
@@ -62,6 +63,9 @@ pub struct Arguments {
     /// Let the host use only this number of processors (the lab shares them), 1 to 64. Default: all.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=64))]
     cores: Option<u8>,
+    /// Measure the ticks of another build of this program, so that two builds can be compared by the same means.
+    #[arg(long, value_name = "PROGRAM")]
+    host: Option<PathBuf>,
     /// Leave out everything but ticks: what a call costs, cold starts, and the console's pages.
     #[arg(long)]
     only_ticks: bool,
@@ -103,6 +107,11 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let plot = arguments.plot.as_deref().map(Destination::open).transpose()?; // before minutes of measuring
     arguments.policy.load().await?; // now it's compiled and kept: no host's memory has a compiler's in it
     let policy = absolute(&arguments.policy.path())?;
+    let host = match &arguments.host {
+        Some(host) => absolute(host)?,
+        None => std::env::current_exe().map_err(|error| CommandError(format!("bench: {error}")))?,
+    };
+    let programs = Programs { host, policy };
     let machine = process::machine();
     println!("{machine}\n");
 
@@ -117,7 +126,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
                     "{accounts} accounts, {latency_ms} ms a call{} ...",
                     if journal { ", with a journal" } else { "" }
                 );
-                measured.extend(ticks::measure(&size, &policy).await?);
+                measured.extend(ticks::measure(&size, &programs).await?);
             }
         }
     }
@@ -129,7 +138,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let mut figures = json!({"machine": machine, "ticks": measured});
     let mut wrong: Vec<String> = measured.iter().filter_map(Measured::miscounted).collect();
     if !arguments.only_ticks {
-        wrong.extend(measure_the_rest(&arguments, &policy, starts, &mut figures).await?);
+        wrong.extend(measure_the_rest(&arguments, &programs, starts, &mut figures).await?);
     }
     if let Some(file) = &arguments.json {
         std::fs::write(file, table::json(&figures) + "\n")
@@ -144,29 +153,29 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
 /// Measures what isn't a matter of a tick's size, and says what exceeds its budget.
 async fn measure_the_rest(
     arguments: &Arguments,
-    policy: &Path,
+    programs: &Programs,
     starts: u32,
     figures: &mut serde_json::Value,
 ) -> Result<Vec<String>, CommandError> {
     let short = arguments.short;
     say!("what a call costs ...");
     let accounts = if short { 40 } else { COST_OF };
-    let costs = cost::measure(accounts, arguments.regions, arguments.concurrency, policy).await?;
+    let costs = cost::measure(accounts, arguments.regions, arguments.concurrency, programs).await?;
     cost::print(&costs);
     if !short {
         say!("whose instructions they are ...");
-        let layers = layers::measure(policy).await?;
+        let layers = layers::measure(programs).await?;
         layers::print(&layers);
         figures["layers"] = json!(layers);
     }
     if let Some(bootstrap) = bootstrap(arguments.bootstrap.clone()).filter(|_| starts > 0) {
         say!("starts of {} ...", bootstrap.display());
-        let started = start::measure(&absolute(&bootstrap)?, policy, starts).await?;
+        let started = start::measure(&absolute(&bootstrap)?, &programs.policy, starts).await?;
         print_starts(&bootstrap, starts, &started);
         figures["starts"] = json!(started);
     }
     say!("pages of the console ...");
-    let pages = pages::measure(if short { 40 } else { PAGES_OF }, policy).await?;
+    let pages = pages::measure(if short { 40 } else { PAGES_OF }, &programs.policy).await?;
     print_pages(&pages);
     (figures["costs"], figures["pages"]) = (json!(costs), json!(pages));
     Ok(costs.iter().filter_map(Cost::exceeds).filter(|_| short).collect())

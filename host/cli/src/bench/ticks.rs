@@ -1,14 +1,12 @@
 //! Two ticks over a fleet of one size: the first, in which every account changes, and a warm one without a change.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use serde::Serialize;
 use staging_sync_lab::Lab;
+use std::collections::BTreeMap;
 
 use super::child::Ticked;
 use super::fleet::changed_bytes;
-use super::host::{Caller, Measuring};
+use super::host::{Caller, Measuring, Programs};
 use super::process::Processor;
 use crate::CommandError;
 
@@ -81,9 +79,9 @@ impl Measured {
 }
 
 /// The ticks by a host in a process of its own, whose memory has nothing of the lab in it.
-pub async fn measure(size: &Size, policy: &Path) -> Result<Vec<Measured>, CommandError> {
+pub async fn measure(size: &Size, programs: &Programs) -> Result<Vec<Measured>, CommandError> {
     let in_lab = |error: staging_sync_lab::Error| CommandError(format!("lab: {error}"));
-    let mut host = Measuring::start(size, policy, Caller::Host, &[]).await?;
+    let mut host = Measuring::start(size, programs, Caller::Host, &[]).await?;
     let mut measured = Vec::new();
     for tick in ["first", "warm"] {
         let before = host.lab.items().map_err(in_lab)?;

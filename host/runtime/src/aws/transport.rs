@@ -44,8 +44,11 @@ pub(crate) fn client_from_env(
 /// so a look at the usual file comes first.
 fn system_has_certificates() -> bool {
     const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-    let usual = openssl_probe::probe().cert_file.and_then(|file| std::fs::read(file).ok());
-    usual.is_some_and(|pem| pem.windows(BEGIN.len()).any(|part| part == BEGIN))
+    let elsewhere = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+    let usual = if elsewhere { None } else { openssl_probe::probe().cert_file };
+    usual
+        .and_then(|file| std::fs::read(file).ok())
+        .is_some_and(|pem| pem.windows(BEGIN.len()).any(|part| part == BEGIN))
         || !rustls_native_certs::load_native_certs().certs.is_empty()
 }
 
