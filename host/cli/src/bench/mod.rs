@@ -75,7 +75,7 @@ pub struct Arguments {
     /// The Lambda function's program. Default: `bootstrap` beside this program.
     #[arg(long, value_name = "FILE")]
     bootstrap: Option<PathBuf>,
-    /// Measure only two small sizes and one start, in seconds instead of minutes, to check the number of calls.
+    /// Measure only two small sizes and one start, in seconds instead of minutes, to check the number of calls and of allocations.
     #[arg(long, conflicts_with_all = ["accounts", "latency_ms", "starts"])]
     short: bool,
     /// Write all figures to a file.

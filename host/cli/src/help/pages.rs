@@ -223,12 +223,20 @@ pub const PAGES: &[Page] = &[
     },
     Page {
         command: "bench",
-        exit: &[(0, "success"), (2, "error, or a tick made other calls than it needs")],
+        exit: &[
+            (0, "success"),
+            (1, "a tick made other calls than it needs, or a call allocated more than its budget"),
+            (2, "error"),
+        ],
         variables: &[Policy, Cache, Log],
         examples: &[
             ("staging-sync bench --accounts 300 --latency-ms 100", "one size"),
             ("staging-sync bench --accounts 10,100,1000 --plot growth.svg", "a chart of time, calls and memory"),
-            ("staging-sync bench --short", "check only the number of calls, in seconds"),
+            (
+                "staging-sync bench --accounts 10000 --regions 34 --latency-ms 80 --cores 1 --only-ticks",
+                "a whole fleet, on one processor; 10 minutes",
+            ),
+            ("staging-sync bench --short", "check only the number of calls and of allocations, in seconds"),
         ],
     },
     Page {

@@ -15,8 +15,8 @@ use super::cloud::{Cloud, Host, Reached, SERVICES, begin};
 use super::quota::{Rate, Rates};
 
 /// The processor time of a call, the policy's share included, in microseconds of a whole vCPU: what `staging-sync bench`
-/// measures without latency, in round numbers.
-const PER_CALL_US: u64 = 600;
+/// measures of a call over TLS, release build, in round numbers.
+const PER_CALL_US: u64 = 120;
 /// A Lambda has a vCPU for so many MB.
 const MB_PER_VCPU: f64 = 1_769.0;
 /// What a GB-second and an invocation cost, in dollars (x86_64, us-east-1).
