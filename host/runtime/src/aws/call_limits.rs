@@ -18,10 +18,13 @@ const RECENT: usize = 32;
 #[derive(Debug)]
 pub struct CallLimits {
     most: usize,
-    /// By service and region.
-    services: Mutex<HashMap<&'static str, HashMap<Arc<str>, Arc<Shared>>>>,
-    accounts: Mutex<HashMap<Arc<str>, Arc<Own>>>,
+    /// By service, then by region.
+    services: Mutex<HashMap<&'static str, Named<Shared>>>,
+    accounts: Mutex<Named<Own>>,
 }
+
+/// What is known by a name.
+type Named<T> = HashMap<Arc<str>, Arc<T>>;
 
 /// What calls to a service in a region share.
 #[derive(Debug)]
@@ -75,7 +78,15 @@ struct Others {
 
 /// The throttled ones among the last answers, and where they came from. There is one for each account, so it holds no more.
 #[derive(Debug, Default)]
-struct RecentlyThrottled(Mutex<(u64, Vec<(Arc<str>, u64)>)>);
+struct RecentlyThrottled(Mutex<Window>);
+
+#[derive(Debug, Default)]
+struct Window {
+    /// How many answers there were in all.
+    answers: u64,
+    /// The throttled ones: where each came from, and its number.
+    throttled: Vec<(Arc<str>, u64)>,
+}
 
 /// How many of the last answers were throttled: of the same, and how many others.
 struct ThrottledAnswers {
@@ -86,13 +97,13 @@ struct ThrottledAnswers {
 impl RecentlyThrottled {
     /// Adds an answer that wasn't throttled.
     fn count(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).answers += 1;
     }
 
     /// Adds a throttled answer, and says how many were.
     fn add(&self, from: &Arc<str>) -> ThrottledAnswers {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (answers, throttled) = &mut *known;
+        let Window { answers, throttled } = &mut *known;
         *answers += 1;
         throttled.push((Arc::clone(from), *answers));
         throttled.retain(|(_, number)| answers.saturating_sub(*number) < RECENT as u64);
@@ -130,7 +141,7 @@ impl CallLimits {
 }
 
 /// What is known by a name, or else made; names are kept once.
-fn named<T>(known: &mut HashMap<Arc<str>, Arc<T>>, name: &str, make: impl Fn() -> T) -> (Arc<str>, Arc<T>) {
+fn named<T>(known: &mut Named<T>, name: &str, make: impl Fn() -> T) -> (Arc<str>, Arc<T>) {
     if let Some((name, found)) = known.get_key_value(name) {
         return (Arc::clone(name), Arc::clone(found));
     }
