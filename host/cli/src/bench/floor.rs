@@ -3,8 +3,8 @@
 //! It signs as the SDK does, over connections that are open, and reads the answers; it understands nothing of them, retries
 //! nothing and limits nothing. What a tick costs above it is the price of the SDK, the policy and the host.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
@@ -55,23 +55,21 @@ pub async fn run(accounts: u32, connections: usize) -> Result<Exit, CommandError
         let session = floor.assume(&mut open[0], &own, &fleet::id(number)).await?;
         floor.accounts.push(session);
     }
-    let (floor, open) = (Arc::new(floor), Arc::new(Mutex::new(open)));
+    let floor = Arc::new(floor);
     each_line(async || {
         let next = Arc::new(AtomicUsize::new(0));
-        let mut all = JoinSet::<Result<(), CommandError>>::new();
-        let connections = std::mem::take(&mut *open.lock().unwrap_or_else(PoisonError::into_inner));
-        for mut connection in connections {
-            let (floor, next, open) = (Arc::clone(&floor), Arc::clone(&next), Arc::clone(&open));
+        let mut all = JoinSet::<Result<Connection, CommandError>>::new();
+        for mut connection in std::mem::take(&mut open) {
+            let (floor, next) = (Arc::clone(&floor), Arc::clone(&next));
             all.spawn(async move {
                 while let Some((account, region)) = floor.call(next.fetch_add(1, Ordering::Relaxed)) {
                     floor.list(&mut connection, account, region).await?;
                 }
-                open.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-                Ok(())
+                Ok(connection)
             });
         }
         while let Some(done) = all.join_next().await {
-            done.map_err(broken)??;
+            open.push(done.map_err(broken)??);
         }
         Ok(0)
     })

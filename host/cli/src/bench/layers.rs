@@ -126,24 +126,13 @@ fn by_layer(text: &str) -> BTreeMap<&'static str, u64> {
     let mut of_call = false;
     for line in text.lines() {
         match line.split_once('=') {
-            Some((key @ ("ob" | "fl" | "fi" | "fe" | "fn"), name)) => {
-                let kind =
-                    if key.starts_with("fl") || key.starts_with("fi") || key.starts_with("fe") { "file" } else { key };
-                let name = full_name(&mut names, kind, name);
-                match kind {
-                    "ob" => place.object = name,
-                    "fn" => place.function = name,
-                    _ => place.file = name,
-                }
-            }
-            Some((key @ ("cob" | "cfi" | "cfl" | "cfn"), name)) => {
-                let kind = match key {
-                    "cob" => "ob",
-                    "cfn" => "fn",
-                    _ => "file",
-                };
-                full_name(&mut names, kind, name);
-            }
+            Some(("ob", name)) => place.object = full_name(&mut names, "object", name),
+            Some(("fn", name)) => place.function = full_name(&mut names, "function", name),
+            Some(("fl" | "fi" | "fe", name)) => place.file = full_name(&mut names, "file", name),
+            // Of the called function: its names may be written out here, and are short afterwards.
+            Some(("cob", name)) => drop(full_name(&mut names, "object", name)),
+            Some(("cfn", name)) => drop(full_name(&mut names, "function", name)),
+            Some(("cfi" | "cfl", name)) => drop(full_name(&mut names, "file", name)),
             Some(("calls", _)) => of_call = true,
             _ if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) => {
                 // The line after `calls=` has what the called function cost.
@@ -161,14 +150,14 @@ fn by_layer(text: &str) -> BTreeMap<&'static str, u64> {
 }
 
 /// A name, which is written out once: `(1) name`, afterwards `(1)`.
-fn full_name(names: &mut HashMap<(String, String), Arc<str>>, kind: &str, text: &str) -> Arc<str> {
+fn full_name(names: &mut HashMap<(&str, String), Arc<str>>, kind: &'static str, text: &str) -> Arc<str> {
     match text.split_once(' ') {
         Some((number, name)) if number.starts_with('(') => {
             let name: Arc<str> = name.into();
-            names.insert((kind.to_owned(), number.to_owned()), name.clone());
+            names.insert((kind, number.to_owned()), name.clone());
             name
         }
-        _ => names.get(&(kind.to_owned(), text.to_owned())).cloned().unwrap_or_else(|| text.into()),
+        _ => names.get(&(kind, text.to_owned())).cloned().unwrap_or_else(|| text.into()),
     }
 }
 

@@ -224,7 +224,7 @@ fn print_ticks(regions: u8, concurrency: u32, measured: &[Measured]) {
             tick.accounts.to_string(),
             format!("{} ms", tick.latency_ms),
             format!("{}{}", tick.tick, if tick.journal { ", journal" } else { "" }),
-            tick.calls.values().sum::<usize>().to_string(),
+            tick.all_calls().to_string(),
             format!("{:.2} s", tick.floor_seconds),
             format!("{:.2} s", tick.seconds),
             or_dash(tick.ratio, 2),

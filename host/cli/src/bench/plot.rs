@@ -10,52 +10,20 @@ const MEMORY_MB: u32 = 512;
 /// The largest answer of a Lambda function, in KB.
 const ANSWER_KB: f64 = 6_291.456;
 
-/// One tick, as far as it's drawn.
-#[derive(Debug, Clone)]
-struct Measurement {
-    accounts: u32,
-    latency_ms: u64,
-    /// `first` or `warm`.
-    tick: &'static str,
-    journal: bool,
-    seconds: f64,
-    floor_seconds: f64,
-    calls: usize,
-    peak_memory_bytes: u64,
-    summary_bytes: usize,
-}
-
-impl From<&Measured> for Measurement {
-    fn from(measured: &Measured) -> Self {
-        Self {
-            accounts: measured.accounts,
-            latency_ms: measured.latency_ms,
-            tick: measured.tick,
-            journal: measured.journal,
-            seconds: measured.seconds,
-            floor_seconds: measured.floor_seconds,
-            calls: measured.calls.values().sum(),
-            peak_memory_bytes: measured.peak_memory_bytes,
-            summary_bytes: measured.summary_bytes,
-        }
-    }
-}
-
 /// A chart of measured ticks, and of the machine that they were measured on.
 pub fn picture(machine: &str, measured: &[Measured]) -> Picture {
     let settings = measured.first().map_or(String::new(), |first| {
         format!(", {}, MAX_CONCURRENCY={}", counted(first.regions.into(), "region"), first.max_concurrency)
     });
-    let measurements: Vec<Measurement> = measured.iter().map(Measurement::from).collect();
     Picture {
         title: "Measured ticks, by number of target accounts".into(),
         settings: format!("{machine}{settings}"),
-        panels: panels(&measurements),
+        panels: panels(measured),
     }
 }
 
-fn panels(measurements: &[Measurement]) -> Vec<Panel> {
-    let panel = |title: &str, unit, value: fn(&Measurement) -> f64, limits| Panel {
+fn panels(measurements: &[Measured]) -> Vec<Panel> {
+    let panel = |title: &str, unit, value: fn(&Measured) -> f64, limits| Panel {
         title: title.into(),
         unit,
         series: series(measurements, value),
@@ -68,19 +36,19 @@ fn panels(measurements: &[Measurement]) -> Vec<Panel> {
     let answer = vec![Limit::constant("answer, 6 MB", ANSWER_KB)];
     vec![
         time,
-        panel("Calls of a tick", Unit::Count, |tick| tick.calls as f64, Vec::new()),
+        panel("Calls of a tick", Unit::Count, |tick| tick.all_calls() as f64, Vec::new()),
         panel("Peak memory, in MB", Unit::Megabytes, |tick| tick.peak_memory_bytes as f64 / 1_048_576.0, memory),
         panel("Size of the summary, in KB", Unit::Kilobytes, |tick| tick.summary_bytes as f64 / 1e3, answer),
     ]
 }
 
 /// The latencies, without and with a journal, each with its measurements.
-fn settings(measurements: &[Measurement]) -> Vec<(String, Vec<&Measurement>)> {
+fn settings(measurements: &[Measured]) -> Vec<(String, Vec<&Measured>)> {
     let mut settings: Vec<(u64, bool)> = measurements.iter().map(|tick| (tick.latency_ms, tick.journal)).collect();
     settings.sort_unstable();
     settings.dedup();
     let of = |(latency_ms, journal): (u64, bool)| {
-        let mut of: Vec<&Measurement> =
+        let mut of: Vec<&Measured> =
             measurements.iter().filter(|tick| (tick.latency_ms, tick.journal) == (latency_ms, journal)).collect();
         of.sort_by_key(|tick| tick.accounts);
         let journal = if journal { ", journal" } else { "" };
@@ -90,7 +58,7 @@ fn settings(measurements: &[Measurement]) -> Vec<(String, Vec<&Measurement>)> {
 }
 
 /// A line for each setting and tick.
-fn series(measurements: &[Measurement], value: impl Fn(&Measurement) -> f64) -> Vec<Series> {
+fn series(measurements: &[Measured], value: impl Fn(&Measured) -> f64) -> Vec<Series> {
     let mut series = Vec::new();
     for (hue, (name, of)) in settings(measurements).into_iter().enumerate() {
         for (tick, stroke) in [("first", Stroke::Dashed), ("warm", Stroke::Solid)] {
@@ -102,7 +70,7 @@ fn series(measurements: &[Measurement], value: impl Fn(&Measurement) -> f64) -> 
 }
 
 /// The least times that the calls of ticks can take, where calls take time.
-fn floors(measurements: &[Measurement]) -> Vec<Series> {
+fn floors(measurements: &[Measured]) -> Vec<Series> {
     let mut series = Vec::new();
     for (hue, (name, of)) in settings(measurements).into_iter().enumerate() {
         for tick in ["first", "warm"] {
@@ -116,7 +84,7 @@ fn floors(measurements: &[Measurement]) -> Vec<Series> {
     series
 }
 
-fn points<'a>(measurements: impl Iterator<Item = &'a Measurement>, value: impl Fn(&Measurement) -> f64) -> Vec<Point> {
+fn points<'a>(measurements: impl Iterator<Item = &'a Measured>, value: impl Fn(&Measured) -> f64) -> Vec<Point> {
     measurements.map(|tick| Point { accounts: tick.accounts, value: value(tick), stopped: None }).collect()
 }
 
@@ -124,25 +92,25 @@ fn points<'a>(measurements: impl Iterator<Item = &'a Measurement>, value: impl F
 mod tests {
     use super::*;
 
-    fn measurement(accounts: u32, latency_ms: u64, tick: &'static str) -> Measurement {
+    fn measurement(accounts: u32, latency_ms: u64, tick: &'static str) -> Measured {
         let calls = accounts as usize * 4 + 1;
         let floor_seconds = calls as f64 * latency_ms as f64 / 128e3;
-        Measurement {
+        Measured {
             accounts,
             latency_ms,
             tick,
-            journal: false,
             seconds: floor_seconds + 0.1,
             floor_seconds,
-            calls,
+            calls: [("ListStagingAccounts".to_owned(), calls)].into(),
             peak_memory_bytes: 50 << 20,
             summary_bytes: 1_300,
+            ..Measured::default()
         }
     }
 
     #[test]
     fn each_latency_and_tick_is_a_line_and_has_its_floor() {
-        let measured: Vec<Measurement> = [(1_000, 80), (10, 80), (10, 0), (1_000, 0)]
+        let measured: Vec<Measured> = [(1_000, 80), (10, 80), (10, 0), (1_000, 0)]
             .into_iter()
             .flat_map(|(accounts, latency)| ["first", "warm"].map(|tick| measurement(accounts, latency, tick)))
             .collect();

@@ -29,7 +29,7 @@ pub struct Size {
 }
 
 /// One tick.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Measured {
     pub accounts: u32,
@@ -62,6 +62,11 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// How many calls there were.
+    pub fn all_calls(&self) -> usize {
+        self.calls.values().sum()
+    }
+
     /// How many items were written.
     pub fn writes(&self) -> usize {
         self.calls.get("UpdateItem").copied().unwrap_or_default()

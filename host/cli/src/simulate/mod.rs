@@ -1,7 +1,7 @@
 //! `staging-sync simulate`: ticks of any size in simulated time, with the real scheduler and the real policy.
 //!
 //! AWS's answers, its quotas and the processor are simulated. The clock jumps to the next event, so an hour takes only
-//! as long as its computation. The same input always produces the same result.
+//! as long as its computation. The same command always produces the same result.
 
 mod plot;
 mod print;

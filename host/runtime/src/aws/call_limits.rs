@@ -126,6 +126,11 @@ impl CallLimits {
         Self { most, services: Mutex::default(), accounts: Mutex::default() }
     }
 
+    /// How many calls there may be at once.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// The limits of calls to a service, in a region unless it's the host's own, as an account unless it's the host's.
     pub fn of(&self, service: &'static str, region: Option<&str>, account: Option<&str>) -> CallLimit {
         let shared = || Shared { limit: ConcurrencyLimit::new(self.most), recent: Recent::default() };

@@ -29,7 +29,6 @@ use super::current_call::CurrentCall;
 pub struct LimitedHttpClient {
     inner: SharedHttpClient,
     places: Arc<Semaphore>,
-    at_once: usize,
     limits: Arc<CallLimits>,
 }
 
@@ -37,12 +36,7 @@ impl LimitedHttpClient {
     /// Limits a client to this number of concurrent requests.
     pub fn new(inner: SharedHttpClient, places: usize) -> Self {
         let limits = Arc::new(CallLimits::new(places));
-        Self { inner, places: Arc::new(Semaphore::new(places)), at_once: places, limits }
-    }
-
-    /// How many requests there may be at once.
-    pub fn at_once(&self) -> usize {
-        self.at_once
+        Self { inner, places: Arc::new(Semaphore::new(places)), limits }
     }
 
     /// The limits of each kind of calls: at first each as many as there may be in all.
@@ -111,10 +105,10 @@ impl Intercept for Feedback {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        CurrentCall::with(|call| call.attempts(false));
-        let Some(response) = context.response() else { return Ok(()) }; // it didn't get there
-        let throttled = is_throttled(response);
         CurrentCall::with(|call| {
+            call.attempts(false);
+            let Some(response) = context.response() else { return }; // it didn't get there
+            let throttled = is_throttled(response);
             if let Some((calls_at_once, account)) = call.limit.on_response(throttled) {
                 let (service, region) = (self.service, self.region.as_deref());
                 tracing::warn!(

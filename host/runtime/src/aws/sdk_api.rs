@@ -296,7 +296,7 @@ impl AwsApi for SdkApi {
     }
 
     fn has_room(&self) -> bool {
-        self.attempts.number() < self.http.at_once()
+        self.attempts.number() < self.http.limits().most()
     }
 }
 

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
+use crate::threads::lambda_memory;
+
 /// The unit of the budget: a page of a linear memory, in bytes.
 const PAGE: usize = 64 << 10;
 
@@ -181,8 +183,7 @@ pub fn memory_size(component: usize, instance: usize) -> usize {
 
 /// The memory that this process may have, in bytes: Lambda's, the container's or the machine's.
 fn of_process() -> usize {
-    let lambda = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok();
-    if let Some(megabytes) = lambda.and_then(|text| text.trim().parse::<usize>().ok()).filter(|size| *size > 0) {
+    if let Some(megabytes) = lambda_memory() {
         return megabytes.saturating_mul(1 << 20);
     }
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<usize>().ok();

@@ -329,7 +329,7 @@ impl Run {
                 }
                 Err(error) => return decided(outcome::unwritten(&error), by, decision(decided_scope)),
             };
-            let target = match Target::read(&item) {
+            let target = match Target::of(item) {
                 Ok(target) => target,
                 Err(bad) => return decided(outcome::failed(format_args!("item: {}", bad.problem)), by, None),
             };

@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use staging_sync_runtime::aws::Segment;
 use staging_sync_runtime::policy::Policy;
+use staging_sync_runtime::threads::MB_PER_PROCESSOR;
 use staging_sync_runtime::{Config, Error, Event, Runtime, Tick};
 use tokio::time::Instant;
 
@@ -17,8 +18,6 @@ use super::quota::{Rate, Rates};
 /// The processor time of a call, the policy's share included, in microseconds of a whole vCPU: what `staging-sync bench`
 /// measures of a call over TLS, release build, in round numbers.
 const PER_CALL_US: u64 = 120;
-/// A Lambda has a vCPU for so many MB.
-const MB_PER_VCPU: f64 = 1_769.0;
 /// What a GB-second and an invocation cost, in dollars (x86_64, us-east-1).
 const GB_SECOND: f64 = 0.000_016_666_7;
 const INVOCATION: f64 = 0.000_000_2;
@@ -193,7 +192,7 @@ pub async fn simulate(scenario: &Scenario, shape: Shape, policy: &Policy) -> Res
         rates: Rates::with(&scenario.throttle),
         state: Default::default(),
     });
-    let per_call = Duration::from_micros(PER_CALL_US).mul_f64(MB_PER_VCPU / f64::from(shape.memory_mb));
+    let per_call = Duration::from_micros(PER_CALL_US).mul_f64(MB_PER_PROCESSOR / f64::from(shape.memory_mb));
     let mut hosts = Vec::new();
     for segment in 0..shape.segments {
         let host = Host::new(&cloud, config.max_concurrency, per_call, u64::from(segment));
