@@ -3,14 +3,18 @@
 //! One client serves all accounts, because making one for each call costs more than the rest of the SDK's work. What differs
 //! from call to call reaches the hooks by the task: the SDK resolves credentials and sends requests in the task of the call.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::call_limits::CallLimit;
+use super::{Call, Request};
 
 tokio::task_local! {
     static CURRENT: CurrentCall;
@@ -21,9 +25,19 @@ pub(super) struct CurrentCall {
     /// What it waits for, and what learns from its answers.
     pub(super) limit: CallLimit,
     /// The session's credentials, where it isn't the host's own call.
-    credentials: Option<Credentials>,
+    pub(super) credentials: Option<Credentials>,
+    /// How long a page it asks for, if it's the first one of staging accounts.
+    pub(super) first_page: Option<i32>,
     attempts: Attempts,
     attempts_itself: AtomicBool,
+    received: Mutex<Option<Received>>,
+}
+
+/// An answer that is there before the SDK asks, as that to its first attempt.
+pub(super) struct Received {
+    pub(super) answer: Result<HttpResponse, ConnectorError>,
+    /// What the answer came by.
+    pub(super) connection: CaptureSmithyConnection,
 }
 
 /// How many attempts of calls are being made: those that wait for a permit count, those that wait to be made again don't.
@@ -38,8 +52,38 @@ impl Attempts {
 
 impl CurrentCall {
     /// A call whose attempts are counted here.
-    pub(super) fn new(limit: CallLimit, credentials: Option<Credentials>, attempts: &Attempts) -> Self {
-        Self { limit, credentials, attempts: attempts.clone(), attempts_itself: AtomicBool::new(false) }
+    pub(super) fn new(call: &Call, limit: CallLimit, credentials: Option<Credentials>, attempts: &Attempts) -> Self {
+        let first_page = match &call.request {
+            Request::ListStagingAccounts { max_results, next_token: None } => Some(*max_results),
+            _ => None,
+        };
+        Self {
+            limit,
+            credentials,
+            first_page,
+            attempts: attempts.clone(),
+            attempts_itself: AtomicBool::new(false),
+            received: Mutex::default(),
+        }
+    }
+
+    /// Keeps an answer for the SDK.
+    pub(super) fn receive(&self, received: Received) {
+        *self.received() = Some(received);
+    }
+
+    /// What the SDK's next attempt is answered, if that's known.
+    pub(super) fn take_received(&self) -> Option<Received> {
+        self.received().take()
+    }
+
+    /// Whether the SDK's next attempt is answered already.
+    pub(super) fn has_received(&self) -> bool {
+        self.received().is_some()
+    }
+
+    fn received(&self) -> MutexGuard<'_, Option<Received>> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An attempt begins or has ended.

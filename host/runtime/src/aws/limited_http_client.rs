@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -60,6 +61,12 @@ struct BoundedConnector {
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if let Some(received) = CurrentCall::with(CurrentCall::take_received).flatten() {
+            if let Some(capture) = request.extension::<CaptureSmithyConnection>() {
+                capture.set_connection_retriever(move || received.connection.get());
+            }
+            return HttpConnectorFuture::ready(received.answer);
+        }
         let (inner, places) = (self.inner.clone(), Arc::clone(&self.places));
         let limit = CurrentCall::with(|call| call.limit.clone());
         HttpConnectorFuture::new(async move {

@@ -12,6 +12,7 @@ mod calls;
 mod concurrency_limit;
 mod current_call;
 pub mod diagnosis;
+mod direct_call;
 pub mod discovery;
 pub(crate) mod environment;
 mod json;

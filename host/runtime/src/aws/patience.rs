@@ -6,6 +6,10 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 
+/// A region that keeps failing uses this up (5 a retry, 10 after a time-out; a success gives back): then its
+/// calls fail at once, for all accounts. The SDK's default, enough for 100 retries.
+pub(super) const RETRY_TOKENS: usize = 500;
+
 /// The timeouts of AWS calls. They are short because a tick runs every five minutes: the next tick repeats what fails
 /// in this one.
 #[derive(Debug, Clone, Copy)]

@@ -18,10 +18,11 @@ use serde_json::{Map, Value, json};
 
 use super::call_limits::CallLimit;
 use super::current_call::{Attempts, CurrentCall, OfCurrentCall};
+use super::direct_call::{Account, DirectCalls, Learn, Page};
 use super::json::{item_from_json, item_to_json};
 use super::limited_http_client::{Feedback, LimitedHttpClient, ThrottlingIsPaced};
 use super::pacing::paced;
-use super::patience::stalled_streams;
+use super::patience::{RETRY_TOKENS, stalled_streams};
 use super::sdk_error::convert;
 use super::{AwsApi, AwsError, Call, Principal, Request};
 use super::{environment, transport};
@@ -29,10 +30,6 @@ use crate::account::{AccountId, ExternalId, Role, Session};
 use crate::error::Error;
 
 pub use super::patience::Patience;
-
-/// A region that keeps failing uses this up (5 a retry, 10 after a time-out; a success gives back): then its
-/// calls fail at once, for all accounts. The SDK's default, enough for 100 retries.
-const RETRY_TOKENS: usize = 500;
 
 /// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
 pub struct SdkApi {
@@ -44,10 +41,16 @@ pub struct SdkApi {
     http: LimitedHttpClient,
     /// What the clients of DRS are made from, but for the region.
     drs: drs::Config,
-    /// One client of DRS a region: its calls share connections and a budget of retries.
-    regions: Mutex<HashMap<String, drs::Client>>,
+    regions: Mutex<HashMap<String, DrsRegion>>,
     credentials: Mutex<HashMap<Session, Credentials>>,
     attempts: Attempts,
+}
+
+/// DRS in a region: its calls share connections and a budget of retries.
+#[derive(Clone)]
+struct DrsRegion {
+    client: drs::Client,
+    direct: Arc<DirectCalls>,
 }
 
 /// The endpoint of AWS, for callers that don't take it from the environment.
@@ -182,17 +185,19 @@ impl SdkApi {
     }
 
     /// DRS in a region.
-    fn drs(&self, call: &Call) -> Result<drs::Client, AwsError> {
+    fn drs(&self, call: &Call) -> Result<DrsRegion, AwsError> {
         let region = call.region.as_ref().ok_or_else(|| not_sent("DRS is asked in a region"))?;
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = regions.get(region) {
-            return Ok(client.clone());
+        if let Some(known) = regions.get(region) {
+            return Ok(known.clone());
         }
+        let direct = Arc::new(DirectCalls::default());
         let config = self.drs.to_builder().region(Region::new(region.clone())).retry_partition(retries("drs"));
         let config = config.interceptor(Feedback { service: "drs", region: Some(region.clone()) });
-        let client = drs::Client::from_conf(config.build());
-        regions.insert(region.clone(), client.clone());
-        Ok(client)
+        let config = config.interceptor(Learn(Arc::clone(&direct)));
+        let drs = DrsRegion { client: drs::Client::from_conf(config.build()), direct };
+        regions.insert(region.clone(), drs.clone());
+        Ok(drs)
     }
 
     /// The credentials that sign a call, where they aren't the host's own.
@@ -256,9 +261,12 @@ impl SdkApi {
                 self.assume_role(&call.request, Session { role, policy: Arc::clone(policy) }).await
             }
             Request::ListStagingAccounts { max_results, next_token } => {
-                let list = self.drs(call)?.list_staging_accounts().max_results(*max_results);
-                let page = list.set_next_token(next_token.clone()).send().await.map_err(convert)?;
-                let entry = |account: drs::types::Account| {
+                let drs = self.drs(call)?;
+                let page = match drs.direct.first_page().await {
+                    Some(page) => page,
+                    None => drs.list_staging_accounts(*max_results, next_token.clone()).await?,
+                };
+                let entry = |account: Account| {
                     let id = account.account_id.map(|id| ("accountID".to_owned(), Value::String(id)));
                     Value::Object(id.into_iter().collect())
                 };
@@ -266,12 +274,26 @@ impl SdkApi {
                 Ok(drs_page("accounts", accounts, page.next_token.as_deref()))
             }
             Request::DescribeSourceServers { max_results, next_token } => {
-                let describe = self.drs(call)?.describe_source_servers().max_results(*max_results);
+                let describe = self.drs(call)?.client.describe_source_servers().max_results(*max_results);
                 let page = describe.set_next_token(next_token.clone()).send().await.map_err(convert)?;
                 let items = page.items.as_ref().map(|list| list.iter().map(source_server).collect::<Vec<_>>());
                 Ok(drs_page("items", items, page.next_token()))
             }
         }
+    }
+}
+
+impl DrsRegion {
+    /// Asks for a page by the SDK.
+    async fn list_staging_accounts(&self, max_results: i32, next_token: Option<String>) -> Result<Page, AwsError> {
+        let first_attempt_failed = CurrentCall::with(CurrentCall::has_received) == Some(true);
+        let list = self.client.list_staging_accounts().max_results(max_results).set_next_token(next_token);
+        let answer = list.send().await;
+        self.direct.sdk_answered(answer.is_ok() && !first_attempt_failed);
+        let page = answer.map_err(convert)?;
+        let account = |account: drs::types::Account| Account { account_id: account.account_id };
+        let accounts = page.accounts.map(|list| list.into_iter().map(account).collect());
+        Ok(Page { accounts, next_token: page.next_token })
     }
 }
 
@@ -289,7 +311,7 @@ impl AwsApi for SdkApi {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Value, AwsError>> {
         Box::pin(async move {
             let (limit, credentials) = (self.limit(call), self.credentials(call)?);
-            let current = || CurrentCall::new(limit.clone(), credentials.clone(), &self.attempts);
+            let current = || CurrentCall::new(call, limit.clone(), credentials.clone(), &self.attempts);
             let call_again = || current().scope(self.make(call));
             paced(&self.patience, &limit, call_again).await
         })
@@ -347,3 +369,6 @@ fn source_server(server: &drs::types::SourceServer) -> Value {
     }
     Value::Object(answer)
 }
+
+#[cfg(test)]
+mod tests;
