@@ -79,7 +79,9 @@ impl HttpConnector for Service {
         if let Some(capture) = request.extension::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || {
                 let given_up = Arc::clone(&given_up);
-                let give_up = move || drop(given_up.fetch_add(1, Ordering::Relaxed));
+                let give_up = move || {
+                    given_up.fetch_add(1, Ordering::Relaxed);
+                };
                 Some(ConnectionMetadata::builder().proxied(false).poison_fn(give_up).build())
             });
         }
