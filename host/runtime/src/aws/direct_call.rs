@@ -1,4 +1,4 @@
-//! `ListStagingAccounts` without the SDK's orchestration, which costs several times what the call does.
+//! `ListStagingAccounts` without the SDK's orchestration, which was half of what such a call cost.
 //!
 //! Only the first attempt for the first page is made here: the request that the SDK once made in the region, signed for
 //! another session, by the SDK's own connector. An answer that isn't plainly a page goes to the SDK as the answer to its own
