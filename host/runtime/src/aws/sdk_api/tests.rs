@@ -103,6 +103,8 @@ const ASSUMED: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc
     <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
     </AssumeRoleResult></AssumeRoleResponse>";
 
+const PAGE_SIZE: i32 = 50;
+
 const PAGE: &str = r#"{"accounts":[{"accountID":"111122223333"}]}"#;
 
 /// A host's AWS clients, and the service that they ask.
@@ -137,9 +139,18 @@ impl Host {
 
     /// One whose calls for a first page are direct.
     async fn with_direct_calls() -> Self {
+        Self::learned(PAGE_SIZE).await
+    }
+
+    /// One whose calls go by the SDK: the request that it learned was for another size of page.
+    async fn by_the_sdk() -> Self {
+        Self::learned(PAGE_SIZE + 1).await
+    }
+
+    async fn learned(max_results: i32) -> Self {
         let host = Self::new().await;
         host.answer([Http(200, PAGE.into())]);
-        host.list(None).await.expect("a page");
+        host.list_so_many(max_results, None).await.expect("a page");
         host.service.requests.lock().expect("requests").clear();
         host
     }
@@ -149,7 +160,11 @@ impl Host {
     }
 
     async fn list(&self, next_token: Option<&str>) -> Result<Value, AwsError> {
-        let request = Request::ListStagingAccounts { max_results: 50, next_token: next_token.map(str::to_owned) };
+        self.list_so_many(PAGE_SIZE, next_token).await
+    }
+
+    async fn list_so_many(&self, max_results: i32, next_token: Option<&str>) -> Result<Value, AwsError> {
+        let request = Request::ListStagingAccounts { max_results, next_token: next_token.map(str::to_owned) };
         let principal = Principal::Role(Arc::new(role()));
         self.api.call(&Call { region: Some("eu-west-1".into()), principal, request }).await
     }
@@ -161,7 +176,7 @@ impl Host {
         for _ in 0..calls {
             writeln!(outcome, "{:?}", self.list(None).await).expect("text");
         }
-        let requests = std::mem::take(&mut *self.service.requests.lock().expect("requests")).len();
+        let requests = self.service.requests.lock().expect("requests").drain(..).count();
         let given_up = self.service.given_up.swap(0, Ordering::Relaxed);
         format!("{outcome}{requests} requests, {given_up} connections given up, room: {}", self.api.has_room())
     }
@@ -236,7 +251,7 @@ async fn what_isnt_a_page_ends_as_by_the_sdk() {
         vec![Breaks("")],
     ];
     for answers in answers {
-        let (sdk, direct) = (Host::new().await, Host::with_direct_calls().await);
+        let (sdk, direct) = (Host::by_the_sdk().await, Host::with_direct_calls().await);
         let expected = sdk.outcome(1, answers.clone()).await;
         assert_eq!(direct.outcome(1, answers.clone()).await, expected, "{answers:?}");
         // And after it: the same as long as the SDK has all calls, and when it hasn't.
@@ -248,7 +263,7 @@ async fn what_isnt_a_page_ends_as_by_the_sdk() {
 
 #[tokio::test(start_paused = true)]
 async fn retries_use_up_and_give_back_the_budget_of_the_region_as_by_the_sdk() {
-    let (sdk, direct) = (Host::new().await, Host::with_direct_calls().await);
+    let (sdk, direct) = (Host::by_the_sdk().await, Host::with_direct_calls().await);
     let steps = [(60, TimesOut), (100, Http(200, PAGE.into())), (20, TimesOut), (600, Http(200, PAGE.into()))];
     let again = [(8, Refuses), (250, Http(200, PAGE.into())), (60, Http(503, String::new()))];
     for (calls, answer) in steps.into_iter().chain(again) {
@@ -316,7 +331,7 @@ proptest! {
     fn a_page_says_what_it_says_to_the_sdk(body in bodies()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
         let (expected, outcome) = runtime.block_on(async {
-            let (sdk, direct) = (Host::new().await, Host::with_direct_calls().await);
+            let (sdk, direct) = (Host::by_the_sdk().await, Host::with_direct_calls().await);
             let answer = Http(200, body.clone());
             (sdk.outcome(1, [answer.clone()]).await, direct.outcome(1, [answer]).await)
         });
