@@ -80,29 +80,27 @@ impl DirectCalls {
         if self.tokens_used.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        let mut request = learned.signed(&credentials, SystemTime::now())?;
+        let mut request = learned.signed(credentials, SystemTime::now())?;
         let connection = CaptureSmithyConnection::new();
         request.add_extension(connection.clone());
         CurrentCall::with(|call| call.attempts(true));
-        let answer = learned.connector.call(request).await;
-        let answer = match answer {
-            Ok(answer) if answer.status().as_u16() == 200 => match page(answer).await {
-                Ok(page) => {
-                    CurrentCall::with(|call| {
-                        call.attempts(false);
-                        call.limit.on_response(false);
-                    });
-                    return Some(page);
-                }
-                Err(answer) => Ok(answer),
-            },
-            other => other,
+        let page = match learned.connector.call(request).await {
+            Ok(answer) if answer.status().as_u16() == 200 => page(answer).await.map_err(Ok),
+            other => Err(other),
         };
         CurrentCall::with(|call| {
             call.attempts(false);
-            call.receive(Received { answer, connection });
-        });
-        None
+            match page {
+                Ok(page) => {
+                    call.limit.on_response(false);
+                    Some(page)
+                }
+                Err(answer) => {
+                    call.receive(Received { answer, connection });
+                    None
+                }
+            }
+        })?
     }
 
     /// Learns how a call by the SDK ended: whether all its attempts went well.
@@ -127,9 +125,9 @@ impl Learned {
     }
 
     /// The request, signed by a session.
-    fn signed(&self, credentials: &Credentials, time: SystemTime) -> Option<HttpRequest> {
+    fn signed(&self, credentials: Credentials, time: SystemTime) -> Option<HttpRequest> {
         let mut request = self.request.try_clone()?;
-        let identity = credentials.clone().into();
+        let identity = credentials.into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)

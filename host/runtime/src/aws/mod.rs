@@ -1,7 +1,7 @@
 //! The one way to AWS: every call, the host's own included, is a value that goes through `AwsApi::call`.
 //!
-//! `sdk_api` makes the calls, with the settings of `environment`; most of them by `direct_call`. Above it are the operations as the
-//! rest of the host knows them: `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and
+//! `sdk_api` makes the calls, with the settings of `environment`; most of them by `direct_call`. Above it are the operations
+//! as the rest of the host knows them: `table` (DynamoDB), `roles` (STS) and `discovery` (DRS), which own pagination and
 //! what answers mean; `access` is what they need of IAM, and `calls` counts them. `diagnosis` asks what no tick does.
 //! Secrets stay below it: an answer never holds credentials, and a call names its role.
 

@@ -16,7 +16,7 @@ use super::cloud::{Cloud, Host, Reached, SERVICES, begin};
 use super::quota::{Rate, Rates};
 
 /// The processor time of a call, the policy's share included, in microseconds of a whole vCPU: what `staging-sync bench`
-/// measures of a call over TLS, release build, in round numbers.
+/// measures of a call of a first tick over TLS, release build, in round numbers. A call of a warm tick costs less.
 const PER_CALL_US: u64 = 120;
 /// What a GB-second and an invocation cost, in dollars (x86_64, us-east-1).
 const GB_SECOND: f64 = 0.000_016_666_7;
