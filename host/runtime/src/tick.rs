@@ -2,6 +2,7 @@
 
 mod account;
 mod account_gate;
+mod account_item;
 mod account_stream;
 mod decider;
 mod journaling;

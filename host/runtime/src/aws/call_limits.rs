@@ -14,13 +14,25 @@ use super::concurrency_limit::{ConcurrencyLimit, Permit};
 /// So many of the last answers tell what is throttled.
 const RECENT: usize = 32;
 
+/// So many accounts may be known before those are forgotten that there's nothing to know about: more than calls are under
+/// way at once.
+const ACCOUNTS: usize = 1024;
+
 /// All limits of one host.
 #[derive(Debug)]
 pub struct CallLimits {
     most: usize,
     /// By service, then by region.
     services: Mutex<HashMap<&'static str, Named<Shared>>>,
-    accounts: Mutex<Named<Own>>,
+    accounts: Mutex<Accounts>,
+}
+
+/// The limits of accounts that calls are under way for, or that were throttled.
+#[derive(Debug)]
+struct Accounts {
+    known: Named<Own>,
+    /// How many there may be before some are forgotten.
+    most: usize,
 }
 
 /// What is known by a name.
@@ -95,6 +107,11 @@ struct ThrottledAnswers {
 }
 
 impl RecentlyThrottled {
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).throttled.is_empty()
+    }
+
     /// Adds an answer that wasn't throttled.
     fn count(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).answers += 1;
@@ -123,7 +140,8 @@ pub struct CallLimit {
 impl CallLimits {
     /// Limits that start at this number of concurrent calls.
     pub fn new(most: usize) -> Self {
-        Self { most, services: Mutex::default(), accounts: Mutex::default() }
+        let accounts = Accounts { known: HashMap::new(), most: ACCOUNTS };
+        Self { most, services: Mutex::default(), accounts: Mutex::new(accounts) }
     }
 
     /// How many calls there may be at once.
@@ -140,8 +158,25 @@ impl CallLimits {
         let (region, shared) = named(services.entry(service).or_default(), region.unwrap_or_default(), shared);
         drop(services);
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = account.map(|account| named(&mut accounts, account, own));
+        let account = account.map(|account| named(&mut accounts.known, account, own));
+        accounts.forget();
         CallLimit { region, shared, account }
+    }
+}
+
+impl Accounts {
+    /// Forgets those that there's nothing to know about, where there are many: so memory doesn't grow with the fleet.
+    fn forget(&mut self) {
+        if self.known.len() > self.most {
+            self.known.retain(|_, own| Arc::strong_count(own) > 1 || !own.is_as_new());
+            self.most = ACCOUNTS.max(2 * self.known.len());
+        }
+    }
+}
+
+impl Own {
+    fn is_as_new(&self) -> bool {
+        self.throttled.is_empty() && !self.told.load(Ordering::Relaxed) && self.limit.is_as_new()
     }
 }
 

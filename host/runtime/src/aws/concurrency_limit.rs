@@ -108,6 +108,13 @@ impl ConcurrencyLimit {
         self.state().only_throttled_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// Whether a new limit would be like this one: no call is under way, and none was throttled that still counts.
+    pub fn is_as_new(&self) -> bool {
+        let mut state = self.state();
+        let idle = state.under_way == 0 && state.surplus == 0 && state.known == 0;
+        idle && state.limit >= state.most && state.only_throttled_since.is_none() && state.rate.is_unlimited()
+    }
+
     /// How many calls may be under way.
     #[cfg(test)]
     pub fn limit(&self) -> usize {

@@ -96,8 +96,8 @@ impl CurrentCall {
     }
 
     /// Does the work of this call.
-    pub(super) async fn scope<T>(self, work: impl Future<Output = T>) -> T {
-        CURRENT.scope(self, work).await
+    pub(super) fn scope<T>(self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        CURRENT.scope(self, work)
     }
 
     /// Looks at the call of the task, if it makes one.

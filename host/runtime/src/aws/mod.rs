@@ -14,6 +14,7 @@ mod current_call;
 pub mod diagnosis;
 mod direct_call;
 pub mod discovery;
+mod drs_region;
 pub(crate) mod environment;
 mod json;
 mod keychain;

@@ -54,6 +54,11 @@ impl RateLimit {
         turn
     }
 
+    /// Whether there's no limit, and nothing of the last second to tell of one.
+    pub(super) fn is_unlimited(&mut self) -> bool {
+        self.per_second.is_none() && self.throttled.per_second(Instant::now()) == 0.0
+    }
+
     /// Learns from an answer.
     pub(super) fn on_response(&mut self, throttled: bool) {
         let now = Instant::now();

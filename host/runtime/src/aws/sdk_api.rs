@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::call_limits::CallLimit;
 use super::current_call::{Attempts, CurrentCall, OfCurrentCall};
-use super::direct_call::{Account, DirectCalls, Learn, Page};
+use super::drs_region::DrsRegion;
 use super::json::{item_from_json, item_to_json};
 use super::limited_http_client::{Feedback, LimitedHttpClient, ThrottlingIsPaced};
 use super::pacing::paced;
@@ -30,6 +30,10 @@ use crate::account::{AccountId, ExternalId, Role, Session};
 use crate::error::Error;
 
 pub use super::patience::Patience;
+
+/// The most items of a page of a scan: DynamoDB would put up to 1 MB into one, of which two are in memory at once, as
+/// JSON of many times that.
+pub const PAGE_ITEMS: i32 = 256;
 
 /// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
 pub struct SdkApi {
@@ -44,13 +48,6 @@ pub struct SdkApi {
     regions: Mutex<HashMap<String, DrsRegion>>,
     credentials: Mutex<HashMap<Session, Credentials>>,
     attempts: Attempts,
-}
-
-/// DRS in a region: its calls share connections and a budget of retries.
-#[derive(Clone)]
-struct DrsRegion {
-    client: drs::Client,
-    direct: Arc<DirectCalls>,
 }
 
 /// The endpoint of AWS, for callers that don't take it from the environment.
@@ -135,6 +132,7 @@ impl SdkApi {
             .scan()
             .table_name(table_name)
             .consistent_read(consistent_read)
+            .limit(PAGE_ITEMS)
             .set_exclusive_start_key(start.map(item_from_json).transpose()?);
         if let Some((segment, total)) = segment {
             scan = scan.segment(segment as i32).total_segments(total as i32);
@@ -191,11 +189,9 @@ impl SdkApi {
         if let Some(known) = regions.get(region) {
             return Ok(known.clone());
         }
-        let direct = Arc::new(DirectCalls::default());
         let config = self.drs.to_builder().region(Region::new(region.clone())).retry_partition(retries("drs"));
         let config = config.interceptor(Feedback { service: "drs", region: Some(region.clone()) });
-        let config = config.interceptor(Learn(Arc::clone(&direct)));
-        let drs = DrsRegion { client: drs::Client::from_conf(config.build()), direct };
+        let drs = DrsRegion::new(config);
         regions.insert(region.clone(), drs.clone());
         Ok(drs)
     }
@@ -225,6 +221,17 @@ impl SdkApi {
     }
 
     async fn make(&self, call: &Call) -> Result<Value, AwsError> {
+        if let Request::ListStagingAccounts { .. } = call.request {
+            let drs = self.drs(call)?;
+            if let Some(answer) = drs.list_directly().await {
+                return Ok(answer);
+            }
+        }
+        // Boxed: the SDK's futures are many times what most calls need, and there is one for each call that waits.
+        Box::pin(self.make_by_sdk(call)).await
+    }
+
+    async fn make_by_sdk(&self, call: &Call) -> Result<Value, AwsError> {
         match &call.request {
             Request::Scan { table_name, consistent_read, exclusive_start_key, segment, total_segments } => {
                 let segment = segment.zip(*total_segments);
@@ -261,39 +268,12 @@ impl SdkApi {
                 self.assume_role(&call.request, Session { role, policy: Arc::clone(policy) }).await
             }
             Request::ListStagingAccounts { max_results, next_token } => {
-                let drs = self.drs(call)?;
-                let page = match drs.direct.first_page().await {
-                    Some(page) => page,
-                    None => drs.list_staging_accounts(*max_results, next_token.clone()).await?,
-                };
-                let entry = |account: Account| {
-                    let id = account.account_id.map(|id| ("accountID".to_owned(), Value::String(id)));
-                    Value::Object(id.into_iter().collect())
-                };
-                let accounts = page.accounts.map(|list| list.into_iter().map(entry).collect());
-                Ok(drs_page("accounts", accounts, page.next_token.as_deref()))
+                self.drs(call)?.list_staging_accounts(*max_results, next_token.clone()).await
             }
             Request::DescribeSourceServers { max_results, next_token } => {
-                let describe = self.drs(call)?.client.describe_source_servers().max_results(*max_results);
-                let page = describe.set_next_token(next_token.clone()).send().await.map_err(convert)?;
-                let items = page.items.as_ref().map(|list| list.iter().map(source_server).collect::<Vec<_>>());
-                Ok(drs_page("items", items, page.next_token()))
+                self.drs(call)?.describe_source_servers(*max_results, next_token.clone()).await
             }
         }
-    }
-}
-
-impl DrsRegion {
-    /// Asks for a page by the SDK.
-    async fn list_staging_accounts(&self, max_results: i32, next_token: Option<String>) -> Result<Page, AwsError> {
-        let first_attempt_failed = CurrentCall::with(CurrentCall::has_received) == Some(true);
-        let list = self.client.list_staging_accounts().max_results(max_results).set_next_token(next_token);
-        let answer = list.send().await;
-        self.direct.sdk_answered(answer.is_ok() && !first_attempt_failed);
-        let page = answer.map_err(convert)?;
-        let account = |account: drs::types::Account| Account { account_id: account.account_id };
-        let accounts = page.accounts.map(|list| list.into_iter().map(account).collect());
-        Ok(Page { accounts, next_token: page.next_token })
     }
 }
 
@@ -328,46 +308,6 @@ fn without(mut error: AwsError, external_id: Option<&ExternalId>) -> AwsError {
         error.message = error.message.replace(external_id.reveal(), "(the external id)");
     }
     error
-}
-
-/// A page of a DRS listing; a list that wasn't in the answer isn't in this one.
-fn drs_page(list: &str, entries: Option<Vec<Value>>, next_token: Option<&str>) -> Value {
-    let mut page = Map::new();
-    if let Some(entries) = entries {
-        page.insert(list.into(), Value::Array(entries));
-    }
-    if let Some(token) = next_token {
-        page.insert("nextToken".into(), token.into());
-    }
-    Value::Object(page)
-}
-
-/// What is of use of a source server, as the API reference names it.
-fn source_server(server: &drs::types::SourceServer) -> Value {
-    let mut answer = Map::new();
-    let mut put = |name: &str, value: Option<&str>| {
-        value.and_then(|text| answer.insert(name.into(), text.into()));
-    };
-    put("sourceServerID", server.source_server_id());
-    put("arn", server.arn());
-    let hostname = server
-        .source_properties()
-        .and_then(|properties| properties.identification_hints())
-        .and_then(|hints| hints.hostname());
-    if let Some(hostname) = hostname {
-        answer.insert("sourceProperties".into(), json!({"identificationHints": {"hostname": hostname}}));
-    }
-    if let Some(area) = server.staging_area() {
-        let mut staging = Map::new();
-        if let Some(id) = area.staging_account_id() {
-            staging.insert("stagingAccountID".into(), id.into());
-        }
-        if let Some(status) = area.status() {
-            staging.insert("status".into(), status.as_str().into());
-        }
-        answer.insert("stagingArea".into(), Value::Object(staging));
-    }
-    Value::Object(answer)
 }
 
 #[cfg(test)]

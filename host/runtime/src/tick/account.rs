@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
+use super::account_item::Account;
 use super::decider::Decider;
 use super::rollout::Rollout;
 use super::shadow::Decisions;
 use super::{Runtime, Times};
-use crate::account::{AccountId, Item};
+use crate::account::AccountId;
 use crate::aws::{AwsError, Landed, Write, pacing};
 use crate::bindings::types::{self, AccountOutcome, Outcome};
 use crate::capability::Scope;
@@ -30,19 +30,6 @@ pub const DEFERRED: &str = "Deferred - out of time";
 
 /// The reason of items that belong to others.
 const NOT_AN_ACCOUNT: &str = "Not an account";
-
-/// An account of the tick: its key, and its item unless the event named one that there isn't.
-pub(super) struct Account {
-    pub(super) key: String,
-    pub(super) item: Option<Item>,
-}
-
-impl Account {
-    pub(super) fn of(item: Item) -> Self {
-        let key = item.get("accountId").and_then(|id| id.get("S")).and_then(Value::as_str).unwrap_or_default();
-        Self { key: key.to_owned(), item: Some(item) }
-    }
-}
 
 /// What became of an account, and who decided it.
 pub(super) struct Decided {
@@ -207,6 +194,7 @@ impl Run {
         if !is_account_key(&key) {
             return Ok((None, outcome::skipped(NOT_AN_ACCOUNT), by));
         }
+        let item = item.unpacked();
         let for_journal = self.journal.as_ref().map(|journal| (journal, item.clone()));
         let target = match Target::of(item) {
             Ok(target) => target,
@@ -227,7 +215,7 @@ impl Run {
         if Instant::now() >= self.times.stop {
             return Ok((name, outcome::skipped(DEFERRED), by));
         }
-        let by = self.decider(&target.id).await;
+        let by = Box::pin(self.decider(&target.id)).await; // it may have to fetch one
         let (regions, now) = (Arc::clone(&self.runtime.regions), Arc::clone(&self.now));
         let vetoes = self.journal.as_ref().map(|journal| journal.vetoes(&target.id)).unwrap_or_default();
         let scope =
@@ -266,7 +254,7 @@ impl Run {
                     return Err(Box::new((given_back, by)));
                 }
                 (said, Some(given_back)) if let Some(rollout) = self.rollout_of(&by) => {
-                    let judged = rollout.judge(&self.runtime.active, &self.tick, &said, &given_back);
+                    let judged = Box::pin(rollout.judge(&self.runtime.active, &self.tick, &said, &given_back));
                     let Ok(active_decides) = timeout_at(self.times.stop, judged).await else {
                         return decided(outcome::skipped(DEFERRED), by, None);
                     };
@@ -281,7 +269,7 @@ impl Run {
                 }
                 (Ok(outcome), Some(scope)) => (outcome, scope),
                 (Err(fault), Some(given_back)) => {
-                    let Some(last_good) = self.rescue(&by, id.as_str(), &fault).await else {
+                    let Some(last_good) = Box::pin(self.rescue(&by, id.as_str(), &fault)).await else {
                         let outcome = outcome::failed(&fault);
                         return decided(outcome, by, Some(Decision { decided: Err(fault), scope: given_back }));
                     };
@@ -300,7 +288,7 @@ impl Run {
             if Instant::now() >= self.times.stop {
                 return decided(outcome::skipped(DEFERRED), by, None);
             }
-            match self.journal_write(&decided_scope.target, &mut staged, &by).await {
+            match Box::pin(self.journal_write(&decided_scope.target, &mut staged, &by)).await {
                 Journaled::Done => {}
                 Journaled::NoRemovals => {
                     scope = decided_scope.without_removals(UNAVAILABLE);
@@ -315,7 +303,7 @@ impl Run {
                 updated_at: self.now.to_string(),
             };
             let list = self.journal.as_ref().and_then(|_| write.list.clone());
-            let landed = self.in_time(by.aws.replace(write)).await;
+            let landed = self.in_time(Box::pin(by.aws.replace(write))).await;
             self.journal_written(&id, &landed, list);
             let item = match landed {
                 Ok(Landed::Done) => {

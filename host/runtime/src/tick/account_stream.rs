@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
-use super::account::Account;
+use super::account_item::Account;
 use super::scheduler::Plan;
 use crate::account::{AccountId, Item};
 use crate::aws::{Aws, AwsError};
@@ -81,7 +81,9 @@ impl AccountStream<'_> {
             self.so_far().accounts += page.iter().filter(|account| is_account_key(&account.key)).count();
             self.plan.arrange(&mut page);
             if later.len() < WAITING {
-                let (wait, now): (Vec<_>, Vec<_>) = page.into_iter().partition(|one| self.plan.waits(one).is_some());
+                let (mut wait, now): (Vec<_>, Vec<_>) =
+                    page.into_iter().partition(|one| self.plan.waits(one).is_some());
+                wait.iter_mut().for_each(Account::pack);
                 later.extend(wait);
                 page = now;
             }
@@ -124,10 +126,11 @@ impl AccountStream<'_> {
             tokio::select! {
                 biased;
                 Ok(place) = self.pages.reserve() => place.send(waiting.pop_front().unwrap_or_default()),
-                () = self.removals.total_wanted() => return,
-                else => return,
+                () = self.removals.total_wanted() => break,
+                else => break,
             }
         }
+        waiting.back_mut().into_iter().flatten().for_each(Account::pack); // those before it are
     }
 
     async fn named(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, AwsError> {

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::account::Account;
+use super::account_item::Account;
 use crate::account::Item;
 use crate::aws::Segment;
 

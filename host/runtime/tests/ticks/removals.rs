@@ -66,6 +66,9 @@ async fn a_table_of_many_pages_in_which_every_account_loses_one() {
     };
     let summary = runtime.tick(tick, |_, _| ()).await.expect("a summary").summary;
     assert_eq!((with(&summary, "removed"), with(&summary, "heldRemovals")), (20, 20), "{summary:#}");
+    let stored = stored_ids(&lab);
+    let with_both = stored.iter().filter(|ids| **ids == [staging(1), staging(2)]).count();
+    assert_eq!((with_both, stored.iter().filter(|ids| **ids == [staging(2)]).count()), (20, 20));
 }
 
 /// Who had to wait comes first in one of the next ticks, wherever in the table it stands.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use staging_sync_runtime::aws::call_limits::{CallLimit, CallLimits};
 use staging_sync_runtime::aws::pacing::Pacing;
-use staging_sync_runtime::aws::sdk_api::Patience;
+use staging_sync_runtime::aws::sdk_api::{PAGE_ITEMS, Patience};
 use staging_sync_runtime::aws::{AwsApi, AwsError, Call, Principal, Request};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -96,11 +96,16 @@ impl Cloud {
         item
     }
 
-    fn scan(&self, start: Option<&Map<String, Value>>, segment: u32, segments: u32) -> Value {
+    /// The accounts of a page, by number: of a segment, after the one that the page starts with.
+    fn page(&self, start: Option<&Map<String, Value>>, segment: u32, segments: u32) -> impl Iterator<Item = u32> {
         let id = start.and_then(|key| key["accountId"]["S"].as_str());
         let first = id.map_or(segment, |id| Self::number(id) + segments);
-        let page = (1_000_000 / self.item_bytes.max(1)).max(1) as usize;
-        let numbers: Vec<u32> = (first..self.accounts).step_by(segments as usize).take(page).collect();
+        let items = (1_000_000 / self.item_bytes.max(1)).clamp(1, PAGE_ITEMS.unsigned_abs());
+        (first..self.accounts).step_by(segments as usize).take(items as usize)
+    }
+
+    fn scan(&self, start: Option<&Map<String, Value>>, segment: u32, segments: u32) -> Value {
+        let numbers: Vec<u32> = self.page(start, segment, segments).collect();
         let state = self.state();
         let items: Vec<Value> =
             numbers.iter().map(|number| self.item(*number, state.written.contains(number))).collect();
@@ -140,6 +145,7 @@ impl Cloud {
         let place = SERVICES.iter().position(|known| *known == service).unwrap_or_default();
         let Rates { drs, drs_account, sts, dynamodb } = self.rates;
         let (account, region) = (account(call), self.region(call));
+        let units = |bytes: u32, unit: u32| f64::from(bytes.div_ceil(unit));
         let mut state = self.state();
         let allowed = match (service, operation) {
             ("drs", _) => {
@@ -148,11 +154,8 @@ impl Cloud {
             }
             ("sts", _) => state.quotas.take("sts", 0, 0, sts, 1.0),
             // A consistent read of 4 KB is a unit, and so is a write of 1 KB.
-            (_, "Scan") => state.quotas.take("reads", 0, 0, dynamodb, 1_000_000.0 / 4_096.0),
-            (_, "UpdateItem") => {
-                state.quotas.take("writes", 0, 0, dynamodb, (f64::from(self.item_bytes) / 1_024.0).ceil())
-            }
-            _ => state.quotas.take("reads", 0, 0, dynamodb, 1.0),
+            (_, "UpdateItem") => state.quotas.take("writes", 0, 0, dynamodb, units(self.item_bytes, 1_024)),
+            _ => state.quotas.take("reads", 0, 0, dynamodb, units(self.read_bytes(&call.request), 4_096)),
         };
         if allowed {
             state.calls[place].answered += 1;
@@ -161,6 +164,17 @@ impl Cloud {
             state.first_throttled.get_or_insert((Instant::now(), SERVICES[place]));
         }
         allowed
+    }
+
+    /// What a call reads of the table, in bytes.
+    fn read_bytes(&self, request: &Request) -> u32 {
+        let items = match request {
+            Request::Scan { exclusive_start_key, segment, total_segments, .. } => {
+                self.page(exclusive_start_key.as_ref(), segment.unwrap_or(0), total_segments.unwrap_or(1)).count()
+            }
+            _ => 1,
+        };
+        u32::try_from(items).unwrap_or(u32::MAX).saturating_mul(self.item_bytes).max(1)
     }
 
     fn region(&self, call: &Call) -> u32 {
