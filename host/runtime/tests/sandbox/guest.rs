@@ -91,8 +91,8 @@ impl Guest {
         let package = resolve.push_str("policy.wit", text).expect("the WIT package");
         let world = resolve.select_world(&[package], Some("policy")).expect("the world");
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("metadata");
-        let mut encoder = ComponentEncoder::default();
-        encoder.validate(true).module(&module).and_then(|encoder| encoder.encode()).expect("a component")
+        let encoder = ComponentEncoder::default();
+        encoder.validate(true).module(&module).and_then(|mut encoder| encoder.encode()).expect("a component")
     }
 
     fn module(&self) -> String {

@@ -191,6 +191,22 @@ fn account(call: &Call) -> u32 {
     }
 }
 
+/// What a call takes of a host's processor.
+#[derive(Debug, Clone, Copy)]
+pub struct PerCall<T> {
+    /// A call of DRS.
+    pub drs: T,
+    /// A call of another service.
+    pub other: T,
+}
+
+impl<T> PerCall<T> {
+    /// The same in another unit.
+    pub fn map<U>(self, convert: impl Fn(T) -> U) -> PerCall<U> {
+        PerCall { drs: convert(self.drs), other: convert(self.other) }
+    }
+}
+
 /// A host's access to the cloud, with the limits, retries and processor of a real host.
 pub struct Host {
     /// What it calls.
@@ -198,7 +214,7 @@ pub struct Host {
     places: Arc<Semaphore>,
     limits: CallLimits,
     /// How long the processor takes for a call.
-    per_call: Duration,
+    per_call: PerCall<Duration>,
     processor: Mutex<Instant>,
     seed: Mutex<u64>,
     began: Instant,
@@ -206,7 +222,7 @@ pub struct Host {
 
 impl Host {
     /// A host that takes `per_call` of processor time for each call; `seed` is where its jitter starts.
-    pub fn new(cloud: &Arc<Cloud>, max_concurrency: usize, per_call: Duration, seed: u64) -> Self {
+    pub fn new(cloud: &Arc<Cloud>, max_concurrency: usize, per_call: PerCall<Duration>, seed: u64) -> Self {
         Self {
             cloud: Arc::clone(cloud),
             places: Arc::new(Semaphore::new(max_concurrency)),
@@ -219,10 +235,12 @@ impl Host {
     }
 
     /// Computes for a call, after what was to be computed before.
-    async fn compute(&self) {
+    async fn compute(&self, call: &Call) {
+        let PerCall { drs, other } = self.per_call;
+        let takes = if call.request.name().0 == "drs" { drs } else { other };
         let done = {
             let mut free = self.processor.lock().unwrap_or_else(PoisonError::into_inner);
-            *free = (*free).max(Instant::now()) + self.per_call;
+            *free = (*free).max(Instant::now()) + takes;
             *free
         };
         tokio::time::sleep_until(done).await;
@@ -252,7 +270,7 @@ impl Host {
         loop {
             let of_kind = limit.acquire().await;
             let place = self.places.acquire().await;
-            self.compute().await;
+            self.compute(call).await;
             let allowed = self.cloud.allowed(call);
             // As long as it's set, up to a quarter more or less.
             sleep(self.cloud.latency.mul_f64(0.75 + 0.5 * self.random())).await;

@@ -12,12 +12,13 @@ use staging_sync_runtime::threads::MB_PER_PROCESSOR;
 use staging_sync_runtime::{Config, Error, Event, Runtime, Tick};
 use tokio::time::Instant;
 
-use super::cloud::{Cloud, Host, Reached, SERVICES, begin};
+use super::cloud::{Cloud, Host, PerCall, Reached, SERVICES, begin};
 use super::quota::{Rate, Rates};
 
 /// The processor time of a call, the policy's share included, in microseconds of a whole vCPU: what `staging-sync bench`
-/// measures of a call of a first tick over TLS, release build, in round numbers. A call of a warm tick costs less.
-const PER_CALL_US: u64 = 120;
+/// measures over TLS, release build, in round numbers. In DRS it's that of a warm tick, in which nearly all calls are of DRS;
+/// in other services what a first tick takes more than that.
+const PER_CALL_US: PerCall<u64> = PerCall { drs: 75, other: 195 };
 /// What a GB-second and an invocation cost, in dollars (x86_64, us-east-1).
 const GB_SECOND: f64 = 0.000_016_666_7;
 const INVOCATION: f64 = 0.000_000_2;
@@ -192,7 +193,8 @@ pub async fn simulate(scenario: &Scenario, shape: Shape, policy: &Policy) -> Res
         rates: Rates::with(&scenario.throttle),
         state: Default::default(),
     });
-    let per_call = Duration::from_micros(PER_CALL_US).mul_f64(MB_PER_PROCESSOR / f64::from(shape.memory_mb));
+    let share = MB_PER_PROCESSOR / f64::from(shape.memory_mb);
+    let per_call = PER_CALL_US.map(|microseconds| Duration::from_micros(microseconds).mul_f64(share));
     let mut hosts = Vec::new();
     for segment in 0..shape.segments {
         let host = Host::new(&cloud, config.max_concurrency, per_call, u64::from(segment));
