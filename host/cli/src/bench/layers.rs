@@ -228,7 +228,7 @@ pub fn print(all: &[Layers]) {
     let header: Vec<String> = ["LAYER".to_owned()].into_iter().chain(columns).collect();
     let mut table = table::table(&header.iter().map(String::as_str).collect::<Vec<_>>());
     let row = |name: &str, of: &dyn Fn(&Layers) -> f64| {
-        let cells = all.iter().map(|layers| format!("{:.0}", of(layers)));
+        let cells = all.iter().map(|layers| format!("{:.0}", of(layers).round() + 0.0)); // + 0: not "-0"
         [name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
     };
     for (layer, _) in LAYERS {

@@ -229,3 +229,32 @@ impl CallLimit {
         of_account.unwrap_or_default().max(self.shared.limit.only_throttled_for())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accounts_are_forgotten_but_those_that_were_throttled_or_have_calls_under_way() {
+        let limits = CallLimits::new(8);
+        let of = |account: usize| limits.of("drs", Some("us-east-1"), Some(&format!("{account:012}")));
+        let throttled = of(0);
+        throttled.on_response(true);
+        drop(throttled);
+        let under_way = of(1);
+        let permits = under_way.acquire().await;
+        for account in 2..10 * ACCOUNTS {
+            let limit = of(account);
+            drop(limit.acquire().await);
+            limit.on_response(false);
+        }
+        let mut accounts = limits.accounts.lock().expect("no panic");
+        assert!(accounts.known.len() <= ACCOUNTS + 1, "{} are known", accounts.known.len());
+        accounts.most = 0;
+        accounts.forget();
+        let mut left: Vec<&str> = accounts.known.keys().map(|account| &**account).collect();
+        left.sort();
+        assert_eq!(left, ["000000000000", "000000000001"]);
+        drop(permits);
+    }
+}

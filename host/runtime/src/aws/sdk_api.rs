@@ -31,8 +31,8 @@ use crate::error::Error;
 
 pub use super::patience::Patience;
 
-/// The most items of a page of a scan: DynamoDB would put up to 1 MB into one, of which two are in memory at once, as
-/// JSON of many times that.
+/// The most items in a page of a scan. By default DynamoDB puts up to 1 MB into one, which is several times that in
+/// memory, and a tick holds two pages at once.
 pub const PAGE_ITEMS: i32 = 256;
 
 /// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
