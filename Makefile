@@ -7,7 +7,7 @@ export STAGING_SYNC := $(or $(CARGO_TARGET),target)/debug/staging-sync
 # What `staging-sync --version` tells.
 export STAGING_SYNC_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 POLICY := target/policy.wasm
-POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/build.sh Cargo.lock
+POLICY_SOURCES := $(shell find plugin/src plugin/Cargo.toml wit -type f) plugin/build.sh Cargo.toml Cargo.lock
 DRIFT_REPORT := target/drift-report.wasm
 DRIFT_REPORT_SOURCES := $(shell find plugin/examples/drift-report/src plugin/examples/drift-report/Cargo.toml \
     plugin/examples/drift-report/verify.json wit -type f)
@@ -72,7 +72,7 @@ $(POLICY): $(POLICY_SOURCES) | $(STAGING_SYNC)
 	@POLICY_PROFILE=policy plugin/build.sh plugin target/policy.core.wasm
 	@$(STAGING_SYNC) policy encode target/policy.core.wasm --out $@
 
-$(DRIFT_REPORT): $(DRIFT_REPORT_SOURCES) plugin/build.sh Cargo.lock | $(STAGING_SYNC)
+$(DRIFT_REPORT): $(DRIFT_REPORT_SOURCES) plugin/build.sh Cargo.toml Cargo.lock | $(STAGING_SYNC)
 	@POLICY_PROFILE=policy plugin/build.sh plugin/examples/drift-report target/drift-report.core.wasm
 	@$(STAGING_SYNC) policy encode target/drift-report.core.wasm --out $@ \
 	    --invariants plugin/examples/drift-report/verify.json

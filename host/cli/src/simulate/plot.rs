@@ -9,9 +9,9 @@ use crate::chart::{Limit, Panel, Picture, Point, Series, Stroke, TICK_INTERVAL_S
 
 /// The memory of a host with `MAX_CONCURRENCY=128` that has all calls in use, in bytes. From `staging-sync bench`: its PEAK
 /// MEMORY at 1,000 accounts, release build. With fewer accounts than calls it takes less.
-const BASE_BYTES: f64 = 80.0 * MEGABYTE;
+const BASE_BYTES: f64 = 70.0 * MEGABYTE;
 /// How much more memory each account takes, in bytes. From `staging-sync bench`: how its PEAK MEMORY grows from there.
-const BYTES_PER_ACCOUNT: f64 = 5.0 * 1_024.0;
+const BYTES_PER_ACCOUNT: f64 = 2.5 * 1_024.0;
 /// The bytes of what AWS calls a MB.
 const MEGABYTE: f64 = 1_048_576.0;
 /// The longest timeout that Lambda allows, in seconds.

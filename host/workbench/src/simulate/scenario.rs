@@ -18,7 +18,7 @@ use super::quota::{Rate, Rates};
 /// The processor time of a call, the policy's share included, in microseconds of a whole vCPU: what `staging-sync bench`
 /// measures over TLS, release build, in round numbers. In DRS it's that of a warm tick, in which nearly all calls are of DRS;
 /// in other services what a first tick takes more than that.
-const PER_CALL_US: PerCall<u64> = PerCall { drs: 75, other: 195 };
+const PER_CALL_US: PerCall<u64> = PerCall { drs: 60, other: 140 };
 /// What a GB-second and an invocation cost, in dollars (x86_64, us-east-1).
 const GB_SECOND: f64 = 0.000_016_666_7;
 const INVOCATION: f64 = 0.000_000_2;
