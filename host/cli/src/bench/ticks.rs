@@ -1,8 +1,10 @@
 //! Two ticks over a fleet of one size: the first, in which every account changes, and a warm one without a change.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use staging_sync_lab::Lab;
-use std::collections::BTreeMap;
+use staging_sync_runtime::aws::sdk_api::PAGE_ITEMS;
 
 use super::child::Ticked;
 use super::fleet::changed_bytes;
@@ -10,7 +12,7 @@ use super::host::{Caller, Measuring, Programs};
 use super::process::Processor;
 use crate::CommandError;
 
-/// A table of less is read in one page: DynamoDB's limit, in bytes. Its JSON is larger than its items.
+/// The most that DynamoDB puts into a page, in bytes. The JSON of items is larger than they are.
 const PAGE: usize = 1 << 20;
 
 /// What is measured.
@@ -111,7 +113,11 @@ fn figures(
         *calls.entry(call.operation.clone()).or_default() += 1;
     }
     let table: usize = before.iter().map(|item| item.to_string().len()).sum();
-    let pages = if table < PAGE { 1 } else { calls.get("Scan").copied().unwrap_or(1) };
+    let (accounts, items) = (size.accounts as usize, PAGE_ITEMS.unsigned_abs() as usize);
+    let pages = match table / accounts.max(1) * items < PAGE {
+        true => accounts / items + 1, // a page that is full leads to another one
+        false => calls.get("Scan").copied().unwrap_or(1),
+    };
     let floor_seconds = received.len() as f64 / f64::from(size.concurrency) * size.latency_ms as f64 / 1e3;
     let written_bytes = received.iter().filter(|call| call.operation == "UpdateItem").map(|call| call.bytes).sum();
     let changed_bytes = changed_bytes(before, after);
