@@ -113,7 +113,7 @@ fn figures(
         *calls.entry(call.operation.clone()).or_default() += 1;
     }
     let table: usize = before.iter().map(|item| item.to_string().len()).sum();
-    let (accounts, items) = (size.accounts as usize, PAGE_ITEMS.unsigned_abs() as usize);
+    let (accounts, items) = (size.accounts as usize, usize::from(PAGE_ITEMS));
     let pages = match table / accounts.max(1) * items < PAGE {
         true => accounts / items + 1, // a page that is full leads to another one
         false => calls.get("Scan").copied().unwrap_or(1),

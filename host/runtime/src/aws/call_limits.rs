@@ -14,8 +14,7 @@ use super::concurrency_limit::{ConcurrencyLimit, Permit};
 /// So many of the last answers tell what is throttled.
 const RECENT: usize = 32;
 
-/// So many accounts may be known before those are forgotten that there's nothing to know about: more than calls are under
-/// way at once.
+/// So many accounts may be known before those are forgotten that there's nothing to know about.
 const ACCOUNTS: usize = 1024;
 
 /// All limits of one host.

@@ -33,7 +33,7 @@ pub use super::patience::Patience;
 
 /// The most items in a page of a scan. By default DynamoDB puts up to 1 MB into one, which is several times that in
 /// memory, and a tick holds two pages at once.
-pub const PAGE_ITEMS: i32 = 256;
+pub const PAGE_ITEMS: u16 = 256;
 
 /// The real AWS, or whatever `AWS_ENDPOINT_URL` names.
 pub struct SdkApi {
@@ -132,7 +132,7 @@ impl SdkApi {
             .scan()
             .table_name(table_name)
             .consistent_read(consistent_read)
-            .limit(PAGE_ITEMS)
+            .limit(PAGE_ITEMS.into())
             .set_exclusive_start_key(start.map(item_from_json).transpose()?);
         if let Some((segment, total)) = segment {
             scan = scan.segment(segment as i32).total_segments(total as i32);

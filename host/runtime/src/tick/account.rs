@@ -215,7 +215,7 @@ impl Run {
         if Instant::now() >= self.times.stop {
             return Ok((name, outcome::skipped(DEFERRED), by));
         }
-        let by = Box::pin(self.decider(&target.id)).await; // it may have to fetch one
+        let by = self.decider(&target.id).await;
         let (regions, now) = (Arc::clone(&self.runtime.regions), Arc::clone(&self.now));
         let vetoes = self.journal.as_ref().map(|journal| journal.vetoes(&target.id)).unwrap_or_default();
         let scope =
@@ -269,7 +269,7 @@ impl Run {
                 }
                 (Ok(outcome), Some(scope)) => (outcome, scope),
                 (Err(fault), Some(given_back)) => {
-                    let Some(last_good) = Box::pin(self.rescue(&by, id.as_str(), &fault)).await else {
+                    let Some(last_good) = self.rescue(&by, id.as_str(), &fault).await else {
                         let outcome = outcome::failed(&fault);
                         return decided(outcome, by, Some(Decision { decided: Err(fault), scope: given_back }));
                     };
@@ -288,7 +288,7 @@ impl Run {
             if Instant::now() >= self.times.stop {
                 return decided(outcome::skipped(DEFERRED), by, None);
             }
-            match Box::pin(self.journal_write(&decided_scope.target, &mut staged, &by)).await {
+            match self.journal_write(&decided_scope.target, &mut staged, &by).await {
                 Journaled::Done => {}
                 Journaled::NoRemovals => {
                     scope = decided_scope.without_removals(UNAVAILABLE);
@@ -357,7 +357,9 @@ impl Run {
 
     /// The last good policy, if it's there in time.
     async fn last_good(&self) -> Option<Arc<Decider>> {
-        timeout_at(self.times.stop, self.runtime.last_good(&self.tick.operation)).await.ok().flatten()
+        // Boxed: fetching one takes many times what the rest of an account does, and is hardly ever needed.
+        let last_good = Box::pin(self.runtime.last_good(&self.tick.operation));
+        timeout_at(self.times.stop, last_good).await.ok().flatten()
     }
 
     /// Whether the active policy has failed on as many accounts as it may.

@@ -58,10 +58,11 @@ impl Run {
     /// Records a write before it's made, with entries that come back in the place of new ones.
     pub(super) async fn journal_write(&self, target: &Target, staged: &mut Staged, by: &Decider) -> Journaled {
         let Some(journal) = &self.journal else { return Journaled::Done };
-        let work = async {
+        // Boxed: not every tick has a journal, and its calls of S3 are large.
+        let work = Box::pin(async {
             journal.bring_back(&target.id, &mut staged.list, staged.receipt.added.len()).await;
             journal.before_write(target, Some(&staged.list), &by.release().to_string(), None).await
-        };
+        });
         match timeout_at(self.times.stop, work).await {
             Err(_) => Journaled::Late,
             Ok(Err(_)) if !staged.receipt.removed.is_empty() => Journaled::NoRemovals,

@@ -96,29 +96,33 @@ impl Cloud {
         item
     }
 
-    /// The accounts of a page, by number: of a segment, after the one that the page starts with.
-    fn page(&self, start: Option<&Map<String, Value>>, segment: u32, segments: u32) -> impl Iterator<Item = u32> {
+    /// A page that starts after this key: its accounts, by number, and the last of them if there are more.
+    fn page(
+        &self,
+        start: Option<&Map<String, Value>>,
+        segment: Option<u32>,
+        segments: Option<u32>,
+    ) -> (Vec<u32>, Option<u32>) {
+        let (segment, segments) = (segment.unwrap_or(0), segments.unwrap_or(1));
         let id = start.and_then(|key| key["accountId"]["S"].as_str());
         let first = id.map_or(segment, |id| Self::number(id) + segments);
-        let items = (1_000_000 / self.item_bytes.max(1)).clamp(1, PAGE_ITEMS.unsigned_abs());
-        (first..self.accounts).step_by(segments as usize).take(items as usize)
-    }
-
-    fn scan(&self, start: Option<&Map<String, Value>>, segment: u32, segments: u32) -> Value {
-        let numbers: Vec<u32> = self.page(start, segment, segments).collect();
-        let state = self.state();
-        let items: Vec<Value> =
-            numbers.iter().map(|number| self.item(*number, state.written.contains(number))).collect();
-        match numbers.last().filter(|last| *last + segments < self.accounts) {
-            Some(last) => json!({"Items": items, "LastEvaluatedKey": {"accountId": {"S": Self::id(*last)}}}),
-            None => json!({"Items": items}),
-        }
+        let items = (1_000_000 / self.item_bytes.max(1)).clamp(1, PAGE_ITEMS.into());
+        let numbers: Vec<u32> = (first..self.accounts).step_by(segments as usize).take(items as usize).collect();
+        let last = numbers.last().copied().filter(|last| last + segments < self.accounts);
+        (numbers, last)
     }
 
     fn answer(&self, call: &Call) -> Value {
         match &call.request {
             Request::Scan { exclusive_start_key, segment, total_segments, .. } => {
-                self.scan(exclusive_start_key.as_ref(), segment.unwrap_or(0), total_segments.unwrap_or(1))
+                let (numbers, last) = self.page(exclusive_start_key.as_ref(), *segment, *total_segments);
+                let state = self.state();
+                let item = |number: &u32| self.item(*number, state.written.contains(number));
+                let mut page = json!({"Items": numbers.iter().map(item).collect::<Vec<_>>()});
+                if let Some(last) = last {
+                    page["LastEvaluatedKey"] = json!({"accountId": {"S": Self::id(last)}});
+                }
+                page
             }
             Request::GetItem { key, .. } => {
                 let number = Self::number(key["accountId"]["S"].as_str().unwrap_or_default());
@@ -170,7 +174,7 @@ impl Cloud {
     fn read_bytes(&self, request: &Request) -> u32 {
         let items = match request {
             Request::Scan { exclusive_start_key, segment, total_segments, .. } => {
-                self.page(exclusive_start_key.as_ref(), segment.unwrap_or(0), total_segments.unwrap_or(1)).count()
+                self.page(exclusive_start_key.as_ref(), *segment, *total_segments).0.len()
             }
             _ => 1,
         };
@@ -193,17 +197,17 @@ fn account(call: &Call) -> u32 {
 
 /// What a call takes of a host's processor.
 #[derive(Debug, Clone, Copy)]
-pub struct PerCall<T> {
+pub struct PerCall {
     /// A call of DRS.
-    pub drs: T,
+    pub drs: Duration,
     /// A call of another service.
-    pub other: T,
+    pub other: Duration,
 }
 
-impl<T> PerCall<T> {
-    /// The same in another unit.
-    pub fn map<U>(self, convert: impl Fn(T) -> U) -> PerCall<U> {
-        PerCall { drs: convert(self.drs), other: convert(self.other) }
+impl PerCall {
+    /// The same on a processor so many times as slow.
+    pub fn times(self, factor: f64) -> Self {
+        Self { drs: self.drs.mul_f64(factor), other: self.other.mul_f64(factor) }
     }
 }
 
@@ -214,7 +218,7 @@ pub struct Host {
     places: Arc<Semaphore>,
     limits: CallLimits,
     /// How long the processor takes for a call.
-    per_call: PerCall<Duration>,
+    per_call: PerCall,
     processor: Mutex<Instant>,
     seed: Mutex<u64>,
     began: Instant,
@@ -222,7 +226,7 @@ pub struct Host {
 
 impl Host {
     /// A host that takes `per_call` of processor time for each call; `seed` is where its jitter starts.
-    pub fn new(cloud: &Arc<Cloud>, max_concurrency: usize, per_call: PerCall<Duration>, seed: u64) -> Self {
+    pub fn new(cloud: &Arc<Cloud>, max_concurrency: usize, per_call: PerCall, seed: u64) -> Self {
         Self {
             cloud: Arc::clone(cloud),
             places: Arc::new(Semaphore::new(max_concurrency)),

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use super::cloud::{Cloud, Host, PerCall, Reached, SERVICES, begin};
 use super::quota::{Rate, Rates};
 
-/// The processor time of a call, the policy's share included, in microseconds of a whole vCPU: what `staging-sync bench`
-/// measures over TLS, release build, in round numbers. In DRS it's that of a warm tick, in which nearly all calls are of DRS;
-/// in other services what a first tick takes more than that.
-const PER_CALL_US: PerCall<u64> = PerCall { drs: 60, other: 140 };
+/// The processor time of a call, the policy's share included, of a whole vCPU: what `staging-sync bench` measures over TLS,
+/// release build, in round numbers. In DRS it's that of a warm tick, in which nearly all calls are of DRS; in other services
+/// what a first tick takes more than that.
+const PER_CALL: PerCall = PerCall { drs: Duration::from_micros(60), other: Duration::from_micros(140) };
 /// What a GB-second and an invocation cost, in dollars (x86_64, us-east-1).
 const GB_SECOND: f64 = 0.000_016_666_7;
 const INVOCATION: f64 = 0.000_000_2;
@@ -193,8 +193,7 @@ pub async fn simulate(scenario: &Scenario, shape: Shape, policy: &Policy) -> Res
         rates: Rates::with(&scenario.throttle),
         state: Default::default(),
     });
-    let share = MB_PER_PROCESSOR / f64::from(shape.memory_mb);
-    let per_call = PER_CALL_US.map(|microseconds| Duration::from_micros(microseconds).mul_f64(share));
+    let per_call = PER_CALL.times(MB_PER_PROCESSOR / f64::from(shape.memory_mb));
     let mut hosts = Vec::new();
     for segment in 0..shape.segments {
         let host = Host::new(&cloud, config.max_concurrency, per_call, u64::from(segment));
